@@ -1,0 +1,224 @@
+"""Every setting and every limit: its default, its unit, and why it is what it is.
+
+Read from TOML; `GAMEKIT_<SECTION>__<NAME>` in the environment overrides one setting. Unknown names are refused. Secrets
+are never settings: a setting names the file that holds them.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from gamekit.errors import ConfigInvalid
+
+
+class ChainConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The chain that sessions play on."""
+
+    rpc_url: str = "http://127.0.0.1:8545"
+    """JSON-RPC endpoint of the trusted node."""
+    chain_id: int = 31337
+    """Must equal what the node says, or nothing starts."""
+    session_validator: str = ""
+    """Address of the SessionValidator module, 0x-hexadecimal."""
+    session_opener: str = ""
+    """Address of the SessionOpener; empty: accounts must exist and have the module."""
+    included_depth: int = 1
+    """k of included(k): an outcome is told when its block is this deep; 1 is the head itself. Higher is slower to tell
+    and rarer to take back."""
+    finality: str = "tag"
+    """`tag` trusts the node's finalized block; `depth` takes `final_depth` blocks below the head."""
+    final_depth: int = 64
+    """Blocks below the head that count as final when `finality` is `depth`. Chains differ: Polygon had reorgs of more
+    than 150 blocks in 2023."""
+    transaction_gas_max: int = 16_777_216
+    """Most gas of one transaction: the cap of EIP-7825 on mainnet."""
+    poll_ms: int = 100
+    """How often the head is read, in milliseconds."""
+    request_timeout_ms: int = 10_000
+    """Deadline of one JSON-RPC request."""
+    reply_bytes_max: int = 64 * 1024 * 1024
+    """Largest JSON-RPC reply that is read; receipts of a full block are the largest."""
+    head_age_s_max: int = 60
+    """Monotonic seconds without a new head after which signing stops: deadlines would burn."""
+
+
+class FeeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What gas may cost."""
+
+    max_fee_per_gas_max_wei: int = 200 * 10**9
+    """No operation and no relayer transaction bids more than this."""
+    priority_fee_min_wei: int = 10**6
+    """Smallest tip bid, in wei per gas."""
+    base_fee_headroom_percent: int = 100
+    """Bid base fee plus this share: 100 survives six full blocks, each of which raises it by at most 12.5 %."""
+    replace_percent: int = 13
+    """A replacement raises both fees by this; pools ask for 10, and 12.5 is one base-fee step."""
+
+
+class BatchConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How actions become operations."""
+
+    calls_max: int = 32
+    """Most calls in one operation, 1 to 64. One call costs 114k gas in an operation of its own, 11.4k beside 24 others."""
+    batch_age_ms_max: int = 20
+    """Longest a journaled action waits for company while its lane is free, in milliseconds."""
+    deadline_s: int = 90
+    """An operation dies this long after its claimed time. Bounds revocation and the damage of a leaked signature."""
+    resign_below_s: int = 30
+    """Signed again in its slot when less than this is left."""
+    verification_gas: int = 250_000
+    """Verification gas limit of an operation with one call; each further call adds `verification_gas_per_call`."""
+    verification_gas_per_call: int = 9_000
+    execution_gas: int = 60_000
+    """Call gas limit of an operation beside what its calls ask for."""
+    call_gas_default: int = 100_000
+    """Ceiling of a call whose function names none in the manifest."""
+    pre_verification_gas: int = 60_000
+    """Paid to the bundler for calldata and overhead; a further `pre_verification_gas_per_call` for each call."""
+    pre_verification_gas_per_call: int = 4_000
+
+
+class LaneConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of the queues between a player and the chain."""
+
+    depth_max: int = 256
+    """Most accepted, unsigned actions on one lane; above it the caller gets `overloaded`."""
+    accepted_max: int = 200_000
+    """Most accepted, unsigned actions over all lanes."""
+    journal_queue_max: int = 20_000
+    """Most actions on their way to disk; above it the caller gets `overloaded`."""
+
+
+class JournalConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the journal lies."""
+
+    path: str = "gamekit.sqlite"
+    """SQLite file; its `-wal` file lies beside it."""
+    keyfile: str = "gamekit.key"
+    """File with the 32-byte master key that seals session keys, hexadecimal; made with mode 0600 if missing."""
+
+
+class RelayConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Self-bundling: our own accounts that call handleOps."""
+
+    keys_file: str = ""
+    """File with one relayer private key per line, hexadecimal. Relayers pay gas and get it back from the operations."""
+    in_flight_max: int = 4
+    """Most unmined transactions per relayer; more only deepens what a stuck one blocks."""
+    bundle_age_ms_max: int = 30
+    """Longest a signed operation waits for company, in milliseconds."""
+    operations_max: int = 64
+    """Most operations in one handleOps."""
+    replace_after_blocks: int = 3
+    """A transaction that is not mined after this many blocks is sent again with both fees raised."""
+    replacements_max: int = 12
+    """After so many replacements the relayer stops and an operator is told."""
+    balance_min_wei: int = 10**16
+    """A relayer below this gets no new work."""
+    simulate: bool = True
+    """Estimate each handleOps before it is sent, so that an operation that fails validation is taken out first."""
+
+
+class SessionConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Defaults and bounds of a session; short and narrow unless the manifest says otherwise."""
+
+    minutes_default: int = 30
+    minutes_max: int = 30 * 24 * 60
+    """The module refuses more than 30 days."""
+    grant_deadline_s: int = 600
+    """How long the wallet's signature over a grant can be used."""
+    expiring_s: int = 120
+    """The player is warned this long before the end."""
+
+
+class PauseConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """When gamekit stops signing by itself."""
+
+    code_check_blocks: int = 10
+    """Game contracts' code and implementation slot are read every so many blocks."""
+    revert_percent_max: int = 50
+    """Pause a function when more than this share of its calls reverted …"""
+    revert_window: int = 200
+    """… over so many of its latest calls."""
+
+
+class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The websocket edge. See `gateway/` for where each is enforced."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    path: str = "/play"
+    domain: str = "localhost"
+    """The domain that a login message must name."""
+    origins: tuple[str, ...] = ()
+    """Exact allowlist of browser origins."""
+    allow_no_origin: bool = True
+    """Native clients send no Origin; they authenticate in the first frame, never by cookie, so nothing rides on it."""
+    frame_bytes_max: int = 16 * 1024
+    actions_per_frame_max: int = 64
+    heartbeat_s: float = 20.0
+    receive_timeout_s: float = 60.0
+    authenticate_timeout_s: float = 5.0
+    sockets_per_player_max: int = 4
+    """The newest wins; the oldest is closed with 4409."""
+    sockets_per_address_max: int = 64
+    actions_per_s_player: float = 40.0
+    burst_player: int = 80
+    actions_per_s_address: float = 100.0
+    """Per remote address; raise it behind a shared egress, or name the proxies that may set X-Forwarded-For."""
+    burst_address: int = 200
+    login_nonces_max: int = 10_000
+    login_nonce_s: float = 300.0
+    login_nonces_per_minute_address: int = 5
+    trusted_proxies: tuple[str, ...] = ()
+    send_queue_frames_max: int = 256
+    send_queue_bytes_max: int = 1024 * 1024
+    life_s_max: float = 12 * 3600.0
+    """After this the peer must log in again."""
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything. `Config()` alone plays on a local devnet once the addresses are set."""
+
+    chain: ChainConfig = ChainConfig()
+    fees: FeeConfig = FeeConfig()
+    batch: BatchConfig = BatchConfig()
+    lanes: LaneConfig = LaneConfig()
+    journal: JournalConfig = JournalConfig()
+    relay: RelayConfig = RelayConfig()
+    sessions: SessionConfig = SessionConfig()
+    pause: PauseConfig = PauseConfig()
+    gateway: GatewayConfig = GatewayConfig()
+    games: tuple[str, ...] = ()
+    """Paths of game manifests (TOML), relative to the configuration file."""
+
+
+def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Read a configuration file and the environment's overrides.
+
+    Raises: ConfigInvalid naming the setting, what it is and what it must be.
+    """
+    try:
+        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigInvalid(f"cannot read {path}: {error}", path=str(path)) from error
+    for name, text in (os.environ if environ is None else environ).items():
+        section, split, setting = name.removeprefix("GAMEKIT_").lower().partition("__")
+        if name.startswith("GAMEKIT_") and split:
+            tree.setdefault(section, {})[setting] = _value(text)
+    try:
+        return msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigInvalid(f"{path}: {error}", path=str(path)) from error
+
+
+def _value(text: str) -> object:
+    """Read an environment value as TOML does, and as plain text where it is no TOML value."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

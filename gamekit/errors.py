@@ -1,0 +1,264 @@
+"""Every error that gamekit raises on purpose.
+
+::
+
+    GamekitError                          code, outcome
+    ├── ConfigInvalid                     a setting, a manifest or a scope that cannot be used            FINAL
+    ├── EncodingInvalid                   bytes that do not mean what they should                         FINAL
+    ├── ClientError                       may be told to the peer
+    │   ├── ProtocolViolation             a frame outside the protocol                                    FINAL
+    │   ├── AuthenticationFailed          login refused                                                   FINAL
+    │   ├── SessionNotFound               no such session for this player                                 FINAL
+    │   ├── SessionNotOpen                granted, but not yet deep enough in the chain                   RETRY
+    │   ├── SessionExpired                past its valid_until                                            FINAL
+    │   ├── SessionRevoked                revoked, or its key revoked itself                              FINAL
+    │   ├── ActionInvalid                 unknown function or arguments that do not fit the ABI           FINAL
+    │   ├── ActionExpired                 past the action's own not_after                                 FINAL
+    │   ├── ActionCancelled               taken back before it was signed                                 FINAL
+    │   ├── ActionRefused                 the game's own server said no                                   FINAL
+    │   ├── ScopeDenied                   a policy of the session refused                                 FINAL
+    │   ├── IdempotencyConflict           same key, another body                                          FINAL
+    │   ├── Paused                        an operator, or gamekit itself, stopped signing                 RETRY
+    │   └── Overloaded                    a bounded queue is full                                         RETRY
+    ├── SigningFailed                     the key cannot be opened, or must not sign                      FINAL
+    ├── SubmitError
+    │   ├── OperationRejected             the entry point refused it: an AAxx code                        FINAL
+    │   ├── FeeTooLow                     below what the pool takes, or a replacement too cheap           RETRY
+    │   └── SubmitterUnavailable          no answer: it may be in, or not                                 UNKNOWN
+    ├── OutcomeUnknown                    may have happened; resolves itself from the chain               UNKNOWN
+    ├── ChainError
+    │   ├── CallReverted                  a read-only call reverted                                       FINAL
+    │   ├── ChainUnavailable              no answer, or one that is no answer                             RETRY
+    │   └── ChainMismatch                 another chain, or other code, than configured                   FINAL
+    └── StoreError
+        ├── StoreConflict                 a guard inside the transaction refused the write                FINAL
+        └── StoreUnavailable              disk full, locked or broken: nothing was accepted               RETRY
+
+`code` is a stable word that clients may switch on. `outcome` answers "may I try again?". The values that were compared
+are attributes; the message is one sentence built from them. Secrets never appear in either.
+"""
+
+from enum import Enum
+from typing import ClassVar
+
+
+class Outcome(Enum):
+    """What an error says about the thing that was asked for."""
+
+    FINAL = "final"
+    """It did not happen, and asking again in the same way gives the same answer."""
+    RETRY = "retry"
+    """It did not happen; asking again later may succeed."""
+    UNKNOWN = "unknown"
+    """It may have happened: ask the chain, never send anew under another name."""
+
+
+class GamekitError(Exception):
+    """The root. Catch this to catch everything that gamekit raises on purpose.
+
+    Keyword arguments become attributes: they are the values compared.
+    """
+
+    code: ClassVar[str] = "error"
+    outcome: ClassVar[Outcome] = Outcome.FINAL
+
+    def __init__(self, message: str, **compared: object) -> None:
+        super().__init__(message)
+        self.compared = compared
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the error as plain data, fit for a client or a log: code, outcome, message, compared values."""
+        compared = {name: value.hex() if isinstance(value, bytes) else value for name, value in self.compared.items()}
+        return {"code": self.code, "outcome": self.outcome.value, "message": str(self), "compared": compared}
+
+
+class ConfigInvalid(GamekitError):
+    """A setting, a manifest or a scope that cannot be used; the message names the setting and both values."""
+
+    code = "config_invalid"
+
+
+class EncodingInvalid(GamekitError):
+    """Bytes, hexadecimal text or an ABI value that do not mean what they should."""
+
+    code = "encoding_invalid"
+
+
+class ClientError(GamekitError):
+    """Anything that may be told to the peer that caused it."""
+
+    code = "client_error"
+
+
+class ProtocolViolation(ClientError):
+    """A frame outside the protocol; the connection is closed after it."""
+
+    code = "protocol_violation"
+
+
+class AuthenticationFailed(ClientError):
+    """Login refused. Deliberately the same for every reason that would help a guesser."""
+
+    code = "authentication_failed"
+
+
+class SessionNotFound(ClientError):
+    """This player has no such session."""
+
+    code = "session_not_found"
+
+
+class SessionNotOpen(ClientError):
+    """The session's grant is not yet deep enough in the chain."""
+
+    code = "session_not_open"
+    outcome = Outcome.RETRY
+
+
+class SessionExpired(ClientError):
+    """The session's time frame has passed, or ends too soon for another operation."""
+
+    code = "session_expired"
+
+
+class SessionRevoked(ClientError):
+    """The session was revoked."""
+
+    code = "session_revoked"
+
+
+class ActionInvalid(ClientError):
+    """The function is not play, or the arguments do not fit its ABI."""
+
+    code = "action_invalid"
+
+
+class ActionExpired(ClientError):
+    """The action's own `not_after` passed before it was signed."""
+
+    code = "action_expired"
+
+
+class ActionCancelled(ClientError):
+    """The action was taken back before it was signed."""
+
+    code = "action_cancelled"
+
+
+class ActionRefused(ClientError):
+    """The game's own server refused the action in `before_action`."""
+
+    code = "action_refused"
+
+
+class ScopeDenied(ClientError):
+    """A policy of the session refused; `compared` holds `policy`, `limit` and `asked`."""
+
+    code = "scope_denied"
+
+
+class IdempotencyConflict(ClientError):
+    """The idempotency key was used before, with another body."""
+
+    code = "idempotency_conflict"
+
+
+class Paused(ClientError):
+    """Signing is stopped for this game, chain or function; nothing was accepted."""
+
+    code = "paused"
+    outcome = Outcome.RETRY
+
+
+class Overloaded(ClientError):
+    """A bounded queue is full; `compared` holds `queue`, `depth` and `depth_max`. Nothing was accepted."""
+
+    code = "overloaded"
+    outcome = Outcome.RETRY
+
+
+class SigningFailed(GamekitError):
+    """The key cannot be opened, or the signing protection forbids the signature."""
+
+    code = "signing_failed"
+
+
+class SubmitError(GamekitError):
+    """Handing an operation or a relayer transaction to the chain failed."""
+
+    code = "submit_error"
+
+
+class OperationRejected(SubmitError):
+    """The entry point refused the operation in validation; `compared` holds `aa_code` and `reason`."""
+
+    code = "operation_rejected"
+
+
+class FeeTooLow(SubmitError):
+    """The fee is below what the pool takes, or a replacement raises it too little."""
+
+    code = "fee_too_low"
+    outcome = Outcome.RETRY
+
+
+class SubmitterUnavailable(SubmitError):
+    """No answer that can be trusted: the operation may be in, or not."""
+
+    code = "submitter_unavailable"
+    outcome = Outcome.UNKNOWN
+
+
+class OutcomeUnknown(GamekitError):
+    """The action may have happened. It resolves itself from the chain: ask again with the same key."""
+
+    code = "outcome_unknown"
+    outcome = Outcome.UNKNOWN
+
+
+class ChainError(GamekitError):
+    """Reading the chain failed."""
+
+    code = "chain_error"
+
+
+class CallReverted(ChainError):
+    """A read-only call reverted; `data` is what it reverted with."""
+
+    code = "call_reverted"
+
+    def __init__(self, message: str, data: bytes = b"", **compared: object) -> None:
+        super().__init__(message, data=data, **compared)
+        self.data = data
+
+
+class ChainUnavailable(ChainError):
+    """No answer in time, or one that is no answer: too large, not JSON, another id."""
+
+    code = "chain_unavailable"
+    outcome = Outcome.RETRY
+
+
+class ChainMismatch(ChainError):
+    """The node serves another chain, or other contract code, than configured: nothing is signed."""
+
+    code = "chain_mismatch"
+
+
+class StoreError(GamekitError):
+    """The journal refused or failed."""
+
+    code = "store_error"
+
+
+class StoreConflict(StoreError):
+    """A guard inside the transaction refused the write: signing protection, a fence or a uniqueness rule."""
+
+    code = "store_conflict"
+
+
+class StoreUnavailable(StoreError):
+    """Disk full, locked or broken. Nothing of the write is accepted."""
+
+    code = "store_unavailable"
+    outcome = Outcome.RETRY

@@ -1,0 +1,141 @@
+"""All input and output that the runtime can do, on one screen.
+
+Adapters implement these; `kit.py` alone picks them; `gamekit.testing` has a fake for each. Adapters translate what goes
+wrong into `gamekit.errors` at this boundary.
+"""
+
+from asyncio import Future
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from gamekit.core.journal import Row
+from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
+
+R = TypeVar("R", bound=Row)
+
+
+class Clock(Protocol):
+    """Time for timeouts only. What is late is decided by chain time, never by this."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        ...
+
+
+class Store(Protocol):
+    """The journal. What `commit` resolved for is on disk."""
+
+    @property
+    def journal_epoch(self) -> bytes:
+        """16 random bytes: the birth of this journal, changed by a restore."""
+        ...
+
+    def commit(self, rows: Sequence[Row]) -> "Future[None]":
+        """Write rows as upserts, all or none, in the order of the calls; durable when the future resolves.
+
+        Raises (through the future): StoreConflict when a row's `admit` or a unique key refuses, StoreUnavailable when
+        nothing was written. A refused commit does not affect others that share its transaction.
+        """
+        ...
+
+    async def get(self, kind: type[R], *key: int | str | bytes) -> R | None:
+        """Read one row by its primary key; sees every commit that has resolved."""
+        ...
+
+    async def select(
+        self, kind: type[R], *, after: int | None = None, limit: int | None = None, **where: int | str | bytes
+    ) -> list[R]:
+        """Read rows by equality on KEY, INDEX or UNIQUE fields, in primary-key order.
+
+        Args:
+            after: only rows whose first primary-key field is greater; for integer keys.
+            limit: most rows to give.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is queued, then close."""
+        ...
+
+
+class Signer(Protocol):
+    """Holds session keys and relayer keys; gives signatures, never a key."""
+
+    def sign(self, key: "SealedKey", digest: Hash32) -> bytes:
+        """Sign with RFC 6979: the same digest gives the same 65 bytes (r, s, v in 27 or 28).
+
+        Raises: SigningFailed when the key does not open (moved to another row, wrong master key).
+        """
+        ...
+
+    def sign_many(self, keys: Sequence["SealedKey"], digests: Sequence[Hash32]) -> list[bytes]:
+        """Sign each digest with its key, in one go."""
+        ...
+
+
+class ChainReader(Protocol):
+    """Reads one chain. Every call has a deadline; an answer that is no answer raises ChainUnavailable."""
+
+    async def chain_id(self) -> ChainId: ...
+
+    async def head(self) -> Head:
+        """The latest block's head."""
+        ...
+
+    async def block(self, number: BlockNumber) -> Head | None:
+        """The canonical block at this height, None above the head."""
+        ...
+
+    async def finalized(self) -> Head:
+        """The last block that is final, by the chain's own rule."""
+        ...
+
+    async def receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
+        """All receipts of exactly this block (by hash); ChainUnavailable if the node no longer has it."""
+        ...
+
+    async def call(
+        self, to: Address, data: bytes, *, sender: Address | None = None, block: BlockHash | None = None
+    ) -> bytes:
+        """Call without effect; raises CallReverted with the revert data."""
+        ...
+
+    async def code(self, address: Address) -> bytes: ...
+
+    async def storage(self, address: Address, slot: Hash32) -> Hash32: ...
+
+    async def balance(self, address: Address) -> Wei: ...
+
+    async def transaction_count(self, address: Address, *, pending: bool = False) -> int: ...
+
+    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address, value: Wei = Wei(0)) -> Gas:
+        """Gas that a transaction would need; raises CallReverted with the revert data."""
+        ...
+
+    async def max_priority_fee_per_gas(self) -> Wei: ...
+
+
+class TransactionSender(Protocol):
+    """Hands signed transactions to the chain."""
+
+    async def send_raw_transaction(self, raw: bytes) -> None:
+        """Send; "already known" is success.
+
+        Raises: FeeTooLow, SubmitError (nonce too low, refused) or SubmitterUnavailable when the answer is lost.
+        """
+        ...
+
+
+class SealedKey(Protocol):
+    """A private key at rest: ciphertext plus what it is bound to."""
+
+    @property
+    def sealed(self) -> bytes:
+        """Nonce, ciphertext and tag."""
+        ...
+
+    @property
+    def binding(self) -> bytes:
+        """Associated data: names the row that this key belongs to."""
+        ...
