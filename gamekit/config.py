@@ -73,8 +73,10 @@ class BatchConfig(Struct, frozen=True, forbid_unknown_fields=True):
     verification_gas: int = 250_000
     """Verification gas limit of an operation with one call; each further call adds `verification_gas_per_call`."""
     verification_gas_per_call: int = 9_000
-    execution_gas: int = 60_000
+    execution_gas: int = 30_000
     """Call gas limit of an operation beside what its calls ask for."""
+    execution_gas_per_call: int = 8_000
+    """The account's own work on one call of a batch: copying, the call itself and the event of a failure."""
     call_gas_default: int = 100_000
     """Ceiling of a call whose function names none in the manifest."""
     pre_verification_gas: int = 60_000

@@ -1,0 +1,195 @@
+"""Reads blocks, receipts and state from a node, and hands it signed transactions.
+
+Implements `ports.ChainReader` and `ports.TransactionSender`. Every hash is checked against what was asked for: a node
+that answers for another block has not answered.
+"""
+
+import msgspec
+
+from gamekit.chain.rpc import JsonRpc, RpcRefused, data, quantity, to_data, to_quantity
+from gamekit.config import ChainConfig
+from gamekit.errors import ChainUnavailable, FeeTooLow, SubmitError, SubmitterUnavailable
+from gamekit.eth.block import Head, Log, TransactionReceipt
+from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, Wei
+
+KNOWN = ("already known", "already imported", "known transaction", "transaction already in pool")
+"""Words of nodes for a transaction that they have: success."""
+UNDERPRICED = ("underpriced", "fee too low", "max fee per gas less than block base fee", "fee cap less than")
+SPENT = ("nonce too low", "nonce is too low")
+
+
+class _Block(msgspec.Struct):
+    number: str
+    hash: str
+    parentHash: str
+    timestamp: str
+    gasLimit: str
+    baseFeePerGas: str = "0x0"
+
+
+class _Log(msgspec.Struct):
+    address: str
+    topics: list[str]
+    data: str
+    logIndex: str
+
+
+class _Receipt(msgspec.Struct):
+    transactionHash: str
+    blockHash: str
+    blockNumber: str
+    gasUsed: str
+    logs: list[_Log]
+    status: str = "0x1"
+    to: str | None = None
+    effectiveGasPrice: str = "0x0"
+    # `from` is a keyword
+    sender: str = msgspec.field(name="from", default="0x" + "00" * 20)
+
+
+class NonceSpent(SubmitError):
+    """The relayer's nonce is consumed already: by this transaction, a replacement, or by somebody else."""
+
+    code = "nonce_spent"
+
+
+class EvmChain:
+    """One chain behind one trusted node."""
+
+    def __init__(self, rpc: JsonRpc, config: ChainConfig) -> None:
+        self._rpc = rpc
+        self._config = config
+
+    async def chain_id(self) -> ChainId:
+        """The node's chain id."""
+        return ChainId(quantity(await self._rpc.request(str, "eth_chainId")))
+
+    async def head(self) -> Head:
+        """The latest block's head."""
+        return _head(await self._rpc.request(_Block, "eth_getBlockByNumber", "latest", False))
+
+    async def block(self, number: BlockNumber) -> Head | None:
+        """The canonical block at this height, None above the head."""
+        block = await self._rpc.request(_Block | None, "eth_getBlockByNumber", to_quantity(number), False)  # type: ignore[arg-type]
+        if block is None:
+            return None
+        head = _head(block)
+        if head.number != number:
+            raise ChainUnavailable(f"asked for block {number}, got {head.number}", asked=number, got=head.number)
+        return head
+
+    async def finalized(self) -> Head:
+        """The last final block: the node's tag, or a depth below the head, as configured for this chain."""
+        if self._config.finality == "tag":
+            return _head(await self._rpc.request(_Block, "eth_getBlockByNumber", "finalized", False))
+        top = await self.head()
+        below = await self.block(BlockNumber(max(0, top.number - self._config.final_depth)))
+        if below is None:
+            raise ChainUnavailable(f"the node has no block {top.number - self._config.final_depth} below its head")
+        return below
+
+    async def receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
+        """All receipts of exactly this block."""
+        found = await self._rpc.request(list[_Receipt] | None, "eth_getBlockReceipts", to_data(block.hash))  # type: ignore[arg-type]
+        if found is None:
+            raise ChainUnavailable(f"the node no longer has block {block.number} ({block.hash.hex()})")
+        receipts = tuple(_receipt(each) for each in found)
+        for receipt in receipts:
+            if receipt.block_hash != block.hash:
+                text = f"a receipt of block {receipt.block_hash.hex()} came for block {block.hash.hex()}"
+                raise ChainUnavailable(text, asked=block.hash, got=receipt.block_hash)
+        return receipts
+
+    async def call(
+        self, to: Address, data_: bytes, *, sender: Address | None = None, block: BlockHash | None = None
+    ) -> bytes:
+        """Call without effect; raises CallReverted with the revert data."""
+        call = {"to": to_data(to), "data": to_data(data_)}
+        if sender is not None:
+            call["from"] = to_data(sender)
+        at: object = "latest" if block is None else {"blockHash": to_data(block)}
+        return data(await self._rpc.request(str, "eth_call", call, at))
+
+    async def code(self, address: Address) -> bytes:
+        """The code at an address."""
+        return data(await self._rpc.request(str, "eth_getCode", to_data(address), "latest"))
+
+    async def storage(self, address: Address, slot: Hash32) -> Hash32:
+        """One storage word."""
+        word = data(await self._rpc.request(str, "eth_getStorageAt", to_data(address), to_data(slot), "latest"))
+        return Hash32(word.rjust(32, b"\0"))
+
+    async def balance(self, address: Address) -> Wei:
+        """Native balance in wei."""
+        return Wei(quantity(await self._rpc.request(str, "eth_getBalance", to_data(address), "latest")))
+
+    async def transaction_count(self, address: Address, *, pending: bool = False) -> int:
+        """The next nonce of an externally owned account, mined transactions only unless `pending`."""
+        tag = "pending" if pending else "latest"
+        return quantity(await self._rpc.request(str, "eth_getTransactionCount", to_data(address), tag))
+
+    async def estimate_gas(self, to: Address, data_: bytes, *, sender: Address, value: Wei = Wei(0)) -> Gas:
+        """Gas that a transaction would need; raises CallReverted with the revert data."""
+        call = {"to": to_data(to), "data": to_data(data_), "from": to_data(sender), "value": to_quantity(value)}
+        return Gas(quantity(await self._rpc.request(str, "eth_estimateGas", call)))
+
+    async def max_priority_fee_per_gas(self) -> Wei:
+        """What the node suggests as a tip, in wei per gas."""
+        return Wei(quantity(await self._rpc.request(str, "eth_maxPriorityFeePerGas")))
+
+    async def send_raw_transaction(self, raw: bytes) -> None:
+        """Send a signed transaction; a node that has it already has taken it.
+
+        Raises: FeeTooLow; NonceSpent; SubmitError when refused for another reason; SubmitterUnavailable when there is
+            no answer, in which case it may be in.
+        """
+        try:
+            await self._rpc.request(str, "eth_sendRawTransaction", to_data(raw))
+        except RpcRefused as error:
+            _translate(error)
+        except ChainUnavailable as error:
+            raise SubmitterUnavailable(f"no answer to eth_sendRawTransaction: {error}") from error
+
+
+def _translate(error: RpcRefused) -> None:
+    words = error.error.message.lower()
+    if any(word in words for word in KNOWN):
+        return
+    if any(word in words for word in UNDERPRICED):
+        raise FeeTooLow(f"the pool refused the fee: {error.error.message}") from error
+    if any(word in words for word in SPENT):
+        raise NonceSpent(f"the nonce is consumed: {error.error.message}") from error
+    raise SubmitError(f"the node refused the transaction: {error.error.message}") from error
+
+
+def _head(block: _Block) -> Head:
+    return Head(
+        BlockNumber(quantity(block.number)),
+        BlockHash(data(block.hash)),
+        BlockHash(data(block.parentHash)),
+        UnixSeconds(quantity(block.timestamp)),
+        Wei(quantity(block.baseFeePerGas)),
+        Gas(quantity(block.gasLimit)),
+    )
+
+
+def _receipt(receipt: _Receipt) -> TransactionReceipt:
+    return TransactionReceipt(
+        Hash32(data(receipt.transactionHash)),
+        BlockHash(data(receipt.blockHash)),
+        BlockNumber(quantity(receipt.blockNumber)),
+        Address(data(receipt.sender)),
+        None if receipt.to is None else Address(data(receipt.to)),
+        quantity(receipt.status) == 1,
+        Gas(quantity(receipt.gasUsed)),
+        Wei(quantity(receipt.effectiveGasPrice)),
+        tuple(
+            Log(
+                Address(data(log.address)),
+                tuple(Hash32(data(topic)) for topic in log.topics),
+                data(log.data),
+                quantity(log.logIndex),
+            )
+            for log in receipt.logs
+        ),
+    )

@@ -1,0 +1,65 @@
+"""An action: what a player asks for, as it stands in the journal.
+
+Its life: accepted → settled (ok, reverted) or refused. Between accepted and settled it is wherever its operation is, so
+no row is written for that: the operation's slot names the actions it carries.
+"""
+
+from hashlib import blake2b
+
+from gamekit.core.journal import Row
+from gamekit.eth.calldata import Call
+from gamekit.units import ActionId, Address, Gas, PermissionId, UnixSeconds, Wei
+
+ACCEPTED = "accepted"
+"""On disk; not told any outcome yet."""
+OK = "ok"
+"""Executed, and its call succeeded."""
+REVERTED = "reverted"
+"""Executed, and its call reverted. Never queued again: later actions have run."""
+REFUSED = "refused"
+"""Terminal: it never reached the chain and never will; `reason` is the error's code."""
+
+
+class Action(Row, frozen=True):
+    """One accepted action."""
+
+    TABLE = "action"
+    KEY = ("id",)
+    INDEX = ()
+    UNIQUE = (("permission_id", "key"),)
+
+    id: ActionId
+    permission_id: PermissionId
+    key: str
+    """The caller's idempotency key, 1 to 128 characters; unique within its session."""
+    digest: bytes
+    """16 bytes over everything that the caller asked for: tells a retry from another action under the same key."""
+    function: str
+    """Name of the function in the game's manifest."""
+    target: Address
+    data: bytes
+    value: Wei = Wei(0)
+    gas: Gas = Gas(0)
+    """Ceiling of this call's gas, from the manifest."""
+    hint: int = 0
+    """Which entry of the scope allows it."""
+    not_after: UnixSeconds = UnixSeconds(0)
+    """Refused rather than signed once chain time is past this; 0 is never."""
+    group: int = 0
+    """Actions of one atomic group carry the id of its first action; 0 stands alone."""
+    state: str = ACCEPTED
+    reason: str = ""
+    """Why refused, or the decoded error of a reverted call."""
+    user_op_hash: bytes = b""
+    """The operation that executed it; empty until settled."""
+
+    @property
+    def call(self) -> Call:
+        """The call that it becomes."""
+        return Call(self.target, self.value, self.data)
+
+
+def body_digest(target: Address, value: int, data: bytes, not_after: int, group: str) -> bytes:
+    """Digest what the caller asked for, so that one idempotency key cannot stand for two different actions."""
+    head = value.to_bytes(32, "big") + not_after.to_bytes(8, "big") + group.encode()
+    return blake2b(data + target + head, digest_size=16).digest()

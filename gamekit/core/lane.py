@@ -1,0 +1,116 @@
+"""A lane: the ordered queue of one session's actions, bound to one nonce key.
+
+Accepted actions wait in `ready` until they enter a slot. At most one slot is open (signed, not included) when a new one
+is planned, so the chain sees the actions in the order in which they were accepted, whatever bundlers do.
+
+The lane is state and decision; it starts nothing and waits for nothing.
+"""
+
+from collections import deque
+
+from msgspec import Struct
+
+from gamekit.core.action import Action
+from gamekit.core.scope import Scope, ScopeChecker, Usage
+from gamekit.core.session import Session
+from gamekit.core.tracking import CONSUMED, LIVE, LiveSlot
+from gamekit.units import NonceSequence, Wei
+
+
+class Full(Struct, frozen=True):
+    """A bounded queue that would overflow."""
+
+    queue: str
+    depth: int
+    depth_max: int
+
+
+class Lane:
+    """One session's queue and slots.
+
+    `intake` appends to `ready` (once on disk) and changes the `accepting_*` figures; `dispatch` takes from `ready` and
+    opens slots; `settle` and `resolve` close slots and give actions back; `revoke` stops the lane.
+    """
+
+    __slots__ = (
+        "accepting",
+        "accepting_value",
+        "checker",
+        "ready",
+        "scheduled",
+        "scope",
+        "sequence",
+        "session",
+        "slots",
+        "stopped",
+        "usage",
+    )
+
+    def __init__(self, session: Session, scope: Scope, checker: ScopeChecker, usage: Usage, sequence: int) -> None:
+        self.session = session
+        self.scope = scope
+        self.checker = checker
+        self.usage = usage
+        """What the chain has charged this session, the included variants of every slot counted."""
+        self.sequence = NonceSequence(sequence)
+        """The lowest nonce sequence that no slot of ours occupies and that the chain has not consumed."""
+        self.slots: dict[NonceSequence, LiveSlot] = {}
+        """Slots that are not final: live ones, and consumed ones that a reorg could bring back. Lowest first."""
+        self.ready: deque[Action] = deque()
+        self.accepting = 0
+        """Actions on their way to disk."""
+        self.accepting_value = Wei(0)
+        self.scheduled = False
+        """Whether dispatch has the lane on its list already."""
+        self.stopped = ""
+        """Why nothing more is signed: the code of an error, empty while the lane runs."""
+
+    def __repr__(self) -> str:
+        live = [sequence for sequence, slot in self.slots.items() if slot.slot.state == LIVE]
+        stop = f", stopped: {self.stopped}" if self.stopped else ""
+        return f"<Lane {self.session.permission_id.hex()[:8]} ready {len(self.ready)}, live {live}{stop}>"
+
+    @property
+    def depth(self) -> int:
+        """Actions accepted or being accepted that are in no slot yet."""
+        return len(self.ready) + self.accepting
+
+    @property
+    def may_open(self) -> bool:
+        """Whether a new slot may be opened now: something waits, nothing is in flight, nothing stopped the lane."""
+        return bool(self.ready) and not self.stopped and not self.in_flight
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether an operation of this lane may still land."""
+        return any(slot.slot.state == LIVE for slot in self.slots.values())
+
+    def in_slots(self) -> int:
+        """Calls in slots whose operation is not included: charged on chain when it lands."""
+        return sum(len(slot.actions) for slot in self.slots.values() if slot.slot.state == LIVE)
+
+    def room(self, count: int, depth_max: int) -> Full | None:
+        """Say whether `count` more actions fit; the answer when they don't."""
+        return Full("lane", self.depth, depth_max) if self.depth + count > depth_max else None
+
+    def uses_left(self) -> int:
+        """How many more actions may be accepted before the session's uses run out on chain."""
+        return self.scope.usage.uses_max - self.usage.uses - self.depth - self.in_slots()
+
+    def value_left(self) -> Wei:
+        """How much more value may be accepted before the session's total runs out on chain, in wei."""
+        waiting = sum(action.value for action in self.ready) + self.accepting_value
+        flying = sum(a.value for slot in self.slots.values() if slot.slot.state == LIVE for a in slot.actions)
+        return Wei(self.scope.value.total_wei_max - self.usage.value_spent_wei - waiting - flying)
+
+    def open_slot(self, live: LiveSlot) -> None:
+        """Put actions into the next slot."""
+        self.slots[live.slot.sequence] = live
+        while self.sequence in self.slots:
+            self.sequence = NonceSequence(self.sequence + 1)
+
+    def close_slot(self, sequence: NonceSequence) -> None:
+        """Forget a slot: it is final, or expired and its actions are free. An expired sequence is used again."""
+        closed = self.slots.pop(sequence)
+        if closed.slot.state != CONSUMED:
+            self.sequence = min(self.sequence, sequence)

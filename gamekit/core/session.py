@@ -1,0 +1,112 @@
+"""A session: a grant of a narrow scope on a player's account to a key that the server holds.
+
+::
+
+    proposed ──signature──▶ granting ──SessionGranted k deep──▶ open ──▶ revoking ──SessionRevoked──▶ revoked
+        │                      │                                  │
+        └──grant deadline──▶ lapsed                              expired (chain time past valid_until)
+
+A reorg that takes the grant out moves open back to granting; one that takes the revocation out moves revoked back to
+revoking. Both are sent again.
+"""
+
+from msgspec.structs import replace
+
+from gamekit.core.journal import Row
+from gamekit.units import Address, ChainId, NonceKey, PermissionId, PlayerId, UnixSeconds
+
+PROPOSED = "proposed"
+GRANTING = "granting"
+OPEN = "open"
+REVOKING = "revoking"
+REVOKED = "revoked"
+EXPIRED = "expired"
+LAPSED = "lapsed"
+"""The wallet never signed, or the grant was not included before its deadline."""
+
+ENDED = frozenset({REVOKED, EXPIRED, LAPSED})
+
+
+class Account(Row, frozen=True):
+    """A player's smart account."""
+
+    TABLE = "account"
+    KEY = ("address",)
+    INDEX = ("player",)
+
+    address: Address
+    player: PlayerId
+    chain_id: ChainId
+    stack: str
+    """Name of its adapter in `accounts/`."""
+    entry_point_version: str
+    owner: Address
+    """The owner's externally owned account: signs grants and withdrawals, and may revoke without us."""
+    factory: Address
+    factory_data: bytes
+    """What deploys it, if it is not there yet."""
+    lanes: int = 0
+    """Lane numbers given out so far: the next session gets this one. Never reused."""
+
+
+class Session(Row, frozen=True):
+    """One session, with its sealed key."""
+
+    TABLE = "session"
+    KEY = ("permission_id",)
+    INDEX = ("player", "account", "state")
+    GUARDED = True
+
+    permission_id: PermissionId
+    player: PlayerId
+    account: Address
+    chain_id: ChainId
+    stack: str
+    entry_point_version: str
+    entry_point: Address
+    validator: Address
+    game: str
+    unit: str
+    """Name of the unit of delegation in the game's manifest; empty for a raw scope."""
+    signer: Address
+    """The session key's address."""
+    sealed: bytes
+    """The session key at rest; useless without the master key and outside this row."""
+    binding: bytes
+    scope: bytes
+    """The preimage that rides in every signature."""
+    nonce_key: bytes
+    """24 bytes: account mode, validator and lane."""
+    valid_after: UnixSeconds
+    valid_until: UnixSeconds
+    """Inclusive."""
+    state: str = PROPOSED
+    grant_deadline: UnixSeconds = UnixSeconds(0)
+    epoch: int = 0
+    """The account's epoch in the module that the grant is bound to."""
+    grant_data: bytes = b""
+    """The opener's calldata once the wallet has signed: what is sent again after a reorg."""
+    revoke_data: bytes = b""
+    """The module's calldata that revokes, signed by the session key itself."""
+    granted_at_block: int = 0
+    revoked_at_block: int = 0
+    ended_reason: str = ""
+
+    def admit(self, stored: "Session | None") -> str:
+        """A session ends once: what has ended never opens again, except that a reorg takes the ending back."""
+        if stored is None:
+            return ""
+        if (stored.signer, stored.scope, stored.account) != (self.signer, self.scope, self.account):
+            return f"session {self.permission_id.hex()} stands for another key, scope or account"
+        if stored.state in (REVOKING, REVOKED) and self.state in (PROPOSED, GRANTING, OPEN):
+            return f"session {self.permission_id.hex()} is {stored.state} and cannot become {self.state}"
+        return ""
+
+    @property
+    def key(self) -> NonceKey:
+        """The nonce key as a number."""
+        return NonceKey(int.from_bytes(self.nonce_key, "big"))
+
+    def moved(self, state: str, **changes: object) -> "Session":
+        """Give this session in another state."""
+        return replace(self, state=state, **changes)
