@@ -14,12 +14,12 @@ back, and refuses every form but the one that is written here.
 Source: ERC-7579, account execution.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Final, NamedTuple, cast
 
 from gamekit.errors import EncodingInvalid
-from gamekit.eth.abi import AbiValue, arrange, decode, encode
+from gamekit.eth.abi import AbiType, AbiValue, arrange, decode, encode
 from gamekit.eth.abi_text import parse_type
 from gamekit.eth.interface import Function
 from gamekit.units import UINT256_MAX, Address, Wei
@@ -77,6 +77,7 @@ _NO_VALUE: Final = Wei(0)
 EXECUTE_SELECTOR: Final = bytes.fromhex("e9ae5c53")
 """Of `execute(bytes32,bytes)`."""
 
+_ZERO: Final = bytes(32)
 _ZERO_12: Final = bytes(12)
 _WORD_40: Final = (0x40).to_bytes(32, "big")
 _WORD_60: Final = (0x60).to_bytes(32, "big")
@@ -99,9 +100,8 @@ class CallTemplate:
     def __init__(self, function: Function) -> None:
         self.function: Final = function
         self._types: Final = tuple(parameter.type for parameter in function.inputs)
-        self._encoders: Final = tuple(kind.encode for kind in self._types)
-        self._static: Final = not any(kind.dynamic for kind in self._types)
-        self._selector: Final = function.selector
+        is_static = not any(kind.dynamic for kind in self._types)
+        self._pack: Final = _static_packer(function.selector, self._types) if is_static else self._pack_dynamic
 
     def encode(self, arguments: Sequence[object] | Mapping[str, object]) -> bytes:
         """Encode calldata from arguments by place (a sequence) or by name (a mapping).
@@ -109,18 +109,38 @@ class CallTemplate:
         Raises:
             EncodingInvalid: another number of arguments, another name, or a value that its type cannot hold.
         """
-        values = arguments if arguments.__class__ in _PLAIN else arrange(self.function.inputs, arguments)
-        encoders = self._encoders
-        if not self._static or len(values) != len(encoders):
-            return self._selector + encode(self._types, values)
-        return self._selector + b"".join([encoder(value) for encoder, value in zip(encoders, values, strict=False)])
+        is_plain = arguments.__class__ is tuple or arguments.__class__ is list
+        values = arguments if is_plain else arrange(self.function.inputs, arguments)
+        if len(values) != len(self._types):
+            raise EncodingInvalid(
+                f"{self.function.signature} takes {len(self._types)} arguments, got {len(values)}",
+                found=len(values),
+                expected=len(self._types),
+            )
+        return self._pack(cast("Sequence[object]", values))
 
     def decode(self, calldata: bytes) -> tuple[AbiValue, ...]:
         """Decode the arguments again, strictly. Raises EncodingInvalid."""
         return self.function.decode_call(calldata)
 
+    def _pack_dynamic(self, values: Sequence[object]) -> bytes:
+        return self.function.selector + encode(self._types, values)
 
-_PLAIN: Final = (list, tuple)
+
+def _static_packer(prefix: bytes, types: Sequence[AbiType]) -> Callable[[Sequence[object]], bytes]:
+    """Compile a function that joins the words of static arguments; few arguments are worth a shape of their own."""
+    join = b"".join
+    encoders = tuple(kind.encode for kind in types)
+    if len(encoders) == 1:
+        (only,) = encoders
+        return lambda values: join((prefix, only(values[0])))
+    if len(encoders) == 2:
+        first, second = encoders
+        return lambda values: join((prefix, first(values[0]), second(values[1])))
+    if len(encoders) == 3:
+        first, second, third = encoders
+        return lambda values: join((prefix, first(values[0]), second(values[1]), third(values[2])))
+    return lambda values: join([prefix, *[encoder(value) for encoder, value in zip(encoders, values, strict=True)]])
 
 
 class CallSlot:
@@ -139,7 +159,7 @@ class CallSlot:
             head = pack_element(self.target, self.value, data)[:_ELEMENT_HEAD]
             if len(self._heads) < _SHAPES_MAX:
                 self._heads[length] = head
-        return head + data + _PADDING[length & 31]
+        return b"".join((head, data, _PADDING[length & 31]))
 
 
 class BatchTemplate:
@@ -171,16 +191,22 @@ class BatchTemplate:
         return _execute_head(self.mode) + b"".join([word.to_bytes(32, "big") for word in words])
 
 
+BATCH_TEMPLATES: Final = {mode: BatchTemplate(mode) for mode in _BATCH_MODES}
+"""One for each batch mode; whoever shares them shares the shapes that they remember."""
+
+
 def pack_element(target: Address, value: int, data: bytes) -> bytes:
     """Encode one call as an element of a batch.
 
     Raises:
         EncodingInvalid: the target is not 20 bytes, or the value does not fit a word.
     """
-    _require_call(target, value)
+    if len(target) != 20 or not 0 <= value <= UINT256_MAX:
+        raise _misfit(target, value)
     length = len(data)
-    parts = (_ZERO_12, target, value.to_bytes(32, "big"), _WORD_60, length.to_bytes(32, "big"), data)
-    return b"".join(parts) + _PADDING[length & 31]
+    amount = value.to_bytes(32, "big") if value else _ZERO
+    size = length.to_bytes(32, "big")
+    return b"".join((_ZERO_12, target, amount, _WORD_60, size, data, _PADDING[length & 31]))
 
 
 def execute_batch(mode: Mode, calls: Iterable[Call]) -> bytes:
@@ -189,7 +215,9 @@ def execute_batch(mode: Mode, calls: Iterable[Call]) -> bytes:
     Raises:
         EncodingInvalid: `mode` is not a batch mode, or a call does not fit.
     """
-    return BatchTemplate(mode).encode([pack_element(*call) for call in calls])
+    if not mode.is_batch:
+        raise EncodingInvalid(f"{mode.name} holds one call, not a batch", found=mode.name)
+    return BATCH_TEMPLATES[mode].encode([pack_element(*call) for call in calls])
 
 
 def execute_single(mode: Mode, target: Address, value: int, data: bytes) -> bytes:
@@ -200,10 +228,11 @@ def execute_single(mode: Mode, target: Address, value: int, data: bytes) -> byte
     """
     if mode.is_batch:
         raise EncodingInvalid(f"{mode.name} holds a batch, not one call", found=mode.name)
-    _require_call(target, value)
+    if len(target) != 20 or not 0 <= value <= UINT256_MAX:
+        raise _misfit(target, value)
     length = _SINGLE_HEAD + len(data)
-    parts = (_execute_head(mode), length.to_bytes(32, "big"), target, value.to_bytes(32, "big"), data)
-    return b"".join(parts) + _PADDING[length & 31]
+    size, amount = length.to_bytes(32, "big"), value.to_bytes(32, "big")
+    return b"".join((_execute_head(mode), size, target, amount, data, _PADDING[length & 31]))
 
 
 def decode_execute(calldata: bytes) -> Execution:
@@ -248,12 +277,11 @@ def _execute_head(mode: Mode) -> bytes:
     return EXECUTE_SELECTOR + mode.value + _WORD_40
 
 
-def _require_call(target: bytes, value: int) -> None:
-    if len(target) != 20 or not 0 <= value <= UINT256_MAX:
-        raise EncodingInvalid(
-            f"a call needs a 20-byte target and a value of 256 bits, got {target.hex()} and {value}",
-            found=(target.hex(), value),
-        )
+def _misfit(target: bytes, value: int) -> EncodingInvalid:
+    return EncodingInvalid(
+        f"a call needs a 20-byte target and a value of 256 bits, got {target.hex()} and {value}",
+        found=(target.hex(), value),
+    )
 
 
 def _refusal(what: str, found: bytes, expected: bytes) -> EncodingInvalid:

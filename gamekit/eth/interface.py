@@ -151,12 +151,6 @@ class DecodedLog(msgspec.Struct, frozen=True):
     """Its values by name, in the order of the event's parameters."""
 
 
-ERROR: Final = CustomError.parse("Error(string message)")
-"""`require` and `revert` with a text. Source: Solidity documentation, error handling."""
-PANIC: Final = CustomError.parse("Panic(uint256 code)")
-"""A failed `assert`, an overflow, an index out of range. Source: Solidity documentation, error handling."""
-
-
 class Interface:
     """All functions, events and errors of a contract."""
 
@@ -299,3 +293,9 @@ def _require_selector(signature: str, expected: bytes, data: bytes) -> None:
 def _decode_topic(kind: AbiType, topic: Hash32) -> AbiValue:
     is_word = not kind.dynamic and not kind.components and kind.element is None
     return decode((kind,), topic)[0] if is_word else topic
+
+
+ERROR: Final = CustomError.parse("Error(string message)")
+"""`require` and `revert` with a text. Source: Solidity documentation, error handling."""
+PANIC: Final = CustomError.parse("Panic(uint256 code)")
+"""A failed `assert`, an overflow, an index out of range. Source: Solidity documentation, error handling."""
