@@ -1,0 +1,279 @@
+"""A scope: all policies of one session, and its bytes on chain.
+
+::
+
+    word 0   signer 20 | valid_after 6 | valid_until 6
+    word 1   revoker 20 | version 1 | calls_max 1 | entries 1 | rules 1 | burst 2 | reserved 6
+    word 2   nonce_key 24 | uses_max 4 | interval_ms 4
+    word 3   gas budget 16 | gas per operation 16           in wei
+    word 4   value in all 16 | value per call 16            in wei
+    word 5   paymaster 20 | reserved 12
+    entries  target 20 | selector 4 | first rule 1 | rules 1 | reserved 6
+    rules    argument 1 | condition 1 | lane 1 | reserved 29, value 32
+
+Reserved bytes are zero. The verdict on a call is `checker.py`, what a session has used up is `usage.py`.
+
+Source: SessionValidator.sol, which must never allow less than this does.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from gamekit.core.policy import (
+    CALLS_MAX_LIMIT,
+    CUMULATIVE_AT_MOST,
+    LANES_MAX,
+    ArgumentRule,
+    CallEntry,
+    CallPolicy,
+    Condition,
+    GasPolicy,
+    RateLimitPolicy,
+    SpendingLimitPolicy,
+    TimeFramePolicy,
+    UsageLimitPolicy,
+    ValueLimitPolicy,
+)
+from gamekit.errors import ConfigInvalid, EncodingInvalid
+from gamekit.eth.hashing import selector
+from gamekit.units import (
+    UINT48_MAX,
+    UINT128_MAX,
+    UINT192_MAX,
+    UINT256_MAX,
+    ZERO_ADDRESS,
+    Address,
+    NonceKey,
+    UnixSeconds,
+    Wei,
+)
+
+SCOPE_VERSION: Final = 1
+VALUE_LANE: Final = 0
+"""Which cumulative counter sums the value of calls, in a scope that allows any."""
+
+_HEAD_BYTES: Final = 6 * 32
+_ENTRY_BYTES: Final = 32
+_RULE_BYTES: Final = 64
+
+
+class Scope(Struct, frozen=True, gc=False):
+    """All the rules of a session. Everything here is enforced by the contract, whoever holds the key."""
+
+    signer: Address
+    """Address of the session key."""
+    revoker: Address
+    """May revoke by a plain transaction, without the server: by default the owner's own account."""
+    nonce_key: NonceKey
+    """The only lane whose operations the session may sign, as the account writes it."""
+    calls_max: int
+    """Most calls in one operation, 1 to 64."""
+    time: TimeFramePolicy
+    calls: CallPolicy
+    usage: UsageLimitPolicy
+    gas: GasPolicy
+    rate: RateLimitPolicy | None = None
+    """None: the module sets no pace; uses and gas still bound the session."""
+    value: ValueLimitPolicy = ValueLimitPolicy()
+
+    def pack(self) -> bytes:
+        """Write the bytes that the permission id is the hash of.
+
+        Raises: ConfigInvalid if the contract would refuse the scope; it says which bound is broken.
+        """
+        fault = scope_fault(self)
+        if fault:
+            raise ConfigInvalid(f"scope: {fault}")
+        return _pack(self)
+
+    @classmethod
+    def unpack(cls, data: bytes, functions: Iterable[str] = ()) -> "Scope":
+        """Read the bytes again; only what `pack` writes is read.
+
+        Args:
+            data: the packed scope.
+            functions: signature texts, which the bytes do not hold; each finds its entries by its selector.
+
+        Raises: EncodingInvalid for any other bytes.
+        """
+        scope = _unpack(data, {selector(text): text for text in functions})
+        fault = scope_fault(scope) or ("" if _pack(scope) == data else "the bytes are not the canonical ones")
+        if fault:
+            raise EncodingInvalid(f"scope: {fault}")
+        return scope
+
+
+def scope_fault(scope: Scope) -> str:
+    """Say why the contract would refuse this scope whatever the time is; empty if it would not."""
+    for name, found, low, high in _bounds(scope):
+        if not low <= found <= high:
+            return f"{name} must be {low} to {high}, got {found}"
+    for name, address in (("signer", scope.signer), ("revoker", scope.revoker), ("paymaster", scope.gas.paymaster)):
+        if address is not None and (len(address) != 20 or address == ZERO_ADDRESS):
+            return f"{name} must be 20 bytes and not zero, got {address.hex()}"
+    return _entries_fault(scope.calls.entries) or _lanes_fault(scope)
+
+
+def lane_limits(scope: Scope) -> tuple[int, int]:
+    """Give the cap of each cumulative counter; 0 where the scope has none."""
+    limits = [0, 0]
+    if scope.value.total_wei_max:
+        limits[VALUE_LANE] = scope.value.total_wei_max
+    for rule in _spending_limits(scope):
+        limits[rule.lane] = rule.total_max
+    return limits[0], limits[1]
+
+
+def _bounds(scope: Scope) -> Iterator[tuple[str, int, int, int]]:
+    """Name every number of a scope with its lowest and highest value."""
+    frame, gas, value, rate = scope.time, scope.gas, scope.value, scope.rate
+    entries = scope.calls.entries
+    yield "valid_after", frame.valid_after, 0, UINT48_MAX
+    yield "valid_until", frame.valid_until, frame.valid_after + 1, UINT48_MAX
+    yield "calls_max", scope.calls_max, 1, CALLS_MAX_LIMIT
+    yield "nonce_key", scope.nonce_key, 0, UINT192_MAX
+    yield "uses_max", scope.usage.uses_max, 1, 2**32 - 1
+    yield "gas budget_wei", gas.budget_wei, 1, UINT128_MAX
+    yield "gas per_operation_wei_max", gas.per_operation_wei_max, 1, gas.budget_wei
+    yield "value total_wei_max", value.total_wei_max, 0, UINT128_MAX
+    yield "value per_call_wei_max", value.per_call_wei_max, 1 if value.total_wei_max else 0, value.total_wei_max
+    yield "number of entries", len(entries), 1, 255
+    yield "number of rules", sum(len(entry.rules) for entry in entries), 0, 255
+    if rate is not None:
+        yield "interval_ms", rate.interval_ms, 1, 2**32 - 1
+        yield "burst", rate.burst, scope.calls_max, 2**16 - 1
+
+
+def _entries_fault(entries: Sequence[CallEntry]) -> str:
+    before = b""
+    for entry in entries:
+        place = entry.target + entry.selector
+        if len(entry.target) != 20 or len(entry.selector) != 4 or entry.target == ZERO_ADDRESS:
+            return f"an entry is a target of 20 bytes, not zero, and a selector of 4, got {place.hex()}"
+        if place <= before:
+            return f"entries must ascend by (target, selector): {place.hex()} stands after {before.hex()}"
+        if entry.function and selector(entry.function) != entry.selector:
+            return f"{entry.function} has the selector {selector(entry.function).hex()}, got {entry.selector.hex()}"
+        before = place
+        for rule in entry.rules:
+            fault = _rule_fault(rule)
+            if fault:
+                return f"{entry.function or place.hex()}: {fault}"
+    return ""
+
+
+def _rule_fault(rule: ArgumentRule | SpendingLimitPolicy) -> str:
+    if not 0 <= rule.argument <= 255:
+        return f"argument must be 0 to 255, got {rule.argument}"
+    if isinstance(rule, SpendingLimitPolicy):
+        if not 1 <= rule.total_max <= UINT128_MAX:
+            return f"a spending limit must be 1 to 2^128 - 1, got {rule.total_max}"
+        return "" if 0 <= rule.lane < LANES_MAX else f"lane must be 0 or 1, got {rule.lane}"
+    high = 0 if rule.condition is Condition.PINNED_TO_ACCOUNT else UINT256_MAX
+    return "" if 0 <= rule.value <= high else f"the value of a rule must be 0 to {high}, got {rule.value}"
+
+
+def _lanes_fault(scope: Scope) -> str:
+    """Spending limits may share a counter if they share the limit; the value's counter is its own."""
+    limits = list(lane_limits(scope))
+    for rule in _spending_limits(scope):
+        if rule.lane == VALUE_LANE and scope.value.total_wei_max:
+            return f"lane {VALUE_LANE} counts the value of calls, a spending limit needs another"
+        if rule.total_max != limits[rule.lane]:
+            return f"limits that share lane {rule.lane} must be equal, got {rule.total_max} and {limits[rule.lane]}"
+    return ""
+
+
+def _spending_limits(scope: Scope) -> Iterator[SpendingLimitPolicy]:
+    for entry in scope.calls.entries:
+        for rule in entry.rules:
+            if isinstance(rule, SpendingLimitPolicy):
+                yield rule
+
+
+def _pack(scope: Scope) -> bytes:
+    frame, gas, value = scope.time, scope.gas, scope.value
+    entries = scope.calls.entries
+    rules = [rule for entry in entries for rule in entry.rules]
+    burst, interval_ms = (scope.rate.burst, scope.rate.interval_ms) if scope.rate else (0, 0)
+    parts = [
+        scope.signer + frame.valid_after.to_bytes(6, "big") + frame.valid_until.to_bytes(6, "big"),
+        scope.revoker + bytes((SCOPE_VERSION, scope.calls_max, len(entries), len(rules))),
+        burst.to_bytes(2, "big") + bytes(6),
+        scope.nonce_key.to_bytes(24, "big") + scope.usage.uses_max.to_bytes(4, "big") + interval_ms.to_bytes(4, "big"),
+        gas.budget_wei.to_bytes(16, "big") + gas.per_operation_wei_max.to_bytes(16, "big"),
+        value.total_wei_max.to_bytes(16, "big") + value.per_call_wei_max.to_bytes(16, "big"),
+        (gas.paymaster or ZERO_ADDRESS) + bytes(12),
+    ]
+    first_rule = 0
+    for entry in entries:
+        parts.append(entry.target + entry.selector + bytes((first_rule, len(entry.rules))) + bytes(6))
+        first_rule += len(entry.rules)
+    return b"".join(parts) + b"".join(map(_pack_rule, rules))
+
+
+def _pack_rule(rule: ArgumentRule | SpendingLimitPolicy) -> bytes:
+    if isinstance(rule, SpendingLimitPolicy):
+        head = bytes((rule.argument, CUMULATIVE_AT_MOST, rule.lane))
+        return head + bytes(29) + rule.total_max.to_bytes(32, "big")
+    return bytes((rule.argument, rule.condition)) + bytes(30) + rule.value.to_bytes(32, "big")
+
+
+def _unpack(data: bytes, functions: dict[bytes, str]) -> Scope:
+    """Read the fields and nothing more; the caller checks bounds and that packing gives the same bytes."""
+    entries_count, rules_count = (data[54], data[55]) if len(data) >= _HEAD_BYTES else (0, 0)
+    rules_at = _HEAD_BYTES + entries_count * _ENTRY_BYTES
+    if len(data) != rules_at + rules_count * _RULE_BYTES:
+        raise EncodingInvalid(
+            f"scope: {entries_count} entries and {rules_count} rules do not make {len(data)} bytes", found=len(data)
+        )
+    if data[52] != SCOPE_VERSION:
+        raise EncodingInvalid(f"scope: version must be {SCOPE_VERSION}, got {data[52]}", found=data[52])
+    rules = [_unpack_rule(data[at : at + _RULE_BYTES]) for at in range(rules_at, len(data), _RULE_BYTES)]
+    entries = [
+        _unpack_entry(data[at : at + _ENTRY_BYTES], rules, functions)
+        for at in range(_HEAD_BYTES, rules_at, _ENTRY_BYTES)
+    ]
+    number = int.from_bytes
+    interval_ms, paymaster = number(data[92:96], "big"), Address(data[160:180])
+    return Scope(
+        signer=Address(data[:20]),
+        revoker=Address(data[32:52]),
+        nonce_key=NonceKey(number(data[64:88], "big")),
+        calls_max=data[53],
+        time=TimeFramePolicy(UnixSeconds(number(data[20:26], "big")), UnixSeconds(number(data[26:32], "big"))),
+        calls=CallPolicy(tuple(entries)),
+        usage=UsageLimitPolicy(number(data[88:92], "big")),
+        gas=GasPolicy(
+            Wei(number(data[96:112], "big")),
+            Wei(number(data[112:128], "big")),
+            None if paymaster == ZERO_ADDRESS else paymaster,
+        ),
+        rate=RateLimitPolicy(interval_ms, number(data[56:58], "big")) if interval_ms else None,
+        value=ValueLimitPolicy(
+            per_call_wei_max=Wei(number(data[144:160], "big")), total_wei_max=Wei(number(data[128:144], "big"))
+        ),
+    )
+
+
+def _unpack_entry(
+    data: bytes, rules: Sequence[ArgumentRule | SpendingLimitPolicy], functions: dict[bytes, str]
+) -> CallEntry:
+    first, count = data[24], data[25]
+    return CallEntry(
+        target=Address(data[:20]),
+        selector=data[20:24],
+        function=functions.get(data[20:24], ""),
+        rules=tuple(rules[first : first + count]),
+    )
+
+
+def _unpack_rule(data: bytes) -> ArgumentRule | SpendingLimitPolicy:
+    argument, condition, value = data[0], data[1], int.from_bytes(data[32:], "big")
+    if condition == CUMULATIVE_AT_MOST:
+        return SpendingLimitPolicy(argument=argument, total_max=value, lane=data[2])
+    if condition > CUMULATIVE_AT_MOST:
+        raise EncodingInvalid(f"scope: unknown condition {condition}", found=condition)
+    return ArgumentRule(argument=argument, condition=Condition(condition), value=value)
