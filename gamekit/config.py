@@ -149,22 +149,43 @@ class PauseConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The websocket edge. See `gateway/` for where each is enforced."""
+    """The websocket edge: what one client, one player and one address may take."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     path: str = "/play"
+    """Where the websocket is; login nonces are at `<path>/nonce`, health at `<path>/health`."""
     domain: str = "localhost"
-    """The domain that a login message must name."""
+    """The authority (host, and port if there is one) that a login message must name: that of the page that plays."""
+    uri: str = "http://localhost/play"
+    """The URI that a login message must name."""
     origins: tuple[str, ...] = ()
-    """Exact allowlist of browser origins."""
+    """Exact allowlist of browser origins, such as `https://game.example`."""
     allow_no_origin: bool = True
     """Native clients send no Origin; they authenticate in the first frame, never by cookie, so nothing rides on it."""
     frame_bytes_max: int = 16 * 1024
+    """Largest frame; a larger one closes the connection with 1009."""
     actions_per_frame_max: int = 64
+    """At most 64."""
+    frames_in_flight_max: int = 16
+    """Act frames of one socket that are on their way to disk; above it the socket is not read."""
+    frames_per_s: float = 200.0
+    """Frames of any kind per socket, pings too; above it, beyond `frames_burst`, the socket is closed with 4429."""
+    frames_burst: int = 400
     heartbeat_s: float = 20.0
+    """A ping after so much silence; no answer within half of it closes the socket."""
     receive_timeout_s: float = 60.0
+    """Longest without any frame, pongs included."""
     authenticate_timeout_s: float = 5.0
+    """The first frame and its login take no longer, or the socket is closed with 4401."""
+    request_timeout_s: float = 15.0
+    """Deadline of a request to the kit other than `act`."""
+    close_timeout_s: float = 5.0
+    """How long a closing socket may take before it is cut."""
+    header_timeout_s: float = 15.0
+    """Longest for a request's headers to arrive, and longest that an idle HTTP connection is kept."""
+    sockets_max: int = 20_000
+    """Most websockets of this process."""
     sockets_per_player_max: int = 4
     """The newest wins; the oldest is closed with 4409."""
     sockets_per_address_max: int = 64
@@ -174,13 +195,20 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Per remote address; raise it behind a shared egress, or name the proxies that may set X-Forwarded-For."""
     burst_address: int = 200
     login_nonces_max: int = 10_000
+    """Most used login nonces that are remembered; above it logins by wallet wait."""
     login_nonce_s: float = 300.0
     login_nonces_per_minute_address: int = 5
+    login_nonce_bound: bool = True
+    """A nonce logs in only from the address that asked for it."""
+    tickets_max: int = 100_000
+    """Most reconnect tickets; the oldest goes first."""
     trusted_proxies: tuple[str, ...] = ()
+    """Networks of our own proxies, such as `10.0.0.0/8`: only they may say whom they speak for."""
     send_queue_frames_max: int = 256
+    """Unsent frames per socket; above it the socket is closed with 1013 and resumes from its cursor."""
     send_queue_bytes_max: int = 1024 * 1024
     life_s_max: float = 12 * 3600.0
-    """After this the peer must log in again."""
+    """After this the player must log in again; tickets end with it."""
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

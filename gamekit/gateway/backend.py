@@ -100,7 +100,7 @@ class Backend(Protocol):
         ...
 
     async def open_session(self, player: PlayerId, request_id: str, signature: bytes) -> None:
-        """Take the wallet's signature; returns when the grant is durable, `opened` is the event."""
+        """Take the wallet's signature; returns when the grant is durable, the event is `session_opened`."""
         ...
 
     async def events(self, player: PlayerId, since: Cursor, limit: int) -> list[Event]:

@@ -3,7 +3,7 @@
 import msgspec
 
 from gamekit.errors import ProtocolViolation
-from gamekit.protocol.events import EventFrame
+from gamekit.protocol.events import EventFrames
 from gamekit.protocol.messages import (
     Accepted,
     Acknowledge,
@@ -23,7 +23,7 @@ from gamekit.protocol.messages import (
 from gamekit.protocol.octets import hexadecimal_octets, raw_octets, read_octets
 
 ClientFrame = Hello | Act | Cancel | Revoke | Acknowledge | Propose | Open | Ping
-ServerFrame = Welcome | Accepted | Done | Proposed | Error | Pong | EventFrame
+ServerFrame = Welcome | Accepted | Done | Proposed | Error | Pong | EventFrames
 
 _JSON_ENCODER = msgspec.json.Encoder(enc_hook=hexadecimal_octets)
 _MSGPACK_ENCODER = msgspec.msgpack.Encoder(enc_hook=raw_octets)

@@ -1,23 +1,28 @@
-"""Durable events as the client reads them, which is also how the runtime writes them into the journal.
+"""The journal's durable events as a player reads them: one frame for each row, with the row's cursor and time.
 
-An event frame is the body of a `core.journal.Event` row: the row's `kind` is the frame's type, its `body` is
-`encode_event(frame)`, and its `cursor` and `at` (chain time, unix seconds) are put in when it is read. So one operation
-is one event, one row and one frame, however many actions it carries.
+One operation is one event and one frame, however many actions it carries. Events of other kinds, and those that concern
+no single player, are for the game's own server.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from gamekit.core import event as kinds
+from gamekit.core.event import OperationEvent, RefusedEvent, SessionEvent
 from gamekit.core.journal import Event
-from gamekit.protocol.messages import Part, RefusedAction, SessionInfo
-from gamekit.protocol.octets import Octets32, raw_octets, read_octets
+from gamekit.errors import GamekitError
+from gamekit.protocol.messages import Part, RefusedAction
+from gamekit.protocol.octets import Octets20, Octets32
 from gamekit.units import UnixSeconds
 
 
-class EventBase(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, tag_field="type", gc=False):
-    """A durable event. Its subclass names the type; bodies are written with cursor and time 0."""
+class EventFrame(
+    Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, tag_field="type", gc=False
+):
+    """What every event says."""
 
     cursor: int = 0
     """Place in the event stream: what `acknowledge` and `resume` name."""
@@ -25,7 +30,7 @@ class EventBase(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=
     """Chain time when it was written, in unix seconds."""
 
 
-class Refused(EventBase, tag="refused"):
+class Refused(EventFrame, frozen=True, tag="refused"):
     """Actions that did not and will not happen: with `id` the answer to an `act`, with `cursor` an event."""
 
     permission_id: Octets32
@@ -43,7 +48,7 @@ class SettledAction(Part, frozen=True):
     """The game's own error, decoded, or out_of_gas, batch_reverted, unknown; empty when ok."""
 
 
-class Settled(EventBase, tag="settled"):
+class Settled(EventFrame, frozen=True, tag="settled"):
     """Second ack: one operation's actions have an outcome. Only `reorged` takes it back."""
 
     permission_id: Octets32
@@ -53,15 +58,15 @@ class Settled(EventBase, tag="settled"):
     actions: list[SettledAction]
 
 
-class Reorged(EventBase, tag="reorged"):
-    """The chain took these outcomes back: they are accepted again, and will settle anew."""
+class Reorged(EventFrame, frozen=True, tag="reorged"):
+    """The chain took these outcomes back: the actions are accepted again, and will settle anew."""
 
     permission_id: Octets32
     user_op_hash: Octets32
     keys: list[str]
 
 
-class Finalized(EventBase, tag="final"):
+class Finalized(EventFrame, frozen=True, tag="final"):
     """These outcomes can no longer be taken back."""
 
     permission_id: Octets32
@@ -71,73 +76,146 @@ class Finalized(EventBase, tag="final"):
     keys: list[str]
 
 
-class Opened(EventBase, tag="opened"):
-    """A session can play."""
-
-    session: SessionInfo
-
-
-class Expiring(EventBase, tag="expiring"):
-    """A session ends soon."""
+class SessionFrame(EventFrame, frozen=True):
+    """What every event of a session says."""
 
     permission_id: Octets32
+    game: str
+    unit: str
+    account: Octets20
     valid_until: UnixSeconds
+    """Unix seconds, inclusive."""
 
 
-class Revoked(EventBase, tag="revoked"):
-    """A session ended by revocation. Said once when signing stopped, and again when it is final on chain."""
+class SessionOpened(SessionFrame, frozen=True, tag="session_opened"):
+    """The session can play: its grant is deep enough in the chain."""
 
-    permission_id: Octets32
+
+class SessionExpiring(SessionFrame, frozen=True, tag="session_expiring"):
+    """The session ends soon."""
+
+
+class SessionExpired(SessionFrame, frozen=True, tag="session_expired"):
+    """The session ended by time."""
+
+
+class SessionRevoked(SessionFrame, frozen=True, tag="session_revoked"):
+    """The session ended: said once when signing stopped, and again when the chain refuses its key."""
+
     on_chain: bool
-    may_land_until: UnixSeconds = UnixSeconds(0)
-    """Operations that were signed before may land until this chain time; 0 when none can."""
+    reason: str = ""
 
 
-class Expired(EventBase, tag="expired"):
-    """A session ended by time."""
-
-    permission_id: Octets32
-
-
-class Paused(EventBase, tag="paused"):
-    """Nothing is signed for this game, chain or function."""
-
-    scope: str
-    """What is paused: `game:<name>`, `chain` or `function:<game>.<name>`."""
-    reason: str
-
-
-class Resumed(EventBase, tag="resumed"):
-    """Signing goes on."""
-
-    scope: str
-
-
-EventFrame = Settled | Reorged | Finalized | Refused | Opened | Expiring | Revoked | Expired | Paused | Resumed
-
-_ENCODER = msgspec.msgpack.Encoder(enc_hook=raw_octets)
-_DECODER: msgspec.msgpack.Decoder[EventFrame] = msgspec.msgpack.Decoder(EventFrame, dec_hook=read_octets)
-EVENT_KINDS: Final = frozenset(
-    {"settled", "reorged", "final", "refused", "opened", "expiring", "revoked", "expired", "paused", "resumed"}
+EventFrames = (
+    Settled | Reorged | Finalized | Refused | SessionOpened | SessionExpiring | SessionExpired | SessionRevoked
 )
-"""Kinds of event rows that players are told; rows of other kinds are for the game's server only."""
+
+_OPERATION = msgspec.msgpack.Decoder(OperationEvent)
+_REFUSED = msgspec.msgpack.Decoder(RefusedEvent)
+_SESSION = msgspec.msgpack.Decoder(SessionEvent)
 
 
-def encode_event(frame: EventFrame) -> bytes:
-    """Write the body of an event row. The row's `kind` is the frame's type (`kind_of`)."""
-    return _ENCODER.encode(frame)
-
-
-def kind_of(frame: EventFrame) -> str:
-    """Name the kind of event row that this frame is the body of."""
-    return str(type(frame).__struct_config__.tag)
-
-
-def decode_event(event: Event) -> EventFrame | None:
+def frame_of(event: Event) -> EventFrames | None:
     """Read an event row as the frame that its player is told; None for a kind that players are not told."""
-    if event.kind not in EVENT_KINDS:
-        return None
-    frame = _DECODER.decode(event.body)
-    frame.cursor = event.cursor
-    frame.at = event.at
-    return frame
+    read = _READERS.get(event.kind)
+    return None if read is None else read(event)
+
+
+def _settled(event: Event) -> Settled:
+    body = _OPERATION.decode(event.body)
+    return Settled(
+        Octets32(body.permission_id),
+        Octets32(body.user_op_hash),
+        Octets32(body.transaction_hash),
+        body.block_number,
+        [SettledAction(action.key, action.id, action.ok, action.error) for action in body.actions],
+        cursor=event.cursor,
+        at=event.at,
+    )
+
+
+def _reorged(event: Event) -> Reorged:
+    body = _OPERATION.decode(event.body)
+    keys = [action.key for action in body.actions]
+    return Reorged(Octets32(body.permission_id), Octets32(body.user_op_hash), keys, cursor=event.cursor, at=event.at)
+
+
+def _finalized(event: Event) -> Finalized:
+    body = _OPERATION.decode(event.body)
+    return Finalized(
+        Octets32(body.permission_id),
+        Octets32(body.user_op_hash),
+        Octets32(body.transaction_hash),
+        body.block_number,
+        [action.key for action in body.actions],
+        cursor=event.cursor,
+        at=event.at,
+    )
+
+
+def _refused(event: Event) -> Refused:
+    body = _REFUSED.decode(event.body)
+    outcome = outcome_of(body.code)
+    actions = [
+        RefusedAction(action.key, body.code, outcome, action.error or body.message, action_id=action.id)
+        for action in body.actions
+    ]
+    return Refused(Octets32(body.permission_id), actions, cursor=event.cursor, at=event.at)
+
+
+def _session(kind: type[SessionOpened | SessionExpiring | SessionExpired], event: Event) -> EventFrames:
+    body = _SESSION.decode(event.body)
+    return kind(
+        Octets32(body.permission_id),
+        body.game,
+        body.unit,
+        Octets20(body.account),
+        UnixSeconds(body.valid_until),
+        cursor=event.cursor,
+        at=event.at,
+    )
+
+
+def _revoked(event: Event) -> SessionRevoked:
+    body = _SESSION.decode(event.body)
+    return SessionRevoked(
+        Octets32(body.permission_id),
+        body.game,
+        body.unit,
+        Octets20(body.account),
+        UnixSeconds(body.valid_until),
+        on_chain=body.at_block > 0,
+        reason=body.reason,
+        cursor=event.cursor,
+        at=event.at,
+    )
+
+
+_READERS: Final[dict[str, Callable[[Event], EventFrames]]] = {
+    kinds.SETTLED: _settled,
+    kinds.REORGED: _reorged,
+    kinds.FINAL: _finalized,
+    kinds.REFUSED: _refused,
+    kinds.SESSION_OPENED: lambda event: _session(SessionOpened, event),
+    kinds.SESSION_EXPIRING: lambda event: _session(SessionExpiring, event),
+    kinds.SESSION_EXPIRED: lambda event: _session(SessionExpired, event),
+    kinds.SESSION_REVOKED: _revoked,
+}
+
+
+def _outcomes() -> dict[str, str]:
+    found: dict[str, str] = {}
+    waiting: list[type[GamekitError]] = [GamekitError]
+    while waiting:
+        error = waiting.pop()
+        found[error.code] = error.outcome.value
+        waiting.extend(error.__subclasses__())
+    return found
+
+
+_OUTCOMES: Final = _outcomes()
+
+
+def outcome_of(code: str) -> str:
+    """Tell what an error's code says about asking again: final, retry or unknown. A strange code is final."""
+    return _OUTCOMES.get(code, "final")

@@ -4,8 +4,8 @@
 
     client → server   hello · act · cancel · revoke · acknowledge · propose · open · ping
     server → client   welcome · accepted · refused · done · proposed · error · pong            answers, by request id
-                      settled · reorged · final · refused · opened · expiring · revoked · expired · paused · resumed
-                                                                                        durable events, by cursor
+                      settled · reorged · final · refused ·
+                      session_opened · session_expiring · session_revoked · session_expired       events, by cursor
 
 Events are in `events.py`, reading and writing in `codec.py`. Unknown fields, unknown types and values out of bounds are
 refused.
@@ -30,8 +30,9 @@ RequestId = Annotated[int, Meta(ge=1, le=COUNTER_MAX)]
 Key = Annotated[str, Meta(max_length=128, pattern=r"^[!-~]{1,128}\Z")]
 """An idempotency key: 1 to 128 printable ASCII characters without spaces, unique within its session."""
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Group = Annotated[str, Meta(min_length=1, max_length=64)]
-Time = Annotated[int, Meta(ge=1, le=UINT48_MAX)]
+Group = Annotated[str, Meta(max_length=64)]
+Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,39}\Z")]
+Time = Annotated[int, Meta(ge=0, le=UINT48_MAX)]
 Position = Annotated[int, Meta(ge=0, le=COUNTER_MAX)]
 
 
@@ -92,10 +93,12 @@ class ActionRequest(Part, frozen=True):
     """A function of the game's manifest."""
     arguments: list[Any] | dict[str, Any] = []
     """In the ABI's order, or by name. Numbers beyond 2**53 travel as decimal or 0x strings, bytes as 0x strings."""
-    not_after: Time | None = None
-    """Chain time after which it is refused rather than signed."""
-    group: Group | None = None
-    """Actions of one frame with the same group run all or none."""
+    not_after: Time = 0
+    """Chain time after which it is refused rather than signed; 0 is never."""
+    group: Group = ""
+    """Actions of one frame with the same group run all or none; empty stands alone."""
+    value: Amount = "0"
+    """Native currency that the call carries, in wei as decimal text; most scopes allow none."""
 
 
 class Act(Frame, frozen=True, tag="act"):
@@ -117,7 +120,7 @@ class Cancel(Frame, frozen=True, tag="cancel"):
 
 
 class Revoke(Frame, frozen=True, tag="revoke"):
-    """End a session; answered by `done` when it is durable, by the event `revoked` when it is so on chain."""
+    """End a session; answered by `done` when it is durable, by the event `session_revoked` when it is so on chain."""
 
     id: RequestId
     permission_id: Octets32
@@ -152,7 +155,7 @@ class Propose(Frame, frozen=True, tag="propose"):
 
 
 class Open(Frame, frozen=True, tag="open"):
-    """Hand in the wallet's signature; answered by `done` when durable, by `opened` when deep enough in the chain."""
+    """Hand in the wallet's signature; answered by `done` when it is durable, followed by `session_opened`."""
 
     id: RequestId
     request_id: Annotated[str, Meta(min_length=1, max_length=128)]

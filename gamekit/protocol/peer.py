@@ -23,7 +23,7 @@ from gamekit.errors import OutcomeUnknown, Overloaded, ProtocolViolation
 from gamekit.protocol.answers import refuse_all
 from gamekit.protocol.bucket import Bucket, take_all
 from gamekit.protocol.codec import ServerFrame, decode_client
-from gamekit.protocol.events import EventFrame, decode_event
+from gamekit.protocol.events import EventFrames, frame_of
 from gamekit.protocol.messages import (
     VERSION,
     Acknowledge,
@@ -190,14 +190,14 @@ class Peer:
         self.behind = self.sent < newest
         return resumed
 
-    def live(self, events: Sequence[Event]) -> list[EventFrame]:
+    def live(self, events: Sequence[Event]) -> list[EventFrames]:
         """Take events as they happen; gives the frames to send now."""
         if self.behind:
             self._noted = events[-1].cursor if events else self._noted
             return []
         return self._deliver(events)
 
-    def page(self, events: Sequence[Event], limit: int) -> list[EventFrame]:
+    def page(self, events: Sequence[Event], limit: int) -> list[EventFrames]:
         """Take a page of the journal, read from `sent` on; gives the frames to send now.
 
         A page shorter than `limit` ends the catching up, unless an event was noted meanwhile that it does not hold.
@@ -208,13 +208,13 @@ class Peer:
         self._paged = self._noted
         return frames
 
-    def _deliver(self, events: Sequence[Event]) -> list[EventFrame]:
+    def _deliver(self, events: Sequence[Event]) -> list[EventFrames]:
         if self.state is not State.AUTHENTICATED:
             return []
         fresh = [event for event in events if event.cursor > self.sent]
         if fresh:
             self.sent = fresh[-1].cursor
-        return [frame for event in fresh if (frame := decode_event(event)) is not None]
+        return [frame for event in fresh if (frame := frame_of(event)) is not None]
 
     def _greet(self, frame: object, *, binary: bool) -> Hello:
         if self.state is not State.NEW or not isinstance(frame, Hello):
