@@ -1,0 +1,114 @@
+"""Speaking with our own module on chain: names, digests, the signature envelope, calldata, events and errors.
+
+What a scope means and how its bytes are built stands in `core/scope.py`; here a scope is bytes.
+
+::
+
+    permission id     keccak(chain id 32 | module 20 | account 20 | scope)
+    operation digest  keccak(typehash | user operation hash | permission id | claimed at << 48 | deadline), raw
+    envelope          claimed at 6 | deadline 6 | r 32 | s 32 | v 1 | hints, one byte per call | scope
+
+Source: SessionValidator.sol.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from gamekit.errors import EncodingInvalid
+from gamekit.eth.hashing import keccak256
+from gamekit.eth.signature import SIGNATURE_LENGTH
+from gamekit.units import UINT48_MAX, Address, ChainId, Hash32, PermissionId, UnixSeconds, UserOpHash
+
+OPERATION_TYPEHASH: Final = keccak256(
+    b"SessionOperation(bytes32 userOpHash,bytes32 permissionId,uint96 claimedAtAndDeadline)"
+)
+"""Keeps the digest of an operation apart from that of anything else."""
+
+_ENVELOPE_HEAD: Final = 6 + 6 + SIGNATURE_LENGTH
+"""Bytes of an envelope before its hints."""
+_SCOPE_HEAD: Final = 192
+_SCOPE_ENTRIES_AT: Final = 54
+_SCOPE_RULES_AT: Final = 55
+
+
+class Envelope(Struct, frozen=True, gc=False):
+    """What stands in an operation's signature, as the module sees it."""
+
+    claimed_at: UnixSeconds
+    """Chain time that the operation says it was made at."""
+    deadline: UnixSeconds
+    """Last second, inclusive, at which it may be executed."""
+    signature: bytes
+    """Of the session key: 65 bytes."""
+    hints: bytes
+    """For each call, which entry of the scope allows it."""
+    scope: bytes
+
+
+def permission_id(chain_id: ChainId, module: Address, account: Address, scope: bytes) -> PermissionId:
+    """Name a permission: a scope on one account, under one module, on one chain."""
+    return PermissionId(keccak256(b"".join((chain_id.to_bytes(32, "big"), module, account, scope))))
+
+
+def operation_digest(
+    user_op_hash: UserOpHash, permission: PermissionId, claimed_at: UnixSeconds, deadline: UnixSeconds
+) -> Hash32:
+    """Give the 32 bytes that the session key signs for an operation, without any prefix.
+
+    Raises:
+        EncodingInvalid: a time is outside 48 bits.
+    """
+    times = _times(claimed_at, deadline)
+    return keccak256(b"".join((OPERATION_TYPEHASH, user_op_hash, permission, _ZERO_20, times)))
+
+
+def envelope(claimed_at: UnixSeconds, deadline: UnixSeconds, signature: bytes, hints: bytes, scope: bytes) -> bytes:
+    """Write what stands in an operation's signature.
+
+    Raises:
+        EncodingInvalid: a time is outside 48 bits, or the signature is not 65 bytes.
+    """
+    if len(signature) != SIGNATURE_LENGTH:
+        raise EncodingInvalid(
+            f"a signature is 65 bytes, got {len(signature)}", found=len(signature), expected=SIGNATURE_LENGTH
+        )
+    return b"".join((_times(claimed_at, deadline), signature, hints, scope))
+
+
+def decode_envelope(data: bytes, calls: int) -> Envelope:
+    """Take an envelope apart, given the number of calls in its operation.
+
+    Raises:
+        EncodingInvalid: the length is not what the calls and the scope's own counts make it.
+    """
+    scope_at = _ENVELOPE_HEAD + calls
+    scope = data[scope_at:]
+    if len(scope) < _SCOPE_HEAD:
+        least = scope_at + _SCOPE_HEAD
+        raise EncodingInvalid(f"the envelope has {len(data)} bytes, needs {least}", found=len(data), minimum=least)
+    expected = _SCOPE_HEAD + 32 * scope[_SCOPE_ENTRIES_AT] + 64 * scope[_SCOPE_RULES_AT]
+    if len(scope) != expected:
+        raise EncodingInvalid(
+            f"the envelope's scope has {len(scope)} bytes, its counts say {expected}",
+            found=len(scope),
+            expected=expected,
+        )
+    return Envelope(
+        claimed_at=UnixSeconds(int.from_bytes(data[:6], "big")),
+        deadline=UnixSeconds(int.from_bytes(data[6:12], "big")),
+        signature=data[12:_ENVELOPE_HEAD],
+        hints=data[_ENVELOPE_HEAD:scope_at],
+        scope=scope,
+    )
+
+
+_ZERO_20: Final = bytes(20)
+
+
+def _times(claimed_at: UnixSeconds, deadline: UnixSeconds) -> bytes:
+    if not 0 <= claimed_at <= UINT48_MAX or not 0 <= deadline <= UINT48_MAX:
+        raise EncodingInvalid(
+            f"times must fit 48 bits, got {claimed_at} and {deadline}", found=(claimed_at, deadline), maximum=UINT48_MAX
+        )
+    return (claimed_at << 48 | deadline).to_bytes(12, "big")
