@@ -57,10 +57,10 @@ bench: setup ## Measure signing and the pipeline; writes benchmarks/results/
 	$(PY) -m benchmarks.sign
 	$(PY) -m benchmarks.pipeline
 
-campaigns: setup ## Search for faults for longer than a test may take
-
-nightly: campaigns ## Everything that is worth a night: the campaigns, and the contracts fuzzed deeper
+campaigns: setup ## Search for faults for longer than a test may take: the contracts, fuzzed deeper
 	$(CONTRACTS) fuzz
+
+nightly: test campaigns ## Everything that is worth a night
 
 # uv resolves for every supported Python at once, which pip cannot. It lives in a virtualenv of its own.
 lock: ## Renew requirements.lock from pyproject.toml

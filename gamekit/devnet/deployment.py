@@ -1,0 +1,152 @@
+"""Everything that a devnet needs on its chain: entry points, our contracts, an account of others, the example game.
+
+All of it goes through the deterministic deployer, so that each address follows from the bytecode alone: the entry
+points land where they are on every chain, and deploying twice changes nothing.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gamekit.chain.rpc import from_data, to_data
+from gamekit.contracts import artifact
+from gamekit.devnet.node import DevnetNode
+from gamekit.errors import ChainMismatch
+from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.hashing import create2_address, create_address, parse_address, to_hex
+from gamekit.units import Address, Hash32
+
+DEPLOYER: Final = parse_address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+"""Calldata: salt 32, then creation code. Source: github.com/Arachnid/deterministic-deployment-proxy."""
+DEPLOYMENT_GAS: Final = 15_000_000
+"""Gas limit of one deployment; below the transaction cap of EIP-7825. The largest, an entry point, needs 5 million."""
+NO_SALT: Final = bytes(32)
+
+ENTRY_POINT_SALTS: Final = {
+    "EntryPoint06": NO_SALT,
+    "EntryPoint07": bytes.fromhex("90d8084deab30c2a37c45e8d47f49f2f7965183cb6990a98943ef94940681de3"),
+    "EntryPoint08": bytes.fromhex("0a59dbff790c23c976a548690c27297883cc66b4c67024f9117b0238995e35e9"),
+}
+"""With these salts the published bytecode lands on the canonical addresses."""
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """Where everything is. Addresses follow from bytecode, so the same checkout always gives the same deployment."""
+
+    entry_point_06: Address
+    entry_point_07: Address
+    entry_point_08: Address
+    session_validator: Address
+    owner_validator: Address
+    session_opener: Address
+    reference_factory_07: Address
+    """Creates reference accounts that obey EntryPoint 0.7."""
+    reference_factory_08: Address
+    nexus_implementation: Address
+    """Biconomy's account, for EntryPoint 0.7."""
+    nexus_factory: Address
+    nexus_bootstrap: Address
+    """Runs inside a new Nexus account and installs its first modules."""
+    arena: Address
+    """The example game."""
+    gold: Address
+    """Its currency, an ERC-20."""
+    item: Address
+    """Its items, an ERC-721."""
+
+    def to_json(self) -> str:
+        """Write the addresses with their checksums, one a line."""
+        written = {name: to_hex(getattr(self, name)) for name in self.__struct_fields__}
+        return msgspec.json.format(msgspec.json.encode(written), indent=2).decode() + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Deployment":
+        """Read what `to_json` wrote."""
+        written = msgspec.json.decode(text, type=dict[str, str])
+        return cls(**{name: parse_address(address) for name, address in written.items()})
+
+    @classmethod
+    def load(cls, path: Path) -> "Deployment":
+        """Read a file that holds what `to_json` wrote."""
+        return cls.from_json(path.read_text())
+
+
+class Plan:
+    """A list of contracts to deploy, each at an address that is known before."""
+
+    def __init__(self) -> None:
+        self.steps: dict[Address, tuple[str, bytes]] = {}
+        """Address to contract name and deployer calldata."""
+
+    def add(self, name: str, *arguments: Address, salt: bytes = NO_SALT) -> Address:
+        """Plan the contract `name` with constructor `arguments`; gives the address that it will have."""
+        init_code = artifact(name).bytecode + b"".join(bytes(12) + argument for argument in arguments)
+        address = create2_address(DEPLOYER, salt, init_code)
+        self.steps[address] = (name, salt + init_code)
+        return address
+
+
+async def deploy(node: DevnetNode) -> Deployment:
+    """Deploy what is missing, mine it, and check that there is code at every address.
+
+    Raises:
+        ChainError: a deployment reverted.
+        ChainMismatch: an address has no code afterwards, or an entry point would not be at its canonical address.
+    """
+    plan = Plan()
+    deployment = plan_deployment(plan)
+    funder = (await node.unlocked_accounts())[0]
+    sent: list[Hash32] = []
+    for address, (_, data) in plan.steps.items():
+        if not await has_code(node, address):
+            sent.append(await node.send(funder, DEPLOYER, data, gas=DEPLOYMENT_GAS))
+    if sent:
+        await node.mine()
+    for transaction_hash in sent:
+        await node.require_success(transaction_hash)
+    await require_code(node, (getattr(deployment, name) for name in deployment.__struct_fields__))
+    return deployment
+
+
+def plan_deployment(plan: Plan) -> Deployment:
+    """Add every contract of a devnet to `plan`. Nothing is sent."""
+    entry_points = {name: plan.add(name, salt=salt) for name, salt in ENTRY_POINT_SALTS.items()}
+    for version, address in zip(EntryPointVersion, entry_points.values(), strict=False):
+        if address != version.canonical_address:
+            raise ChainMismatch(f"EntryPoint {version.value} would be deployed to {to_hex(address)}", address=address)
+    v06, v07, v08 = entry_points.values()
+    session_validator = plan.add("SessionValidator")
+    owner_validator = plan.add("OwnerValidator")
+    nexus = plan.add("Nexus", v07)
+    arena = plan.add("Arena")
+    return Deployment(
+        entry_point_06=v06,
+        entry_point_07=v07,
+        entry_point_08=v08,
+        session_validator=session_validator,
+        owner_validator=owner_validator,
+        session_opener=plan.add("SessionOpener"),
+        reference_factory_07=plan.add("ReferenceAccountFactory", plan.add("ReferenceAccount07")),
+        reference_factory_08=plan.add("ReferenceAccountFactory", plan.add("ReferenceAccount08")),
+        nexus_implementation=nexus,
+        nexus_factory=plan.add("NexusAccountFactory", nexus, DEPLOYER),
+        nexus_bootstrap=plan.add("NexusBootstrap"),
+        arena=arena,
+        # The game creates its currency and its items, in this order.
+        gold=create_address(arena, 1),
+        item=create_address(arena, 2),
+    )
+
+
+async def has_code(node: DevnetNode, address: Address) -> bool:
+    """Whether a contract stands at `address` in the latest block."""
+    return from_data(await node.request(str, "eth_getCode", to_data(address), "latest")) != b""
+
+
+async def require_code(node: DevnetNode, addresses: Iterable[Address]) -> None:
+    """Check that a contract stands at each address. Raises ChainMismatch naming the first that is empty."""
+    for address in addresses:
+        if not await has_code(node, address):
+            raise ChainMismatch(f"there is no contract at {to_hex(address)}", address=address)

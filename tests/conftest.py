@@ -1,0 +1,16 @@
+"""Fixtures that several folders share. What one folder needs stands in its own conftest."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gamekit.devnet import Anvil
+
+
+@pytest.fixture(scope="session")
+def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
+    """One node for the whole run, mining each transaction at once; tests restore it or use accounts of their own."""
+    node = Anvil.start(Path(tmp_path_factory.mktemp("anvil")))
+    yield node
+    node.stop()
