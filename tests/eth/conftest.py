@@ -1,0 +1,70 @@
+"""Vectors, and the deployed EntryPoints to compare with."""
+
+import json
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from gamekit.contracts import artifact
+from gamekit.devnet import Anvil
+from gamekit.devnet.deployment import DEPLOYER, ENTRY_POINT_SALTS
+from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.hashing import parse_hex, to_hex
+from gamekit.units import Address
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+
+
+def load_vectors(name: str) -> dict[str, object]:
+    document: dict[str, object] = json.loads((VECTORS / f"{name}.json").read_text())
+    assert document["origin"], "vectors say where they come from"
+    return document
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Callable[[str], dict[str, object]]:
+    """Load a file of tests/vectors by its name."""
+    return load_vectors
+
+
+class Node:
+    """Many questions to a node in one request, without an event loop."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def ask_many(self, questions: Sequence[tuple[str, list[object]]]) -> list[str]:
+        body = [
+            {"jsonrpc": "2.0", "id": place, "method": method, "params": parameters}
+            for place, (method, parameters) in enumerate(questions)
+        ]
+        request = urllib.request.Request(self._url, json.dumps(body).encode(), {"content-type": "application/json"})
+        answers = json.loads(self._opener.open(request, timeout=60).read())
+        return [answer["result"] for answer in sorted(answers, key=lambda answer: int(answer["id"]))]
+
+    def ask(self, method: str, *parameters: object) -> str:
+        return self.ask_many([(method, list(parameters))])[0]
+
+    def call_many(self, to: Address, calldatas: Sequence[bytes]) -> list[bytes]:
+        """Call a contract many times without effect."""
+        questions: list[tuple[str, list[object]]] = [
+            ("eth_call", [{"to": to_hex(to), "data": to_hex(data)}, "latest"]) for data in calldatas
+        ]
+        return [parse_hex(answer) for answer in self.ask_many(questions)]
+
+
+@pytest.fixture
+def entry_points(anvil: Anvil) -> Node:
+    """A node with EntryPoint 0.6, 0.7 and 0.8 at their canonical addresses."""
+    node = Node(anvil.url)
+    funder = node.ask("eth_accounts")[0]
+    for (name, salt), version in zip(ENTRY_POINT_SALTS.items(), EntryPointVersion, strict=False):
+        if node.ask("eth_getCode", to_hex(version.canonical_address), "latest") == "0x":
+            data = to_hex(salt + artifact(name).bytecode)
+            sent = {"from": funder, "to": to_hex(DEPLOYER), "data": data, "gas": hex(15_000_000)}
+            node.ask("eth_sendTransaction", sent)
+    node.ask("evm_mine")
+    return node
