@@ -15,6 +15,21 @@ from msgspec import Struct
 from gamekit.errors import ConfigInvalid
 
 
+class StackConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where one account stack is deployed, for one EntryPoint. Addresses are 0x-hexadecimal."""
+
+    stack: str
+    """Name of its adapter in `accounts/`: reference, nexus."""
+    entry_point_version: str
+    """0.7 or 0.8."""
+    entry_point: str
+    factory: str
+    owner_validator: str
+    """The validator that the owner's wallet speaks through."""
+    bootstrap: str = ""
+    """Nexus only: the contract whose code initialises an account."""
+
+
 class ChainConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The chain that sessions play on."""
 
@@ -26,6 +41,8 @@ class ChainConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Address of the SessionValidator module, 0x-hexadecimal."""
     session_opener: str = ""
     """Address of the SessionOpener; empty: accounts must exist and have the module."""
+    stacks: tuple[StackConfig, ...] = ()
+    """The account stacks that sessions may be granted on; the first is the default."""
     included_depth: int = 1
     """k of included(k): an outcome is told when its block is this deep; 1 is the head itself. Higher is slower to tell
     and rarer to take back."""

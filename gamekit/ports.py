@@ -96,9 +96,15 @@ class ChainReader(Protocol):
         ...
 
     async def call(
-        self, to: Address, data: bytes, *, sender: Address | None = None, block: BlockHash | None = None
+        self,
+        to: Address,
+        data: bytes,
+        *,
+        sender: Address | None = None,
+        gas: Gas | None = None,
+        block: BlockHash | None = None,
     ) -> bytes:
-        """Call without effect; raises CallReverted with the revert data."""
+        """Call without effect, at the head or at one block; raises CallReverted with the revert data."""
         ...
 
     async def code(self, address: Address) -> bytes: ...

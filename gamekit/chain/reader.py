@@ -6,7 +6,7 @@ that answers for another block has not answered.
 
 import msgspec
 
-from gamekit.chain.rpc import JsonRpc, RpcRefused, data, quantity, to_data, to_quantity
+from gamekit.chain.rpc import JsonRpc, RpcRefused, from_data, from_quantity, to_data, to_quantity
 from gamekit.config import ChainConfig
 from gamekit.errors import ChainUnavailable, FeeTooLow, SubmitError, SubmitterUnavailable
 from gamekit.eth.block import Head, Log, TransactionReceipt
@@ -62,7 +62,7 @@ class EvmChain:
 
     async def chain_id(self) -> ChainId:
         """The node's chain id."""
-        return ChainId(quantity(await self._rpc.request(str, "eth_chainId")))
+        return ChainId(from_quantity(await self._rpc.request(str, "eth_chainId")))
 
     async def head(self) -> Head:
         """The latest block's head."""
@@ -101,41 +101,49 @@ class EvmChain:
         return receipts
 
     async def call(
-        self, to: Address, data_: bytes, *, sender: Address | None = None, block: BlockHash | None = None
+        self,
+        to: Address,
+        data: bytes,
+        *,
+        sender: Address | None = None,
+        gas: Gas | None = None,
+        block: BlockHash | None = None,
     ) -> bytes:
-        """Call without effect; raises CallReverted with the revert data."""
-        call = {"to": to_data(to), "data": to_data(data_)}
+        """Call without effect, at the head or at one block; raises CallReverted with the revert data."""
+        call = {"to": to_data(to), "data": to_data(data)}
         if sender is not None:
             call["from"] = to_data(sender)
+        if gas is not None:
+            call["gas"] = to_quantity(gas)
         at: object = "latest" if block is None else {"blockHash": to_data(block)}
-        return data(await self._rpc.request(str, "eth_call", call, at))
+        return from_data(await self._rpc.request(str, "eth_call", call, at))
 
     async def code(self, address: Address) -> bytes:
         """The code at an address."""
-        return data(await self._rpc.request(str, "eth_getCode", to_data(address), "latest"))
+        return from_data(await self._rpc.request(str, "eth_getCode", to_data(address), "latest"))
 
     async def storage(self, address: Address, slot: Hash32) -> Hash32:
         """One storage word."""
-        word = data(await self._rpc.request(str, "eth_getStorageAt", to_data(address), to_data(slot), "latest"))
+        word = from_data(await self._rpc.request(str, "eth_getStorageAt", to_data(address), to_data(slot), "latest"))
         return Hash32(word.rjust(32, b"\0"))
 
     async def balance(self, address: Address) -> Wei:
         """Native balance in wei."""
-        return Wei(quantity(await self._rpc.request(str, "eth_getBalance", to_data(address), "latest")))
+        return Wei(from_quantity(await self._rpc.request(str, "eth_getBalance", to_data(address), "latest")))
 
     async def transaction_count(self, address: Address, *, pending: bool = False) -> int:
         """The next nonce of an externally owned account, mined transactions only unless `pending`."""
         tag = "pending" if pending else "latest"
-        return quantity(await self._rpc.request(str, "eth_getTransactionCount", to_data(address), tag))
+        return from_quantity(await self._rpc.request(str, "eth_getTransactionCount", to_data(address), tag))
 
-    async def estimate_gas(self, to: Address, data_: bytes, *, sender: Address, value: Wei = Wei(0)) -> Gas:
+    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address, value: Wei = Wei(0)) -> Gas:
         """Gas that a transaction would need; raises CallReverted with the revert data."""
-        call = {"to": to_data(to), "data": to_data(data_), "from": to_data(sender), "value": to_quantity(value)}
-        return Gas(quantity(await self._rpc.request(str, "eth_estimateGas", call)))
+        call = {"to": to_data(to), "data": to_data(data), "from": to_data(sender), "value": to_quantity(value)}
+        return Gas(from_quantity(await self._rpc.request(str, "eth_estimateGas", call)))
 
     async def max_priority_fee_per_gas(self) -> Wei:
         """What the node suggests as a tip, in wei per gas."""
-        return Wei(quantity(await self._rpc.request(str, "eth_maxPriorityFeePerGas")))
+        return Wei(from_quantity(await self._rpc.request(str, "eth_maxPriorityFeePerGas")))
 
     async def send_raw_transaction(self, raw: bytes) -> None:
         """Send a signed transaction; a node that has it already has taken it.
@@ -164,31 +172,31 @@ def _translate(error: RpcRefused) -> None:
 
 def _head(block: _Block) -> Head:
     return Head(
-        BlockNumber(quantity(block.number)),
-        BlockHash(data(block.hash)),
-        BlockHash(data(block.parentHash)),
-        UnixSeconds(quantity(block.timestamp)),
-        Wei(quantity(block.baseFeePerGas)),
-        Gas(quantity(block.gasLimit)),
+        BlockNumber(from_quantity(block.number)),
+        BlockHash(from_data(block.hash)),
+        BlockHash(from_data(block.parentHash)),
+        UnixSeconds(from_quantity(block.timestamp)),
+        Wei(from_quantity(block.baseFeePerGas)),
+        Gas(from_quantity(block.gasLimit)),
     )
 
 
 def _receipt(receipt: _Receipt) -> TransactionReceipt:
     return TransactionReceipt(
-        Hash32(data(receipt.transactionHash)),
-        BlockHash(data(receipt.blockHash)),
-        BlockNumber(quantity(receipt.blockNumber)),
-        Address(data(receipt.sender)),
-        None if receipt.to is None else Address(data(receipt.to)),
-        quantity(receipt.status) == 1,
-        Gas(quantity(receipt.gasUsed)),
-        Wei(quantity(receipt.effectiveGasPrice)),
+        Hash32(from_data(receipt.transactionHash)),
+        BlockHash(from_data(receipt.blockHash)),
+        BlockNumber(from_quantity(receipt.blockNumber)),
+        Address(from_data(receipt.sender)),
+        None if receipt.to is None else Address(from_data(receipt.to)),
+        from_quantity(receipt.status) == 1,
+        Gas(from_quantity(receipt.gasUsed)),
+        Wei(from_quantity(receipt.effectiveGasPrice)),
         tuple(
             Log(
-                Address(data(log.address)),
-                tuple(Hash32(data(topic)) for topic in log.topics),
-                data(log.data),
-                quantity(log.logIndex),
+                Address(from_data(log.address)),
+                tuple(Hash32(from_data(topic)) for topic in log.topics),
+                from_data(log.data),
+                from_quantity(log.logIndex),
             )
             for log in receipt.logs
         ),

@@ -5,7 +5,7 @@ answer. A reply that is lost says nothing about whether the request was carried 
 """
 
 import asyncio
-from collections.abc import Sequence
+
 from itertools import count
 from typing import Self, TypeVar
 
@@ -139,7 +139,7 @@ def _revert_data(error: RpcError) -> bytes | None:
     return None
 
 
-def quantity(value: str) -> int:
+def from_quantity(value: str) -> int:
     """Read a JSON-RPC quantity. Raises ChainUnavailable for text that is none."""
     try:
         return int(value, 16)
@@ -152,7 +152,7 @@ def to_quantity(value: int) -> str:
     return hex(value)
 
 
-def data(value: str) -> bytes:
+def from_data(value: str) -> bytes:
     """Read JSON-RPC data. Raises ChainUnavailable for text that is none."""
     try:
         return bytes.fromhex(value[2:])
@@ -163,8 +163,3 @@ def data(value: str) -> bytes:
 def to_data(value: bytes) -> str:
     """Write JSON-RPC data."""
     return "0x" + value.hex()
-
-
-def to_params(values: Sequence[bytes]) -> list[str]:
-    """Write several data values."""
-    return [to_data(value) for value in values]

@@ -43,6 +43,8 @@ class Action(Row, frozen=True):
     """Ceiling of this call's gas, from the manifest."""
     hint: int = 0
     """Which entry of the scope allows it."""
+    lane_amounts: tuple[int, int] = (0, 0)
+    """What it adds to the scope's cumulative counters."""
     not_after: UnixSeconds = UnixSeconds(0)
     """Refused rather than signed once chain time is past this; 0 is never."""
     group: int = 0

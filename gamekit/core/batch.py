@@ -37,6 +37,11 @@ def stale(ready: deque[Action], now: UnixSeconds) -> list[Action]:
     return gone
 
 
+def any_stale(actions: tuple[Action, ...], now: UnixSeconds) -> bool:
+    """Whether one of these has passed its `not_after`: the set must not be signed again."""
+    return any(action.not_after and now > action.not_after for action in actions)
+
+
 def take(ready: deque[Action], calls_max: int) -> Batch | None:
     """Take the next batch from the head of the queue; None when nothing fits.
 

@@ -7,13 +7,17 @@ The lane is state and decision; it starts nothing and waits for nothing.
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from gamekit.core.action import Action
-from gamekit.core.scope import Scope, ScopeChecker, Usage
+from gamekit.core.policy import Denied
+from gamekit.core.prepare import SessionCodec
+from gamekit.core.scope import Scope, ScopeChecker
 from gamekit.core.session import Session
-from gamekit.core.tracking import CONSUMED, LIVE, LiveSlot
+from gamekit.core.tracking import CONSUMED, LIVE, LiveSlot, Operation
+from gamekit.core.usage import Usage, charge
 from gamekit.units import NonceSequence, Wei
 
 
@@ -36,6 +40,7 @@ class Lane:
         "accepting",
         "accepting_value",
         "checker",
+        "codec",
         "ready",
         "scheduled",
         "scope",
@@ -44,14 +49,20 @@ class Lane:
         "slots",
         "stopped",
         "usage",
+        "usage_known",
     )
 
-    def __init__(self, session: Session, scope: Scope, checker: ScopeChecker, usage: Usage, sequence: int) -> None:
+    def __init__(
+        self, session: Session, checker: ScopeChecker, codec: SessionCodec, usage: Usage, sequence: int
+    ) -> None:
         self.session = session
-        self.scope = scope
+        self.scope: Scope = checker.scope
         self.checker = checker
+        self.codec = codec
         self.usage = usage
         """What the chain has charged this session, the included variants of every slot counted."""
+        self.usage_known = True
+        """False after a reorg took an operation back, until `resolve` has read the chain's figures again."""
         self.sequence = NonceSequence(sequence)
         """The lowest nonce sequence that no slot of ours occupies and that the chain has not consumed."""
         self.slots: dict[NonceSequence, LiveSlot] = {}
@@ -78,7 +89,7 @@ class Lane:
     @property
     def may_open(self) -> bool:
         """Whether a new slot may be opened now: something waits, nothing is in flight, nothing stopped the lane."""
-        return bool(self.ready) and not self.stopped and not self.in_flight
+        return bool(self.ready) and not self.stopped and self.usage_known and not self.in_flight
 
     @property
     def in_flight(self) -> bool:
@@ -102,6 +113,19 @@ class Lane:
         waiting = sum(action.value for action in self.ready) + self.accepting_value
         flying = sum(a.value for slot in self.slots.values() if slot.slot.state == LIVE for a in slot.actions)
         return Wei(self.scope.value.total_wei_max - self.usage.value_spent_wei - waiting - flying)
+
+    def charge(self, actions: Sequence[Action], operation: Operation) -> Usage | Denied:
+        """What validation would charge for this operation on top of what is included, or which policy refuses it."""
+        amounts = (sum(a.lane_amounts[0] for a in actions), sum(a.lane_amounts[1] for a in actions))
+        value = Wei(sum(action.value for action in actions))
+        claimed_at, cost = operation.claimed_at, operation.max_cost
+        return charge(self.scope, self.usage, claimed_at, len(actions), value, amounts, cost)
+
+    def start_at(self, sequence: int) -> None:
+        """Go on from the chain's next sequence: the lowest from there on that no slot of ours occupies."""
+        while sequence in self.slots:
+            sequence += 1
+        self.sequence = NonceSequence(sequence)
 
     def open_slot(self, live: LiveSlot) -> None:
         """Put actions into the next slot."""

@@ -4,11 +4,21 @@ The gas limits are what the session's budget pays in validation, whatever is use
 ceilings and not from a wish for safety.
 """
 
+from collections.abc import Sequence
+
+from gamekit.accounts.stack import AccountStack
 from gamekit.config import BatchConfig
+from gamekit.core.action import Action
 from gamekit.core.fees import Fees
 from gamekit.core.scope import Scope
+from gamekit.core.session import Session
+from gamekit.core.tracking import Operation
+from gamekit.eth import session_validator
 from gamekit.eth.block import Head
-from gamekit.units import Gas, UnixSeconds, Wei
+from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.user_op_hash import UserOpHasher
+from gamekit.eth.user_operation import UserOperation
+from gamekit.units import Gas, Hash32, NonceSequence, UnixSeconds, Wei
 
 
 def call_gas(ceilings: int, calls: int, limits: BatchConfig) -> Gas:
@@ -43,3 +53,92 @@ def times(head: Head, scope: Scope, limits: BatchConfig) -> tuple[UnixSeconds, U
     if deadline <= head.timestamp:
         return None
     return UnixSeconds(claimed_at), UnixSeconds(deadline)
+
+
+class SessionCodec:
+    """Writes the operations of one session: what they share is computed once."""
+
+    __slots__ = ("_hasher", "_limits", "_scope", "_session", "_stack")
+
+    def __init__(self, session: Session, scope: Scope, stack: AccountStack, limits: BatchConfig) -> None:
+        self._session = session
+        self._scope = scope
+        self._stack = stack
+        self._limits = limits
+        version = EntryPointVersion(session.entry_point_version)
+        self._hasher = UserOpHasher(version, session.entry_point, session.chain_id, session.account)
+
+    def plan(
+        self,
+        actions: Sequence[Action],
+        try_mode: bool,
+        sequence: NonceSequence,
+        times: tuple[UnixSeconds, UnixSeconds],
+        fees: Fees,
+    ) -> Operation:
+        """Make the operation of a batch; it has no signature yet.
+
+        Args:
+            actions: 1 to 64, in lane order.
+            try_mode: whether each may revert by itself.
+            times: claimed time and deadline.
+        """
+        calls = len(actions)
+        ceilings = sum(action.gas for action in actions)
+        session, limits = self._session, self._limits
+        unsigned = UserOperation(
+            sender=session.account,
+            nonce=session.key << 64 | sequence,
+            call_data=self._stack.execute([action.call for action in actions], try_mode),
+            call_gas_limit=call_gas(ceilings, calls, limits),
+            verification_gas_limit=verification_gas(calls, limits),
+            pre_verification_gas=pre_verification_gas(calls, limits),
+            max_fee_per_gas=fees.max_fee_per_gas,
+            max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
+        )
+        return Operation(
+            user_op_hash=self._hasher.hash(unsigned),
+            permission_id=session.permission_id,
+            sender=session.account,
+            nonce_key=session.nonce_key,
+            sequence=sequence,
+            action_ids=tuple([action.id for action in actions]),
+            call_data=unsigned.call_data,
+            try_mode=try_mode,
+            hints=bytes([action.hint for action in actions]),
+            call_gas_limit=unsigned.call_gas_limit,
+            verification_gas_limit=unsigned.verification_gas_limit,
+            pre_verification_gas=unsigned.pre_verification_gas,
+            max_fee_per_gas=fees.max_fee_per_gas,
+            max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
+            claimed_at=times[0],
+            deadline=times[1],
+        )
+
+    def digest(self, operation: Operation) -> Hash32:
+        """What the session key signs: the operation, the permission, the claimed time and the deadline."""
+        return session_validator.operation_digest(
+            operation.user_op_hash, self._session.permission_id, operation.claimed_at, operation.deadline
+        )
+
+    def envelope(self, operation: Operation, signature: bytes) -> bytes:
+        """What stands in the operation's `signature`, as the account wants it."""
+        inner = session_validator.envelope(
+            operation.claimed_at, operation.deadline, signature, operation.hints, self._session.scope
+        )
+        return self._stack.signature(inner)
+
+
+def signed_operation(operation: Operation) -> UserOperation:
+    """The user operation as it is submitted."""
+    return UserOperation(
+        sender=operation.sender,
+        nonce=operation.nonce,
+        call_data=operation.call_data,
+        call_gas_limit=operation.call_gas_limit,
+        verification_gas_limit=operation.verification_gas_limit,
+        pre_verification_gas=operation.pre_verification_gas,
+        max_fee_per_gas=operation.max_fee_per_gas,
+        max_priority_fee_per_gas=operation.max_priority_fee_per_gas,
+        signature=operation.signature,
+    )

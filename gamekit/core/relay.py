@@ -115,9 +115,7 @@ class Bundle(Struct, frozen=True):
     operations: tuple[Operation, ...]
 
 
-def bundles(
-    entry_point: Address, operations: Sequence[Operation], gas_max: int, operations_max: int
-) -> list[Bundle]:
+def bundles(entry_point: Address, operations: Sequence[Operation], gas_max: int, operations_max: int) -> list[Bundle]:
     """Split operations into bundles that stay under the chain's cap on one transaction's gas (EIP-7825).
 
     An operation that is over the cap by itself still gets its bundle: the node will refuse it by name.

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from gamekit.core.action import Action
 from gamekit.core.journal import Row
-from gamekit.core.scope import Usage
 from gamekit.units import (
     Address,
     BlockNumber,
@@ -154,16 +153,17 @@ class LiveSlot:
     `variants` grows by `dispatch` and `resolve`; their states change in `settle` and `resolve`, nowhere else.
     """
 
-    __slots__ = ("actions", "slot", "usage_before", "variants")
+    __slots__ = ("actions", "foreign_at", "settled", "slot", "variants")
 
-    def __init__(
-        self, slot: Slot, actions: tuple[Action, ...], usage_before: Usage, variants: dict[UserOpHash, Operation]
-    ) -> None:
+    def __init__(self, slot: Slot, actions: tuple[Action, ...], variants: dict[UserOpHash, Operation]) -> None:
         self.slot = slot
         self.actions = actions
-        self.usage_before = usage_before
-        """What the session had used on chain when this slot was opened: what a variant is charged against."""
+        """The rows of `slot.action_ids`, in their order."""
         self.variants = variants
+        self.settled = False
+        """Whether the callers were told an outcome that still stands."""
+        self.foreign_at = 0
+        """Height of the block in which something else consumed the slot; 0 when nothing did."""
 
     def included(self) -> Operation | None:
         """The variant that is in a canonical block, if any."""

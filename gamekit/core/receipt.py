@@ -1,0 +1,73 @@
+"""What the receipts of a canonical block say about user operations, ours or not.
+
+Receipts are all of a block's, read by its hash: an operation counts as included by whichever transaction carries it.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from gamekit.accounts.stack import AccountStack
+from gamekit.core.game import Game
+from gamekit.core.tracking import INCLUDED, CallOutcome, Operation
+from gamekit.eth.block import TransactionReceipt
+from gamekit.eth.entry_point import OperationLogs, split_logs_by_operation
+from gamekit.units import Address
+
+
+class Inclusion(Struct, frozen=True):
+    """One user operation in one canonical transaction."""
+
+    entry_point: Address
+    logs: OperationLogs
+    receipt: TransactionReceipt
+
+
+def inclusions(receipts: Iterable[TransactionReceipt], entry_points: frozenset[Address]) -> list[Inclusion]:
+    """Find every user operation of these entry points; the receipts are those of one block, in order."""
+    return [
+        Inclusion(entry_point, logs, receipt)
+        for receipt in receipts
+        if receipt.succeeded
+        for entry_point in sorted({log.address for log in receipt.logs} & entry_points)
+        for logs in split_logs_by_operation(receipt.logs, entry_point)
+    ]
+
+
+def included(operation: Operation, found: Inclusion, stack: AccountStack, game: Game) -> Operation:
+    """Give the operation as included by this transaction, with one outcome per call."""
+    event = found.logs.event
+    return operation.moved(
+        INCLUDED,
+        transaction_hash=found.receipt.transaction_hash,
+        block_hash=found.receipt.block_hash,
+        block_number=found.receipt.block_number,
+        succeeded=event.success,
+        actual_gas_cost=event.actual_gas_cost,
+        actual_gas_used=event.actual_gas_used,
+        outcomes=outcomes(operation, found, stack, game),
+    )
+
+
+def outcomes(operation: Operation, found: Inclusion, stack: AccountStack, game: Game) -> tuple[CallOutcome, ...]:
+    """Decode what became of each call, its revert data read as the game's own errors."""
+    calls = stack.call_outcomes(
+        found.logs.logs,
+        account=operation.sender,
+        calls_count=len(operation.action_ids),
+        succeeded=found.logs.event.success,
+        try_mode=operation.try_mode,
+        revert_reason=found.logs.revert_reason,
+    )
+    return tuple(
+        CallOutcome(True) if call.succeeded else CallOutcome(False, _error(call.revert_data, game)) for call in calls
+    )
+
+
+def _error(revert_data: bytes | None, game: Game) -> str:
+    """Name a revert: the game's custom error with its arguments, or what is known instead."""
+    if revert_data is None:
+        return "unknown"
+    if not revert_data:
+        return "out_of_gas_or_empty_revert"
+    return game.decode_error(revert_data)

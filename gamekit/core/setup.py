@@ -1,0 +1,79 @@
+"""Where everything stands on the configured chain, its addresses read and checked once."""
+
+from msgspec import Struct
+
+from gamekit.accounts.stack import StackContracts
+from gamekit.config import ChainConfig, StackConfig
+from gamekit.errors import ConfigInvalid, EncodingInvalid
+from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.hashing import parse_address
+from gamekit.units import Address, ChainId
+
+
+class StackSetup(Struct, frozen=True):
+    """One account stack on one entry point."""
+
+    name: str
+    version: EntryPointVersion
+    entry_point: Address
+    contracts: StackContracts
+
+
+class ChainSetup(Struct, frozen=True):
+    """One chain."""
+
+    chain_id: ChainId
+    session_validator: Address
+    opener: Address
+    stacks: tuple[StackSetup, ...]
+
+    @property
+    def entry_points(self) -> frozenset[Address]:
+        """Every entry point whose operations concern us."""
+        return frozenset(each.entry_point for each in self.stacks)
+
+    def stack(self, name: str = "", version: str = "") -> StackSetup:
+        """Find an account stack: by name and version, or the first that fits what is given.
+
+        Raises: ConfigInvalid naming what is configured.
+        """
+        for each in self.stacks:
+            if name in ("", each.name) and version in ("", each.version.value):
+                return each
+        known = [f"{each.name} on {each.version.value}" for each in self.stacks]
+        asked = f"{name or 'any'} on {version or 'any entry point'}"
+        raise ConfigInvalid(f"no account stack {asked!r} is configured, only {known}", asked=asked, known=known)
+
+
+def chain_setup(config: ChainConfig) -> ChainSetup:
+    """Read the addresses of a configuration. Raises ConfigInvalid naming the setting."""
+    validator = _address("chain.session_validator", config.session_validator)
+    return ChainSetup(
+        ChainId(config.chain_id),
+        validator,
+        _address("chain.session_opener", config.session_opener),
+        tuple(_stack(each, validator) for each in config.stacks),
+    )
+
+
+def _stack(config: StackConfig, validator: Address) -> StackSetup:
+    where = f"chain.stacks {config.stack} on {config.entry_point_version}"
+    try:
+        version = EntryPointVersion(config.entry_point_version)
+    except ValueError as error:
+        known = [each.value for each in EntryPointVersion]
+        raise ConfigInvalid(f"{where}: entry_point_version must be one of {known}", known=known) from error
+    contracts = StackContracts(
+        factory=_address(f"{where}: factory", config.factory),
+        session_validator=validator,
+        owner_validator=_address(f"{where}: owner_validator", config.owner_validator),
+        bootstrap=_address(f"{where}: bootstrap", config.bootstrap) if config.bootstrap else None,
+    )
+    return StackSetup(config.stack, version, _address(f"{where}: entry_point", config.entry_point), contracts)
+
+
+def _address(setting: str, text: str) -> Address:
+    try:
+        return parse_address(text)
+    except EncodingInvalid as error:
+        raise ConfigInvalid(f"{setting} is {text!r}, which is no address", setting=setting, found=text) from error

@@ -1,0 +1,153 @@
+"""Self-bundling: signed operations into handleOps transactions of our own relayers.
+
+A transaction is durable, and its operations are marked sent, before it leaves the process. What a node answers is a
+hint: only a receipt in a canonical block says what happened. So a lost answer is treated as sent, and every unmined
+transaction is sent again, byte for byte or with both fees raised, until its nonce is consumed.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from gamekit.core import relay
+from gamekit.core.event import ALARM, AlarmEvent
+from gamekit.core.prepare import signed_operation
+from gamekit.core.relay import HANDLE_OPS, Bundle
+from gamekit.core.tracking import RELEASED, SENT, Operation
+from gamekit.errors import CallReverted, ChainUnavailable, EncodingInvalid
+from gamekit.eth.entry_point import FailedOp, decode_failed_op, encode_handle_ops
+from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.ports import ChainReader, Store
+from gamekit.runtime.notify import ALL, Notify
+from gamekit.runtime.relayers import Relayers
+from gamekit.runtime.state import State
+from gamekit.units import Address, Gas
+
+
+class Bundler:
+    """Collects signed operations and sends them in bundles."""
+
+    def __init__(self, state: State, store: Store, chain: ChainReader, relayers: Relayers, notify: Notify) -> None:
+        self._state = state
+        self._store = store
+        self._chain = chain
+        self._relayers = relayers
+        self._notify = notify
+        self._queue: dict[bytes, Operation] = {}
+        """Operations to bundle, by hash, in the order in which they were signed."""
+        self._wake = asyncio.Event()
+
+    def add(self, operation: Operation) -> None:
+        """Bundle a signed operation soon; one that is queued already is not queued twice."""
+        self._queue[operation.user_op_hash] = operation
+        self._wake.set()
+
+    def on_head(self) -> None:
+        """A new head: relayers may be free again."""
+        if self._queue:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Send bundles until cancelled."""
+        age_s = self._state.config.relay.bundle_age_ms_max / 1000
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(age_s)
+            self._wake.clear()
+            await self.send_queued()
+
+    async def send_queued(self) -> None:
+        """Split what is queued into bundles and send each by a free relayer; what finds none stays queued."""
+        config = self._state.config
+        queued, self._queue = self._queue, {}
+        by_entry_point: dict[Address, list[Operation]] = {}
+        for operation in queued.values():
+            live = self._state.slots_by_operation.get(operation.user_op_hash)
+            # Included by somebody else, superseded or dead since it was queued: nothing to send.
+            if live is not None and live.variants[operation.user_op_hash].state in RELEASED and not live.included():
+                by_entry_point.setdefault(live.slot.entry_point, []).append(operation)
+        ready = [
+            bundle
+            for entry_point, operations in by_entry_point.items()
+            for bundle in relay.bundles(
+                entry_point, operations, config.chain.transaction_gas_max, config.relay.operations_max
+            )
+        ]
+        free = self._relayers.free_slots()
+        for bundle in ready[free:]:
+            self._queue.update((operation.user_op_hash, operation) for operation in bundle.operations)
+        await asyncio.gather(*[self._send(bundle) for bundle in ready[:free]])
+
+    async def _send(self, bundle: Bundle) -> None:
+        operations = bundle.operations
+        if self._state.config.relay.simulate:
+            operations = await self._without_failing(bundle)
+        if not operations:
+            return
+        version = self._version(operations[0])
+        relayer = self._relayers.take()
+        if relayer is None:
+            self._queue.update((operation.user_op_hash, operation) for operation in operations)
+            return
+        calldata = encode_handle_ops([signed_operation(operation) for operation in operations], relayer.address, version)
+        gas = min(relay.bundle_gas(operations), self._state.config.chain.transaction_gas_max)
+        transaction = self._relayers.sign(
+            relayer, HANDLE_OPS, bundle.entry_point, calldata, Gas(gas), [op.user_op_hash for op in operations]
+        )
+        if transaction is None:
+            self._queue.update((operation.user_op_hash, operation) for operation in operations)
+            return
+        sent = [op.moved(SENT, transaction_hash=transaction.transaction_hash, rejected="") for op in operations]
+        self._remember(sent)
+        await self._relayers.send(transaction, sent)
+
+    async def _without_failing(self, bundle: Bundle) -> tuple[Operation, ...]:
+        """Ask the chain what it would say; take out, one by one, the operations that it names.
+
+        Validation is all that can make handleOps revert; an operation whose calls revert is included all the same.
+        """
+        operations = bundle.operations
+        while operations:
+            version = self._version(operations[0])
+            sender = self._relayers.any_address()
+            calldata = encode_handle_ops([signed_operation(operation) for operation in operations], sender, version)
+            try:
+                gas = relay.bundle_gas(operations)
+                await self._chain.call(bundle.entry_point, calldata, sender=sender, gas=gas)
+            except CallReverted as error:
+                failed = decode_failed_op(error.data)
+                if failed is None or failed.operation_index >= len(operations):
+                    await self._alarm("bundle_reverted", f"{error}: {error.data.hex()[:200]}")
+                    return ()
+                await self._reject(operations[failed.operation_index], failed)
+                operations = (*operations[: failed.operation_index], *operations[failed.operation_index + 1 :])
+            except ChainUnavailable:
+                self._queue.update((operation.user_op_hash, operation) for operation in operations)
+                return ()
+            else:
+                return operations
+        return ()
+
+    async def _reject(self, operation: Operation, failed: FailedOp) -> None:
+        """The chain would not take it now. It stays in its slot: only its deadline, in finalized time, frees it."""
+        rejected = operation.moved(operation.state, rejected=f"{failed.reason}: {failed.inner.hex()}"[:512])
+        self._remember([rejected])
+        await self._store.commit((rejected,))
+        if "AA25" not in failed.reason:
+            await self._alarm("operation_rejected", f"{operation.user_op_hash.hex()}: {rejected.rejected}")
+
+    async def _alarm(self, what: str, detail: str) -> None:
+        event = self._notify.event(ALARM, ALL, AlarmEvent(what, detail))
+        await self._store.commit((event,))
+        self._notify.publish((event,))
+
+    def _remember(self, operations: Sequence[Operation]) -> None:
+        for operation in operations:
+            live = self._state.slots_by_operation.get(operation.user_op_hash)
+            if live is not None:
+                live.variants[operation.user_op_hash] = operation
+
+    def _version(self, operation: Operation) -> EntryPointVersion:
+        session = self._state.sessions.get(operation.permission_id)
+        if session is None:
+            raise EncodingInvalid(f"no session for operation {operation.user_op_hash.hex()}")
+        return EntryPointVersion(session.entry_point_version)

@@ -1,0 +1,198 @@
+"""Turns what waits on the lanes into signed operations: batch, plan, journal, sign, journal, hand on.
+
+An operation is durable before it is signed, and its signature is durable before anything is sent. Signing happens in
+one synchronous step after the lane was looked at, so a revocation that is written stops it.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from gamekit.core import batch as batching
+from gamekit.core import prepare
+from gamekit.core.action import REFUSED, Action
+from gamekit.core.event import REFUSED as REFUSED_EVENT
+from gamekit.core.event import ActionResult, RefusedEvent
+from gamekit.core.fees import Fees, bid
+from gamekit.core.lane import Lane
+from gamekit.core.policy import Denied
+from gamekit.core.tracking import DEAD, EXPIRED, SIGNED, LiveSlot, Operation, Slot
+from gamekit.core.usage import admissible_calls
+from gamekit.ports import Signer, Store
+from gamekit.runtime.bundle import Bundler
+from gamekit.runtime.notify import Notify
+from gamekit.runtime.state import State
+
+class Dispatch:
+    """Plans and signs operations."""
+
+    def __init__(self, state: State, store: Store, signer: Signer, bundler: Bundler, notify: Notify) -> None:
+        self._state = state
+        self._store = store
+        self._signer = signer
+        self._bundler = bundler
+        self._notify = notify
+        self._due: list[Lane] = []
+        self._held: dict[bytes, Lane] = {}
+        """Lanes with work that nothing may be signed for now: rate, fees, a pause. Looked at again with each head."""
+        self._wake = asyncio.Event()
+
+    def schedule(self, lane: Lane) -> None:
+        """Look at a lane soon: something waits on it and nothing is in flight."""
+        if lane.may_open and not lane.scheduled:
+            lane.scheduled = True
+            self._due.append(lane)
+            self._wake.set()
+
+    def on_head(self) -> None:
+        """A new head: what was held may go now."""
+        held, self._held = self._held, {}
+        for lane in held.values():
+            self.schedule(lane)
+
+    async def run(self) -> None:
+        """Sign for the lanes that are due, until cancelled."""
+        age_s = self._state.config.batch.batch_age_ms_max / 1000
+        while True:
+            await self._wake.wait()
+            if not any(lane.depth >= lane.scope.calls_max for lane in self._due):
+                await asyncio.sleep(age_s)
+            self._wake.clear()
+            due, self._due = self._due, []
+            for lane in due:
+                lane.scheduled = False
+            await self.sign(due)
+
+    async def sign(self, lanes: Iterable[Lane]) -> None:
+        """Open a slot on each lane that may have one; the operations go to the bundler."""
+        planned = [planned for lane in lanes if lane.may_open and (planned := await self._plan(lane)) is not None]
+        await self.release(planned)
+
+    async def release(self, planned: Sequence[tuple[Lane, LiveSlot, Operation]]) -> None:
+        """Journal planned operations, sign them, journal the signatures, and hand them to the bundler."""
+        if not planned:
+            return
+        commits = [self._store.commit((live.slot, operation)) for _, live, operation in planned]
+        await asyncio.gather(*commits)
+        signed = self._sign([each for each in planned if not each[0].stopped])
+        dropped = [each for each in planned if each[0].stopped]
+        await asyncio.gather(*[self._store.commit((operation,)) for operation in signed])
+        for operation in signed:
+            self._bundler.add(operation)
+        for lane, live, operation in dropped:
+            await self._drop(lane, live, operation)
+
+    async def refuse(self, lane: Lane, actions: Sequence[Action], code: str, message: str) -> None:
+        """Tell terminally that actions which are in no slot will never be executed."""
+        gone = {action.id for action in actions}
+        kept = [action for action in lane.ready if action.id not in gone]
+        self._state.accepted -= len(lane.ready) - len(kept)
+        lane.ready.clear()
+        lane.ready.extend(kept)
+        rows = [replace(action, state=REFUSED, reason=code) for action in actions]
+        results = tuple(ActionResult(a.id, a.key, a.function, ok=False, error=code) for a in actions)
+        session = lane.session
+        body = RefusedEvent(session.permission_id, session.game, code, message, results)
+        event = self._notify.event(REFUSED_EVENT, session.player, body)
+        await self._store.commit((*rows, event))
+        self._notify.publish((event,))
+        self._resolve_waiters(rows)
+
+    async def _plan(self, lane: Lane) -> tuple[Lane, LiveSlot, Operation] | None:
+        """Take the lane's next batch and plan its operation; hold the lane, or refuse, where that cannot be."""
+        state = self._state
+        limits = state.config.batch
+        head = state.head
+        late = batching.stale(lane.ready, head.timestamp)
+        if late:
+            await self.refuse(lane, late, "action_expired", f"not_after passed: chain time is {head.timestamp}")
+        times = prepare.times(head, lane.scope, limits)
+        if times is None:
+            lane.stopped = "session_expired"
+            await self.refuse(lane, tuple(lane.ready), "session_expired", "the session ended before it was signed")
+            return None
+        fees = bid(head.base_fee_per_gas, state.tip, state.config.fees)
+        if fees is None or state.pauses.find(lane.session.game) is not None:
+            self._held[lane.session.permission_id] = lane
+            return None
+        calls_max = min(limits.calls_max, lane.scope.calls_max)
+        admitted = admissible_calls(lane.scope, lane.usage, times[0])
+        taken = batching.take(lane.ready, min(calls_max, admitted))
+        if taken is None:
+            if lane.ready:
+                await self._hold(lane, calls_max)
+            return None
+        state.accepted -= len(taken.actions)
+        return await self._open(lane, taken, times, fees)
+
+    async def _hold(self, lane: Lane, calls_max: int) -> None:
+        """Nothing fits now: a group that never can is refused, everything else waits for the next head."""
+        first = lane.ready[0]
+        group = [action for action in lane.ready if first.group and action.group == first.group]
+        if len(group) > calls_max:
+            text = f"a group of {len(group)} actions does not fit into an operation of {calls_max} calls"
+            await self.refuse(lane, group, "scope_denied", text)
+            self.schedule(lane)
+            return
+        self._held[lane.session.permission_id] = lane
+
+    async def _open(
+        self, lane: Lane, taken: batching.Batch, times: tuple[int, int], fees: Fees
+    ) -> tuple[Lane, LiveSlot, Operation] | None:
+        operation = lane.codec.plan(taken.actions, taken.try_mode, lane.sequence, times, fees)
+        charged = lane.charge(taken.actions, operation)
+        if isinstance(charged, Denied):
+            batching.put_back(lane.ready, taken.actions)
+            self._state.accepted += len(taken.actions)
+            if len(taken.actions) > 1 and taken.try_mode:
+                half = batching.take(lane.ready, len(taken.actions) // 2)
+                assert half is not None
+                self._state.accepted -= len(half.actions)
+                return await self._open(lane, half, times, fees)
+            await self.refuse(lane, tuple(lane.ready), "scope_denied", f"{charged.policy}: {charged.reason}")
+            return None
+        session = lane.session
+        slot = Slot(
+            session.account,
+            session.nonce_key,
+            lane.sequence,
+            session.entry_point,
+            session.permission_id,
+            operation.action_ids,
+        )
+        live = LiveSlot(slot, taken.actions, {operation.user_op_hash: operation})
+        lane.open_slot(live)
+        self._state.index(live)
+        return lane, live, operation
+
+    def _sign(self, planned: Sequence[tuple[Lane, LiveSlot, Operation]]) -> list[Operation]:
+        """Sign in one step: no await between the look at the lane and the signature."""
+        sessions = [lane.session for lane, _, _ in planned]
+        digests = [lane.codec.digest(operation) for lane, _, operation in planned]
+        signatures = self._signer.sign_many(sessions, digests)
+        signed = []
+        for (lane, live, operation), signature in zip(planned, signatures, strict=True):
+            done = operation.moved(SIGNED, signature=lane.codec.envelope(operation, signature))
+            live.variants[done.user_op_hash] = done
+            signed.append(done)
+        return signed
+
+    async def _drop(self, lane: Lane, live: LiveSlot, operation: Operation) -> None:
+        """The lane stopped before the signature was made: nothing was released, so the actions are free."""
+        others = {key: op for key, op in live.variants.items() if key != operation.user_op_hash}
+        self._state.slots_by_operation.pop(operation.user_op_hash, None)
+        live.variants = others
+        if others:
+            await self._store.commit((operation.moved(DEAD),))
+            return
+        self._state.slots_by_nonce.pop((operation.sender, operation.nonce), None)
+        lane.close_slot(live.slot.sequence)
+        await self._store.commit((operation.moved(DEAD), replace(live.slot, state=EXPIRED)))
+        await self.refuse(lane, live.actions, lane.stopped, "the session stopped before the action was signed")
+
+    def _resolve_waiters(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            for waiter in self._state.waiters.pop(action.id, ()):
+                if not waiter.done():
+                    waiter.set_result(action)

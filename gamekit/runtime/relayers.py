@@ -1,0 +1,300 @@
+"""Our relayer accounts: durable nonces, signing, sending, sending again, replacing.
+
+One pool serves bundles, grants and revocations; withdrawals have a pool of their own.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from gamekit.core.event import ALARM, AlarmEvent
+from gamekit.core.fees import Fees, bid, outbid
+from gamekit.core.journal import Row
+from gamekit.core.relay import FINAL, MINED, PLANNED, REPLACED, SENT, Relayer, RelayTransaction, choose
+from gamekit.errors import ChainError, FeeTooLow, SubmitError
+from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.eth.transaction import Transaction, signing_hash, with_signature
+from gamekit.ports import ChainReader, SealedKey, Signer, Store, TransactionSender
+from gamekit.runtime.notify import ALL, Notify
+from gamekit.runtime.state import State
+from gamekit.units import Address, BlockNumber, Gas, Hash32, Wei
+
+log = logging.getLogger(__name__)
+
+
+class Relayers:
+    """A pool of relayer accounts on one chain."""
+
+    def __init__(
+        self,
+        state: State,
+        store: Store,
+        reader: ChainReader,
+        sender: TransactionSender,
+        signer: Signer,
+        keys: dict[Address, SealedKey],
+        notify: Notify,
+    ) -> None:
+        self._state = state
+        self._store = store
+        self._reader = reader
+        self._sender = sender
+        self._signer = signer
+        self._keys = keys
+        self._notify = notify
+        self._relayers: dict[Address, Relayer] = {}
+        self._by_hash: dict[Hash32, RelayTransaction] = {}
+        """Every attempt that is not final."""
+        self._spent_before: dict[Address, int] = {}
+
+    async def recover(self) -> None:
+        """Read nonces from the journal and the chain; what is not final is watched again."""
+        for address in self._keys:
+            spent = await self._reader.transaction_count(address)
+            relayer = Relayer(address, spent, await self._reader.balance(address))
+            self._relayers[address] = relayer
+            for state in (PLANNED, SENT, MINED):
+                for row in await self._store.select(RelayTransaction, relayer=address, state=state):
+                    self._by_hash[row.transaction_hash] = row
+                    relayer.next_nonce = max(relayer.next_nonce, row.nonce + 1)
+                    if row.state != MINED:
+                        relayer.unmined.setdefault(row.nonce, []).append(row)
+            for attempts in relayer.unmined.values():
+                attempts.sort(key=lambda row: row.attempt)
+
+    def free_slots(self) -> int:
+        """How many transactions may be sent now, over all relayers."""
+        most = self._state.config.relay.in_flight_max
+        least = self._state.config.relay.balance_min_wei
+        return sum(max(0, most - len(one.unmined)) for one in self._relayers.values() if one.balance >= least)
+
+    def any_address(self) -> Address:
+        """A relayer's address, for simulating."""
+        return next(iter(self._relayers))
+
+    def take(self) -> Relayer | None:
+        """The least busy relayer that may send; None when there is none."""
+        relay = self._state.config.relay
+        return choose(self._relayers.values(), relay.in_flight_max, Wei(relay.balance_min_wei))
+
+    def carries(self, subject: bytes) -> bool:
+        """Whether an unmined transaction carries this operation or permission."""
+        return any(
+            subject in attempts[-1].subjects for one in self._relayers.values() for attempts in one.unmined.values()
+        )
+
+    def carried(self) -> set[bytes]:
+        """Everything that unmined transactions carry."""
+        return {
+            subject
+            for one in self._relayers.values()
+            for attempts in one.unmined.values()
+            for subject in attempts[-1].subjects
+        }
+
+    def sign(
+        self, relayer: Relayer, kind: str, to: Address, data: bytes, gas: Gas, subjects: Sequence[bytes], value: int = 0
+    ) -> RelayTransaction | None:
+        """Take the relayer's next nonce and sign a transaction for it; None when gas costs more than the cap.
+
+        The nonce is taken in memory here and on disk by `send`; both happen before anything leaves the process.
+        """
+        fees = bid(self._state.head.base_fee_per_gas, self._state.tip, self._state.config.fees)
+        if fees is None:
+            return None
+        row = self._signed(relayer, relayer.next_nonce, 0, kind, to, data, Wei(value), gas, tuple(subjects), fees)
+        relayer.next_nonce += 1
+        relayer.unmined[row.nonce] = [row]
+        self._by_hash[row.transaction_hash] = row
+        return row
+
+    async def send(self, row: RelayTransaction, beside: Sequence[Row] = ()) -> None:
+        """Make a signed transaction durable as sent, together with the rows that depend on it, then send it."""
+        sent = row.moved(SENT, sent_at_block=self._state.head.number)
+        self._remember(sent)
+        await self._store.commit((sent, *beside))
+        await self._hand_over(sent)
+
+    async def relay(
+        self, kind: str, to: Address, data: bytes, gas: Gas, subject: bytes, value: int = 0
+    ) -> RelayTransaction | None:
+        """Send one call by a free relayer; None when all are busy: ask again with the next head."""
+        relayer = self.take()
+        if relayer is None:
+            return None
+        row = self.sign(relayer, kind, to, data, gas, (subject,), value)
+        if row is not None:
+            await self.send(row)
+        return row
+
+    def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> list[Row]:
+        """A canonical block: mark what was mined. Gives the rows to commit with the block."""
+        rows: list[Row] = []
+        for receipt in receipts:
+            row = self._by_hash.get(receipt.transaction_hash)
+            if row is not None:
+                mined = row.moved(MINED, mined_at_block=receipt.block_number, succeeded=receipt.succeeded)
+                self._remember(mined)
+                rows.append(mined)
+                relayer = self._relayers[row.relayer]
+                for other in relayer.unmined.pop(row.nonce, ()):
+                    if other.transaction_hash != row.transaction_hash:
+                        self._by_hash[other.transaction_hash] = other.moved(REPLACED)
+                        rows.append(self._by_hash[other.transaction_hash])
+        return rows
+
+    def on_orphaned(self, head: Head) -> list[Row]:
+        """A block that is canonical no more: what was mined in it is only sent again."""
+        rows: list[Row] = []
+        for row in [row for row in self._by_hash.values() if row.state == MINED and row.mined_at_block == head.number]:
+            back = row.moved(SENT, mined_at_block=BlockNumber(0))
+            self._remember(back)
+            self._relayers[row.relayer].unmined.setdefault(row.nonce, []).append(back)
+            rows.append(back)
+        return rows
+
+    def on_final(self, final: Head) -> list[Row]:
+        """Forget what was mined at or below a final block."""
+        done = [row for row in self._by_hash.values() if row.state == MINED and row.mined_at_block <= final.number]
+        nonces = {(row.relayer, row.nonce) for row in done}
+        rows: list[Row] = []
+        for row in list(self._by_hash.values()):
+            if (row.relayer, row.nonce) in nonces:
+                del self._by_hash[row.transaction_hash]
+                if row.state == MINED:
+                    rows.append(row.moved(FINAL))
+        return rows
+
+    async def on_head(self) -> None:
+        """With each head: send again what is not mined, with higher fees where it waits too long; watch balances."""
+        relay = self._state.config.relay
+        head = self._state.head
+        for relayer in self._relayers.values():
+            await self._resync(relayer)
+            for attempts in list(relayer.unmined.values()):
+                latest = attempts[-1]
+                age = head.number - latest.sent_at_block
+                if latest.state == PLANNED or age < 1:
+                    continue
+                if age >= relay.replace_after_blocks:
+                    await self._replace(relayer, latest)
+                else:
+                    await self._hand_over(latest)
+
+    async def _resync(self, relayer: Relayer) -> None:
+        """Compare with the chain: nonces that something else consumed, and the balance."""
+        if not relayer.unmined and self._state.head.number % 16:
+            return
+        try:
+            spent = await self._reader.transaction_count(relayer.address)
+            relayer.balance = await self._reader.balance(relayer.address)
+        except ChainError:
+            return
+        await self._give_up(relayer, spent)
+        if relayer.balance < self._state.config.relay.balance_min_wei:
+            await self._alarm("relayer_poor", f"{relayer.address.hex()} has {relayer.balance} wei")
+
+    async def _give_up(self, relayer: Relayer, spent: int) -> None:
+        """A nonce that is consumed, by no transaction of ours in any block read so far: none of its attempts can land.
+
+        The block that consumed it may still be unread, so it must have been consumed at the head before, too. What the
+        attempts carried is free to travel in another transaction: the entry point lets each operation through once.
+        """
+        lost = [nonce for nonce in relayer.unmined if nonce < min(spent, self._spent_before.get(relayer.address, 0))]
+        self._spent_before[relayer.address] = spent
+        relayer.next_nonce = max(relayer.next_nonce, spent)
+        for nonce in lost:
+            rows = [row.moved(REPLACED) for row in relayer.unmined.pop(nonce)]
+            for row in rows:
+                self._by_hash[row.transaction_hash] = row
+            await self._store.commit(rows)
+            await self._alarm("relayer_nonce_taken", f"{relayer.address.hex()} nonce {nonce} was used by another sender")
+
+    async def _replace(self, relayer: Relayer, latest: RelayTransaction) -> None:
+        limits = self._state.config.fees
+        head = self._state.head
+        fresh = bid(head.base_fee_per_gas, self._state.tip, limits)
+        before = Fees(latest.max_fee_per_gas, latest.max_priority_fee_per_gas)
+        fees = outbid(before, fresh, limits) if fresh is not None else None
+        if fees is None or latest.attempt >= self._state.config.relay.replacements_max:
+            await self._alarm("relayer_stuck", f"{relayer.address.hex()} nonce {latest.nonce}: the fee cap is reached")
+            await self._hand_over(latest)
+            return
+        row = self._signed(
+            relayer,
+            latest.nonce,
+            latest.attempt + 1,
+            latest.kind,
+            latest.to,
+            latest.data,
+            latest.value,
+            latest.gas_limit,
+            latest.subjects,
+            fees,
+        )
+        relayer.unmined[row.nonce].append(row)
+        await self.send(row)
+
+    async def _hand_over(self, row: RelayTransaction) -> None:
+        """Give the transaction to the node; whatever it answers, the transaction stays watched."""
+        try:
+            await self._sender.send_raw_transaction(row.raw)
+        except FeeTooLow:
+            # Outbid with the next head: `sent_at_block` makes it look as old as it must be.
+            self._remember(row.moved(SENT, sent_at_block=BlockNumber(0)))
+        except SubmitError as error:
+            # Refused, consumed or unanswered: only a receipt, or the relayer's nonce at the next heads, says which.
+            log.info("%s of %s: %s", row.kind, row.transaction_hash.hex(), error)
+
+    async def _alarm(self, what: str, detail: str) -> None:
+        event = self._notify.event(ALARM, ALL, AlarmEvent(what, detail))
+        await self._store.commit((event,))
+        self._notify.publish((event,))
+
+    def _remember(self, row: RelayTransaction) -> None:
+        self._by_hash[row.transaction_hash] = row
+        attempts = self._relayers[row.relayer].unmined.get(row.nonce)
+        if attempts is not None:
+            for place, attempt in enumerate(attempts):
+                if attempt.transaction_hash == row.transaction_hash:
+                    attempts[place] = row
+
+    def _signed(
+        self,
+        relayer: Relayer,
+        nonce: int,
+        attempt: int,
+        kind: str,
+        to: Address,
+        data: bytes,
+        value: Wei,
+        gas: Gas,
+        subjects: tuple[bytes, ...],
+        fees: Fees,
+    ) -> RelayTransaction:
+        unsigned = Transaction(
+            chain_id=self._state.config.chain.chain_id,
+            nonce=nonce,
+            max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
+            max_fee_per_gas=fees.max_fee_per_gas,
+            gas_limit=gas,
+            to=to,
+            value=value,
+            data=data,
+        )
+        signature = self._signer.sign(self._keys[relayer.address], signing_hash(unsigned))
+        raw, transaction_hash = with_signature(unsigned, signature)
+        return RelayTransaction(
+            transaction_hash,
+            relayer.address,
+            nonce,
+            attempt,
+            kind,
+            to,
+            data,
+            value,
+            gas,
+            fees.max_fee_per_gas,
+            fees.max_priority_fee_per_gas,
+            raw,
+            subjects,
+        )

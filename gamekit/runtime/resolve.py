@@ -1,0 +1,264 @@
+"""Resolves what is uncertain: at start-up, and with every head. The only code that frees actions.
+
+A slot is given up when the chain proves that none of its variants can land any more: something else consumed it in a
+final block, or every deadline has passed in finalized time. Until then what is not included is sent again, or signed
+again in the same slot with fresh fees and a fresh deadline.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from gamekit.accounts import stack
+from gamekit.core import batch as batching
+from gamekit.core import prepare
+from gamekit.core.action import ACCEPTED, Action
+from gamekit.core.fees import Fees, bid, outbid
+from gamekit.core.journal import Row
+from gamekit.core.lane import Lane
+from gamekit.core.policy import Denied
+from gamekit.core.scope import Scope, ScopeChecker
+from gamekit.core.session import OPEN, PROPOSED, Account, Session
+from gamekit.core.tracking import (
+    CONSUMED,
+    DEAD,
+    EXPIRED,
+    FOREIGN,
+    INCLUDED,
+    LIVE,
+    PLANNED,
+    RELEASED,
+    SENT,
+    SIGNED,
+    LiveSlot,
+    Operation,
+    Slot,
+    may_expire,
+    may_resign,
+)
+from gamekit.core.usage import Usage, usage_from_words
+from gamekit.errors import ChainError
+from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.eth.entry_point import encode_get_nonce
+from gamekit.eth.session_validator import decode_session, encode_session_of
+from gamekit.ports import ChainReader, Store
+from gamekit.runtime.bundle import Bundler
+from gamekit.runtime.dispatch import Dispatch
+from gamekit.runtime.relayers import Relayers
+from gamekit.runtime.state import State
+from gamekit.units import UINT64_MAX, PermissionId
+
+log = logging.getLogger(__name__)
+
+
+class Resolve:
+    """The resolver."""
+
+    def __init__(
+        self, state: State, store: Store, chain: ChainReader, dispatch: Dispatch, bundler: Bundler, relayers: Relayers
+    ) -> None:
+        self._state = state
+        self._store = store
+        self._chain = chain
+        self._dispatch = dispatch
+        self._bundler = bundler
+        self._relayers = relayers
+
+    def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
+        """Nothing: what receipts say is `settle`'s."""
+        return ()
+
+    def on_orphaned(self, head: Head) -> Sequence[Row]:
+        """Nothing: what a reorg takes back is `settle`'s; `on_head` sends it again."""
+        return ()
+
+    def on_final(self, final: Head) -> Sequence[Row]:
+        """Nothing: expiry needs the journal's own commit."""
+        return ()
+
+    async def on_head(self) -> None:
+        """Look at every slot that is not included."""
+        state = self._state
+        final = state.final
+        carried = self._relayers.carried()
+        for live in {id(live): live for live in state.slots_by_operation.values() if live.slot.state == LIVE}.values():
+            lane = state.lanes[live.slot.permission_id]
+            if final is not None and self._given_up(live, final):
+                await self._free(lane, live)
+            elif await self._resign(lane, live):
+                continue
+            elif not carried.intersection(live.variants):
+                latest = live.latest()
+                if latest.state in RELEASED and latest.deadline > state.head.timestamp:
+                    self._bundler.add(latest)
+        for lane in state.lanes.values():
+            if not lane.usage_known:
+                await self._read_usage(lane)
+
+    def _given_up(self, live: LiveSlot, final: Head) -> bool:
+        """Whether final blocks prove that none of the variants can land."""
+        if live.foreign_at:
+            return live.foreign_at <= final.number
+        return may_expire(live, final.timestamp)
+
+    async def _free(self, lane: Lane, live: LiveSlot) -> None:
+        """Give the actions back to their lane, in their order; or refuse them when the lane has stopped."""
+        exit_state = FOREIGN if live.foreign_at else DEAD
+        slot = replace(live.slot, state=CONSUMED if live.foreign_at else EXPIRED)
+        await self._store.commit((slot, *(op.moved(exit_state) for op in live.variants.values())))
+        live.slot = slot
+        self._state.unindex(live)
+        lane.close_slot(slot.sequence)
+        batching.put_back(lane.ready, live.actions)
+        self._state.accepted += len(live.actions)
+        if lane.stopped:
+            why = live.latest().rejected or "the session stopped, and the operation can no longer land"
+            await self._dispatch.refuse(lane, live.actions, lane.stopped, why)
+        self._dispatch.schedule(lane)
+
+    async def _resign(self, lane: Lane, live: LiveSlot) -> bool:
+        """Sign the same actions again in the same slot, when the latest deadline is near; whether that was done."""
+        state = self._state
+        head = state.head
+        below_s = state.config.batch.resign_below_s
+        if lane.stopped or live.foreign_at or not may_resign(live, head.timestamp, below_s):
+            return False
+        if state.pauses.find(lane.session.game) is not None or batching.any_stale(live.actions, head.timestamp):
+            return False
+        times = prepare.times(head, lane.scope, state.config.batch)
+        fresh = bid(head.base_fee_per_gas, state.tip, state.config.fees)
+        if times is None or fresh is None:
+            return False
+        latest = live.latest()
+        before = Fees(latest.max_fee_per_gas, latest.max_priority_fee_per_gas)
+        fees = outbid(before, fresh, state.config.fees) or fresh
+        operation = lane.codec.plan(live.actions, latest.try_mode, live.slot.sequence, times, fees)
+        if operation.user_op_hash in live.variants or isinstance(lane.charge(live.actions, operation), Denied):
+            return False
+        live.variants[operation.user_op_hash] = operation
+        state.index(live)
+        await self._dispatch.release([(lane, live, operation)])
+        return True
+
+    async def _read_usage(self, lane: Lane) -> None:
+        try:
+            lane.usage = await self.chain_usage(lane.session, self._state.head)
+        except ChainError as error:
+            log.warning("reading the usage of %s: %s", lane.session.permission_id.hex(), error)
+            return
+        lane.usage_known = True
+        self._dispatch.schedule(lane)
+
+    async def chain_usage(self, session: Session, head: Head) -> Usage:
+        """What the chain has charged a session, at one block."""
+        data = encode_session_of(session.account, session.permission_id)
+        word = decode_session(await self._chain.call(session.validator, data, block=head.hash))
+        return usage_from_words(word)
+
+    async def chain_sequence(self, session: Session, head: Head) -> int:
+        """The next nonce sequence of a session's lane, at one block."""
+        data = encode_get_nonce(session.account, session.key)
+        nonce = int.from_bytes(await self._chain.call(session.entry_point, data, block=head.hash), "big")
+        return nonce & UINT64_MAX
+
+    def make_lane(self, session: Session, usage: Usage, sequence: int) -> Lane:
+        """Build a session's lane in memory."""
+        game = self._state.games[session.game]
+        scope = Scope.unpack(session.scope, game.signatures)
+        checker = ScopeChecker(scope, session.account, (session.validator, session.entry_point))
+        codec = prepare.SessionCodec(session, scope, stack(session.stack), self._state.config.batch)
+        lane = Lane(session, checker, codec, usage, sequence)
+        self._state.lanes[session.permission_id] = lane
+        return lane
+
+    async def load(self) -> None:
+        """Build the state from the journal, before any block is read."""
+        for kind_state in ("proposed", "granting", "open", "revoking", "revoked"):
+            for session in await self._store.select(Session, state=kind_state):
+                self._state.sessions[session.permission_id] = session
+                account = await self._store.get(Account, session.account)
+                if account is not None:
+                    self._state.accounts[account.address] = account
+        operations = [
+            operation
+            for operation_state in (PLANNED, SIGNED, SENT, INCLUDED)
+            for operation in await self._store.select(Operation, state=operation_state)
+        ]
+        by_slot: dict[tuple[bytes, bytes, int], dict[bytes, Operation]] = {}
+        for operation in operations:
+            key = (operation.sender, operation.nonce_key, operation.sequence)
+            by_slot.setdefault(key, {})[operation.user_op_hash] = operation
+        for key, variants in by_slot.items():
+            slot = await self._store.get(Slot, *key)
+            if slot is not None and slot.state != EXPIRED:
+                await self._load_slot(slot, variants)
+        await self._load_waiting()
+
+    async def _load_slot(self, slot: Slot, variants: dict[bytes, Operation]) -> None:
+        rows = [await self._store.get(Action, action_id) for action_id in slot.action_ids]
+        actions = tuple(row for row in rows if row is not None)
+        live = LiveSlot(slot, actions, dict(variants))  # type: ignore[arg-type]
+        live.settled = bool(actions) and actions[0].state != ACCEPTED
+        session = self._session(slot.permission_id)
+        lane = self._state.lanes.get(slot.permission_id) or self.make_lane(session, Usage(), slot.sequence)
+        lane.usage_known = False
+        lane.open_slot(live)
+        self._state.index(live)
+        operation = live.included()
+        if operation is not None and not live.settled:
+            self._state.unsettled.append((operation.block_number, live))
+
+    async def _load_waiting(self) -> None:
+        """Actions that are accepted and in no slot go back to their lanes."""
+        held = {
+            action.id for live in self._state.slots_by_operation.values() for action in live.actions
+        }
+        for session in list(self._state.sessions.values()):
+            waiting = [
+                action
+                for action in await self._store.select(Action, permission_id=session.permission_id)
+                if action.state == ACCEPTED and action.id not in held
+            ]
+            if not waiting:
+                continue
+            lane = self._state.lanes.get(session.permission_id) or self.make_lane(session, Usage(), 0)
+            lane.usage_known = False
+            batching.put_back(lane.ready, tuple(waiting))
+            self._state.accepted += len(waiting)
+
+    async def resume(self) -> None:
+        """After all blocks up to the head are read: take the chain's figures, sign what was only planned, go on."""
+        for lane in list(self._state.lanes.values()):
+            await self._refresh(lane)
+            if lane.session.state != OPEN:
+                lane.stopped = "session_revoked"
+                await self._dispatch.refuse(lane, tuple(lane.ready), lane.stopped, "the session was revoked")
+            unsigned = [
+                (lane, live, latest)
+                for live in lane.slots.values()
+                if live.slot.state == LIVE and (latest := live.latest()).state == PLANNED
+            ]
+            await self._dispatch.release(unsigned)
+            self._dispatch.schedule(lane)
+
+    async def lane_of(self, session: Session) -> Lane:
+        """The lane of a session, built from the chain's figures when it is first needed."""
+        lane = self._state.lanes.get(session.permission_id)
+        if lane is not None:
+            return lane
+        head = self._state.head
+        usage = await self.chain_usage(session, head)
+        sequence = await self.chain_sequence(session, head)
+        return self._state.lanes.get(session.permission_id) or self.make_lane(session, usage, sequence)
+
+    async def _refresh(self, lane: Lane) -> None:
+        if lane.session.state == PROPOSED:
+            return
+        head = self._state.head
+        lane.usage = await self.chain_usage(lane.session, head)
+        lane.start_at(await self.chain_sequence(lane.session, head))
+        lane.usage_known = True
+
+    def _session(self, permission_id: PermissionId) -> Session:
+        return self._state.sessions[permission_id]

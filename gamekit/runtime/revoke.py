@@ -1,0 +1,181 @@
+"""Ends sessions: at once here, then on chain, signed by the session key itself; and notices who else ended them.
+
+Order matters: the row first, the memory in the same step, so that no signature is made after the commit. What was signed
+before dies by its deadline. The chain's own refusal follows, by a transaction that any relayer may send.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from gamekit.core import event as events
+from gamekit.core.event import SessionEvent
+from gamekit.core.journal import Event, Row
+from gamekit.core.relay import REVOKE as REVOKE_TRANSACTION
+from gamekit.core.revocation import Revocation, revocation
+from gamekit.core.session import EXPIRED, GRANTING, OPEN, PROPOSED, REVOKED, REVOKING, Session
+from gamekit.errors import CallReverted, SessionNotFound
+from gamekit.eth.block import Head, Log, TransactionReceipt
+from gamekit.eth.session_validator import (
+    decode_all_revoked,
+    decode_session_revoked,
+    encode_revoke_with_signature,
+    revoke_digest,
+)
+from gamekit.ports import ChainReader, Signer, Store
+from gamekit.runtime.dispatch import Dispatch
+from gamekit.runtime.notify import Notify
+from gamekit.runtime.relayers import Relayers
+from gamekit.runtime.state import State
+from gamekit.units import Gas, PermissionId
+
+log = logging.getLogger(__name__)
+
+
+class Revoke:
+    """Revokes sessions and follows revocations, our own and others'."""
+
+    def __init__(
+        self,
+        state: State,
+        store: Store,
+        chain: ChainReader,
+        signer: Signer,
+        relayers: Relayers,
+        dispatch: Dispatch,
+        notify: Notify,
+    ) -> None:
+        self._state = state
+        self._store = store
+        self._chain = chain
+        self._signer = signer
+        self._relayers = relayers
+        self._dispatch = dispatch
+        self._notify = notify
+
+    async def revoke(self, permission_id: PermissionId, reason: str = "revoked") -> Revocation:
+        """End a session; the answer says what may still land, and until when.
+
+        Raises: SessionNotFound. Revoking again is harmless.
+        """
+        session = self._state.sessions.get(permission_id)
+        if session is None:
+            raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)
+        lane = self._state.lanes.get(permission_id)
+        now = self._state.head.timestamp
+        answer = revocation(lane, now) if lane is not None else Revocation(permission_id, now, 0, (), now)
+        if session.state in (PROPOSED, GRANTING, OPEN):
+            digest = revoke_digest(session.chain_id, session.validator, session.account, permission_id)
+            signature = self._signer.sign(session, digest)
+            data = encode_revoke_with_signature(session.account, session.scope, signature)
+            revoking = session.moved(REVOKING, revoke_data=data, ended_reason=reason)
+            await self._end(revoking, "session_revoked")
+            await self._send(revoking)
+        return answer
+
+    def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
+        """Notice revocations in a canonical block, whoever sent them."""
+        rows: list[Row] = []
+        for receipt in receipts:
+            for entry in receipt.logs:
+                for session in self._revoked_by(entry):
+                    rows += self._revoked(session, head)
+        return rows
+
+    def on_orphaned(self, head: Head) -> Sequence[Row]:
+        """A revocation that is in no canonical block: it is sent again."""
+        rows: list[Row] = []
+        for session in list(self._state.sessions.values()):
+            if session.state == REVOKED and session.revoked_at_block == head.number:
+                back = session.moved(REVOKING, revoked_at_block=0)
+                self._put(back)
+                rows.append(back)
+        return rows
+
+    def on_final(self, final: Head) -> Sequence[Row]:
+        """Nothing: a final revocation is only one that no reorg takes back."""
+        return ()
+
+    async def on_head(self) -> None:
+        """Send revocations that are on no way to the chain; end sessions whose time has passed."""
+        carried: set[bytes] | None = None
+        now = self._state.head.timestamp
+        for session in list(self._state.sessions.values()):
+            if session.state == REVOKING:
+                carried = self._relayers.carried() if carried is None else carried
+                if session.permission_id not in carried:
+                    await self._send(session)
+            elif session.state == OPEN and now > session.valid_until:
+                await self._end(session.moved(EXPIRED, ended_reason="its time passed"), "session_expired")
+
+    def stop(self, session: Session, code: str) -> None:
+        """Stop a session's lane in memory: nothing is signed from this step on."""
+        self._put(session)
+        lane = self._state.lanes.get(session.permission_id)
+        if lane is not None:
+            lane.stopped = code
+
+    async def _end(self, session: Session, code: str) -> None:
+        self.stop(session, code)
+        kind = events.SESSION_EXPIRED if session.state == EXPIRED else events.SESSION_REVOKED
+        told = self._event(kind, session)
+        await self._store.commit((session, told))
+        self._notify.publish((told,))
+        lane = self._state.lanes.get(session.permission_id)
+        if lane is not None and lane.ready:
+            await self._dispatch.refuse(lane, tuple(lane.ready), code, "the session ended before it was signed")
+
+    async def _send(self, session: Session) -> None:
+        if not session.revoke_data:
+            return
+        sender = self._relayers.any_address()
+        try:
+            gas = await self._chain.estimate_gas(session.validator, session.revoke_data, sender=sender)
+        except CallReverted as error:
+            # Revoked already, and the block that says so is not read yet; or never granted.
+            log.info("revocation of %s: %s", session.permission_id.hex(), error)
+            return
+        limit = Gas(gas * 5 // 4)
+        await self._relayers.relay(
+            REVOKE_TRANSACTION, session.validator, session.revoke_data, limit, session.permission_id
+        )
+
+    def _revoked_by(self, entry: Log) -> list[Session]:
+        """The sessions that a log of their own module ends."""
+        one = decode_session_revoked(entry)
+        if one is not None:
+            session = self._state.sessions.get(one.permission_id)
+            return [session] if session is not None and session.validator == entry.address else []
+        every = decode_all_revoked(entry)
+        if every is None:
+            return []
+        return [
+            session
+            for session in self._state.sessions.values()
+            if session.account == every.account and session.validator == entry.address and session.state != PROPOSED
+        ]
+
+    def _revoked(self, session: Session, head: Head) -> list[Row]:
+        if session.state == REVOKED:
+            return []
+        reason = session.ended_reason or "revoked on chain by the owner or the revoker"
+        revoked = session.moved(REVOKED, revoked_at_block=head.number, ended_reason=reason)
+        self.stop(revoked, "session_revoked")
+        return [revoked, self._event(events.SESSION_REVOKED, revoked)]
+
+    def _event(self, kind: str, session: Session) -> Event:
+        body = SessionEvent(
+            session.permission_id,
+            session.game,
+            session.unit,
+            session.account,
+            session.valid_until,
+            session.ended_reason,
+            session.revoked_at_block,
+        )
+        return self._notify.event(kind, session.player, body)
+
+    def _put(self, session: Session) -> None:
+        self._state.sessions[session.permission_id] = session
+        lane = self._state.lanes.get(session.permission_id)
+        if lane is not None:
+            lane.session = session

@@ -1,0 +1,267 @@
+"""Follows the chain, block by block, and settles what it finds: included, settled, final, or taken back by a reorg.
+
+Every canonical block is read by its hash, all its receipts. What they say is written in one transaction with the events
+that tell it; after a crash the blocks since the last final one are read again, and say the same.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from gamekit.accounts import stack
+from gamekit.core import event as events
+from gamekit.core.action import ACCEPTED, OK, REVERTED, Action
+from gamekit.core.event import ActionResult, OperationEvent
+from gamekit.core.history import Step, connect
+from gamekit.core.journal import Event, Meta, Row
+from gamekit.core.lane import Lane
+from gamekit.core.receipt import Inclusion, included, inclusions
+from gamekit.core.tracking import CONSUMED, FINAL, INCLUDED, LIVE, SENT, SUPERSEDED, LiveSlot, Operation
+from gamekit.core.usage import Usage
+from gamekit.errors import ChainError, ChainUnavailable
+from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.ports import ChainReader, Clock, Store
+from gamekit.runtime.dispatch import Dispatch
+from gamekit.runtime.follow import OnBlock
+from gamekit.runtime.notify import Notify
+from gamekit.runtime.state import State
+from gamekit.units import Address, BlockNumber
+
+log = logging.getLogger(__name__)
+
+FINAL_BLOCK = "final_block"
+"""Meta row: the last final block of which everything is written; reading resumes after it."""
+
+
+class Settle:
+    """The one reader of blocks."""
+
+    def __init__(
+        self,
+        state: State,
+        store: Store,
+        chain: ChainReader,
+        clock: Clock,
+        dispatch: Dispatch,
+        notify: Notify,
+        followers: Sequence[OnBlock],
+    ) -> None:
+        self._state = state
+        self._store = store
+        self._chain = chain
+        self._clock = clock
+        self._dispatch = dispatch
+        self._notify = notify
+        self._followers = followers
+        """Others that a block concerns: relayers, grants, revocations, withdrawals."""
+        self.entry_points: frozenset[Address] = frozenset()
+
+    async def run(self) -> None:
+        """Follow the chain until cancelled. A node that does not answer is asked again."""
+        poll_s = self._state.config.chain.poll_ms / 1000
+        while True:
+            try:
+                await self.step()
+            except ChainError as error:
+                log.warning("reading the chain: %s", error)
+            await asyncio.sleep(poll_s)
+
+    async def step(self) -> bool:
+        """Read what is new; whether there was a new head."""
+        head = await self._chain.head()
+        known = self._state.history.at(head.number)
+        if known is not None and known.hash == head.hash:
+            # Ours already, or a node that lags behind what it showed before: neither says anything new.
+            return False
+        step = await self._branch(head)
+        await self._orphan(step.orphaned)
+        self._state.history.apply(Step(step.orphaned, ()))
+        for added in step.added:
+            await self._block(added, await self._chain.receipts(added))
+        await self._finalize(await self._chain.finalized())
+        self._state.tip = await self._chain.max_priority_fee_per_gas()
+        self._state.head_seen_at = self._clock.monotonic()
+        for follower in self._followers:
+            await follower.on_head()
+        self._dispatch.on_head()
+        return True
+
+    async def _branch(self, head: Head) -> Step:
+        """Read heads downwards until they meet ours."""
+        branch = [head]
+        while (step := connect(self._state.history, branch)) is None:
+            lowest = branch[0]
+            if lowest.number <= self._state.history.lowest:
+                # Deeper than what we keep, which begins at the last final block: that must not happen on this chain.
+                raise ChainUnavailable(f"block {lowest.number} contradicts a final block")
+            parent = await self._chain.block(BlockNumber(lowest.number - 1))
+            if parent is None or parent.hash != lowest.parent_hash:
+                raise ChainUnavailable(f"the chain moved while block {lowest.number - 1} was read")
+            branch.insert(0, parent)
+        return step
+
+    async def _block(self, head: Head, receipts: Sequence[TransactionReceipt]) -> None:
+        """Take one canonical block in: one commit, then whoever listens."""
+        rows: list[Row] = []
+        consumed: list[LiveSlot] = []
+        for found in inclusions(receipts, self.entry_points):
+            live = self._include(found, rows)
+            if live is not None:
+                consumed.append(live)
+        for follower in self._followers:
+            rows.extend(follower.on_receipts(head, receipts))
+        self._state.history.apply(Step((), (head,)))
+        told, settled = self._settle(head, rows)
+        await self._store.commit((*rows, *told))
+        self._notify.publish(told)
+        for live in settled:
+            self._wake(live.actions)
+        for live in consumed:
+            lane = self._state.lanes.get(live.slot.permission_id)
+            if lane is not None:
+                self._dispatch.schedule(lane)
+
+    def _include(self, found: Inclusion, rows: list[Row]) -> LiveSlot | None:
+        """Match one operation of the block with a slot of ours."""
+        event = found.logs.event
+        live = self._state.slots_by_operation.get(event.user_op_hash)
+        if live is None:
+            other = self._state.slots_by_nonce.get((event.sender, event.nonce))
+            if other is not None and not other.foreign_at:
+                other.foreign_at = found.receipt.block_number
+                log.warning("slot %s was consumed by %s, none of ours", other.slot.sequence, event.user_op_hash.hex())
+            return None
+        before = live.variants[event.user_op_hash]
+        if before.state in (INCLUDED, FINAL) and before.block_hash == found.receipt.block_hash:
+            return None
+        session = self._state.sessions[live.slot.permission_id]
+        operation = included(before, found, stack(session.stack), self._state.games[session.game])
+        live.variants[operation.user_op_hash] = operation
+        live.slot = replace(live.slot, state=CONSUMED, consumed_by=operation.user_op_hash)
+        rows += (operation, live.slot)
+        lane = self._state.lanes.get(live.slot.permission_id)
+        if lane is not None:
+            self._charge(lane, live, operation)
+        self._state.unsettled.append((operation.block_number, live))
+        return live
+
+    def _charge(self, lane: Lane, live: LiveSlot, operation: Operation) -> None:
+        charged = lane.charge(live.actions, operation)
+        if isinstance(charged, Usage):
+            lane.usage = charged
+        else:
+            log.error("the chain allowed what our policy denies: %s %s", charged.policy, charged.reason)
+
+    def _settle(self, head: Head, rows: list[Row]) -> tuple[list[Event], list[LiveSlot]]:
+        """Decide the outcomes of blocks that are deep enough now."""
+        told: list[Event] = []
+        settled: list[LiveSlot] = []
+        deep = head.number - self._state.config.chain.included_depth + 1
+        unsettled = self._state.unsettled
+        while unsettled and unsettled[0][0] <= deep:
+            _, live = unsettled.popleft()
+            operation = live.included()
+            if operation is None or live.settled:
+                continue
+            live.settled = True
+            session = self._state.sessions[live.slot.permission_id]
+            live.actions = tuple(_settled(action, operation, place) for place, action in enumerate(live.actions))
+            rows.extend(live.actions)
+            body = operation_event(session.game, operation, live.actions)
+            told.append(self._notify.event(events.SETTLED, session.player, body))
+            settled.append(live)
+        return told, settled
+
+    def _wake(self, actions: Sequence[Action]) -> None:
+        if not self._state.waiters:
+            return
+        for action in actions:
+            for waiter in self._state.waiters.pop(action.id, ()):
+                if not waiter.done():
+                    waiter.set_result(action)
+
+    async def _orphan(self, orphaned: Sequence[Head]) -> None:
+        """Take back what blocks said that are canonical no more, highest first."""
+        for head in orphaned:
+            rows: list[Row] = []
+            told: list[Event] = []
+            for live in {id(live): live for live in self._state.slots_by_operation.values()}.values():
+                if live.foreign_at == head.number:
+                    live.foreign_at = 0
+                operation = live.included()
+                if operation is not None and operation.block_hash == head.hash:
+                    self._take_back(live, operation, rows, told)
+            for follower in self._followers:
+                rows.extend(follower.on_orphaned(head))
+            await self._store.commit((*rows, *told))
+            self._notify.publish(told)
+
+    def _take_back(self, live: LiveSlot, operation: Operation, rows: list[Row], told: list[Event]) -> None:
+        session = self._state.sessions[live.slot.permission_id]
+        if live.settled:
+            body = operation_event(session.game, operation, live.actions)
+            told.append(self._notify.event(events.REORGED, session.player, body))
+            live.actions = tuple(replace(action, state=ACCEPTED, reason="", user_op_hash=b"") for action in live.actions)
+            rows.extend(live.actions)
+            live.settled = False
+        back = operation.moved(SENT, block_hash=b"", block_number=BlockNumber(0), outcomes=())
+        live.variants[back.user_op_hash] = back
+        live.slot = replace(live.slot, state=LIVE, consumed_by=b"")
+        rows += (back, live.slot)
+        lane = self._state.lanes.get(live.slot.permission_id)
+        if lane is not None:
+            lane.usage_known = False
+
+    async def _finalize(self, final: Head) -> None:
+        """Close what is final now; it never moves again."""
+        before = self._state.final
+        self._state.final = final
+        if before is not None and final.number <= before.number:
+            return
+        rows: list[Row] = [Meta(FINAL_BLOCK, final.number.to_bytes(8, "big"))]
+        told: list[Event] = []
+        for live in {id(live): live for live in self._state.slots_by_operation.values()}.values():
+            operation = live.included()
+            if operation is not None and live.settled and operation.block_number <= final.number:
+                self._close(live, operation, rows, told)
+        for follower in self._followers:
+            rows.extend(follower.on_final(final))
+        self._state.history.forget(final.number)
+        await self._store.commit((*rows, *told))
+        self._notify.publish(told)
+
+    def _close(self, live: LiveSlot, operation: Operation, rows: list[Row], told: list[Event]) -> None:
+        session = self._state.sessions[live.slot.permission_id]
+        rows.append(operation.moved(FINAL))
+        rows.extend(op.moved(SUPERSEDED) for key, op in live.variants.items() if key != operation.user_op_hash)
+        body = operation_event(session.game, operation, live.actions)
+        told.append(self._notify.event(events.FINAL, session.player, body))
+        self._state.unindex(live)
+        lane = self._state.lanes.get(live.slot.permission_id)
+        if lane is not None:
+            lane.close_slot(live.slot.sequence)
+
+
+def operation_event(game: str, operation: Operation, actions: Sequence[Action]) -> OperationEvent:
+    """What is told about one operation."""
+    results = tuple(
+        ActionResult(action.id, action.key, action.function, action.state == OK, action.reason) for action in actions
+    )
+    return OperationEvent(
+        operation.permission_id,
+        game,
+        operation.user_op_hash,
+        operation.transaction_hash,
+        operation.block_number,
+        operation.block_hash,
+        results,
+        operation.actual_gas_cost,
+    )
+
+
+def _settled(action: Action, operation: Operation, place: int) -> Action:
+    outcome = operation.outcomes[place]
+    state = OK if outcome.succeeded else REVERTED
+    return replace(action, state=state, reason=outcome.error, user_op_hash=operation.user_op_hash)

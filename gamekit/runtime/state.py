@@ -1,0 +1,88 @@
+"""What the running server knows: the in-memory side of the journal. One thread, one loop, no locks.
+
+Each field says who may change it. Everything here can be built again from the journal and the chain.
+"""
+
+from asyncio import Future
+from collections import deque
+from collections.abc import Mapping
+
+from gamekit.config import Config
+from gamekit.core.action import Action
+from gamekit.core.game import Game
+from gamekit.core.history import History
+from gamekit.core.lane import Lane
+from gamekit.core.pausing import Pauses
+from gamekit.core.session import Account, Session
+from gamekit.core.tracking import LiveSlot
+from gamekit.errors import ChainUnavailable
+from gamekit.eth.block import Head
+from gamekit.units import ActionId, Address, BlockNumber, PermissionId, UserOpHash, Wei
+
+
+class State:
+    """Everything that the verbs share."""
+
+    def __init__(self, config: Config, games: Mapping[str, Game]) -> None:
+        self.config = config
+        self.games = games
+
+        # Changed by grant, revoke and settle, each after the commit that says so.
+        self.accounts: dict[Address, Account] = {}
+        self.sessions: dict[PermissionId, Session] = {}
+        """Sessions that have not ended, and those that ended since start-up."""
+        self.lanes: dict[PermissionId, Lane] = {}
+
+        # Changed by dispatch (adds), settle and resolve.
+        self.slots_by_operation: dict[UserOpHash, LiveSlot] = {}
+        """Every variant of every slot that is not final."""
+        self.slots_by_nonce: dict[tuple[Address, int], LiveSlot] = {}
+        """The same slots by (sender, 256-bit nonce): how an operation of somebody else is noticed."""
+
+        # Changed by settle only.
+        self.history = History()
+        self.final: Head | None = None
+        self.tip = Wei(0)
+        """The node's suggested tip, in wei per gas, read with each head."""
+        self.head_seen_at = 0.0
+        """Monotonic seconds at which the present head was read."""
+        self.unsettled: deque[tuple[BlockNumber, LiveSlot]] = deque()
+        """Slots whose block is not `included_depth` deep yet, in block order."""
+
+        # Changed by observe.
+        self.pauses = Pauses()
+
+        # Changed by intake.
+        self.accepting = 0
+        """Actions on their way to disk, over all lanes."""
+        self.accepted = 0
+        """Actions on disk that are in no slot yet, over all lanes."""
+        self.next_action_id = 1
+        self.waiters: dict[ActionId, list[Future[Action]]] = {}
+        """Who waits for an action's outcome."""
+
+    @property
+    def head(self) -> Head:
+        """The latest canonical head. Raises ChainUnavailable before the first was read."""
+        head = self.history.head
+        if head is None:
+            raise ChainUnavailable("no block has been read yet")
+        return head
+
+    def new_action_id(self) -> ActionId:
+        """Give the next place in the journal."""
+        action_id = self.next_action_id
+        self.next_action_id = action_id + 1
+        return ActionId(action_id)
+
+    def index(self, live: LiveSlot) -> None:
+        """Make a slot and its variants findable."""
+        for user_op_hash, operation in live.variants.items():
+            self.slots_by_operation[user_op_hash] = live
+            self.slots_by_nonce[operation.sender, operation.nonce] = live
+
+    def unindex(self, live: LiveSlot) -> None:
+        """Forget a slot that is final or free."""
+        for user_op_hash, operation in live.variants.items():
+            self.slots_by_operation.pop(user_op_hash, None)
+            self.slots_by_nonce.pop((operation.sender, operation.nonce), None)

@@ -1,0 +1,222 @@
+"""Withdrawals: prepare an operation for the owner's wallet, submit it, follow it to final.
+
+No session key, no lane and no relayer of play is involved: the pool here is another one, and the nonce key is the owner
+validator's.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from gamekit.accounts import stack
+from gamekit.accounts.stack import WalletRequest
+from gamekit.core.event import WITHDRAWAL_SETTLED, WithdrawalEvent
+from gamekit.core.fees import bid
+from gamekit.core.journal import Row
+from gamekit.core.receipt import inclusions
+from gamekit.core.relay import WITHDRAW
+from gamekit.core.session import Account
+from gamekit.core.withdrawal import FINAL, INCLUDED, PREPARED, SIGNED, Withdrawal
+from gamekit.errors import CallReverted, ChainUnavailable, ConfigInvalid, OperationRejected, SessionNotFound
+from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.eth.calldata import Call
+from gamekit.eth.entry_point import decode_failed_op, encode_get_nonce, encode_handle_ops
+from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.hashing import checksum_address
+from gamekit.eth.user_op_hash import user_op_hash
+from gamekit.eth.user_operation import UserOperation
+from gamekit.ports import ChainReader, Store
+from gamekit.runtime.notify import Notify
+from gamekit.runtime.relayers import Relayers
+from gamekit.runtime.state import State
+from gamekit.units import Address, Gas, PlayerId, UserOpHash, Wei
+
+log = logging.getLogger(__name__)
+
+VERIFICATION_GAS = Gas(200_000)
+CALL_GAS = Gas(300_000)
+PRE_VERIFICATION_GAS = Gas(60_000)
+
+
+class WithdrawalRequest(Struct, frozen=True):
+    """What the owner's wallet is asked to sign, and what it does."""
+
+    user_op_hash: UserOpHash
+    wallet: WalletRequest
+    meaning: str
+
+
+class Withdraw:
+    """Prepares, submits and follows withdrawals."""
+
+    def __init__(
+        self, state: State, store: Store, chain: ChainReader, relayers: Relayers, notify: Notify
+    ) -> None:
+        self._state = state
+        self._store = store
+        self._chain = chain
+        self._relayers = relayers
+        self._notify = notify
+        self._open: dict[UserOpHash, Withdrawal] = {}
+
+    async def recover(self) -> None:
+        """Watch again what was signed and is not final."""
+        for state in (SIGNED, INCLUDED):
+            for row in await self._store.select(Withdrawal, state=state):
+                self._open[row.user_op_hash] = row
+
+    async def prepare(self, account: Account, call: Call, meaning: str = "") -> WithdrawalRequest:
+        """Make the operation that carries one call of the account, for its owner to sign."""
+        setup = self._state.config.chain.stack(account.stack, account.entry_point_version)
+        adapter = stack(account.stack)
+        version = EntryPointVersion(account.entry_point_version)
+        nonce_key = adapter.nonce_key(setup.owner_validator_address, 0)
+        nonce = await self._chain.call(setup.entry_point_address, encode_get_nonce(account.address, nonce_key))
+        head = self._state.head
+        fees = bid(head.base_fee_per_gas, self._state.tip, self._state.config.fees)
+        if fees is None:
+            raise ChainUnavailable(f"gas costs {head.base_fee_per_gas} wei, more than the configured cap")
+        operation = UserOperation(
+            sender=account.address,
+            nonce=int.from_bytes(nonce, "big"),
+            call_data=adapter.execute([call], False),
+            call_gas_limit=CALL_GAS,
+            verification_gas_limit=VERIFICATION_GAS,
+            pre_verification_gas=PRE_VERIFICATION_GAS,
+            max_fee_per_gas=fees.max_fee_per_gas,
+            max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
+        )
+        hashed = user_op_hash(operation, version, setup.entry_point_address, account.chain_id)
+        row = Withdrawal(
+            hashed,
+            account.player,
+            account.address,
+            account.owner,
+            account.stack,
+            account.entry_point_version,
+            setup.entry_point_address,
+            operation.nonce,
+            operation.call_data,
+            operation.call_gas_limit,
+            operation.verification_gas_limit,
+            operation.pre_verification_gas,
+            operation.max_fee_per_gas,
+            operation.max_priority_fee_per_gas,
+            head.timestamp,
+            meaning or _meaning(call),
+        )
+        await self._store.commit((row,))
+        wallet = adapter.owner_request(operation, version, setup.entry_point_address, account.chain_id)
+        return WithdrawalRequest(hashed, wallet, row.meaning)
+
+    async def submit(self, hashed: UserOpHash, signature: bytes) -> Withdrawal:
+        """Take the owner's signature and send the operation; asking again is harmless.
+
+        Raises: SessionNotFound when nothing was prepared under this hash; OperationRejected with the entry point's
+            code when the chain would not take it.
+        """
+        row = self._open.get(hashed) or await self._store.get(Withdrawal, hashed)
+        if row is None:
+            raise SessionNotFound(f"no withdrawal {hashed.hex()} was prepared", user_op_hash=hashed)
+        if row.state != PREPARED:
+            return row
+        signed = row.moved(SIGNED, signature=stack(row.stack).owner_operation_signature(signature))
+        await self._simulate(signed)
+        self._open[hashed] = signed
+        await self._store.commit((signed,))
+        await self._send(signed)
+        return signed
+
+    def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
+        """Notice withdrawals in a canonical block."""
+        if not self._open:
+            return ()
+        rows: list[Row] = []
+        for found in inclusions(receipts, frozenset(row.entry_point for row in self._open.values())):
+            row = self._open.get(found.logs.event.user_op_hash)
+            if row is not None and row.state == SIGNED:
+                included = row.moved(
+                    INCLUDED,
+                    transaction_hash=found.receipt.transaction_hash,
+                    block_number=head.number,
+                    block_hash=head.hash,
+                    succeeded=found.logs.event.success,
+                )
+                self._open[row.user_op_hash] = included
+                rows += (included, self._event(included))
+        return rows
+
+    def on_orphaned(self, head: Head) -> Sequence[Row]:
+        """Take back what was included in a block that is canonical no more; it is sent again."""
+        rows: list[Row] = []
+        for row in list(self._open.values()):
+            if row.state == INCLUDED and row.block_hash == head.hash:
+                self._open[row.user_op_hash] = row.moved(SIGNED, block_number=0, block_hash=b"")
+                rows.append(self._open[row.user_op_hash])
+        return rows
+
+    def on_final(self, final: Head) -> Sequence[Row]:
+        """Close what is final."""
+        done = [row for row in self._open.values() if row.state == INCLUDED and row.block_number <= final.number]
+        for row in done:
+            del self._open[row.user_op_hash]
+        return [row.moved(FINAL) for row in done]
+
+    async def on_head(self) -> None:
+        """Send again what no transaction carries."""
+        waiting = [row for row in self._open.values() if row.state == SIGNED]
+        carried = self._relayers.carried() if waiting else set()
+        for row in waiting:
+            if row.user_op_hash not in carried:
+                await self._send(row)
+
+    async def _simulate(self, row: Withdrawal) -> None:
+        sender = self._relayers.any_address()
+        try:
+            await self._chain.call(row.entry_point, _bundle(row, sender), sender=sender, gas=Gas(2_000_000))
+        except CallReverted as error:
+            failed = decode_failed_op(error.data)
+            reason = failed.reason if failed is not None else error.data.hex()
+            raise OperationRejected(f"the entry point refuses the withdrawal: {reason}", aa_code=reason) from error
+
+    async def _send(self, row: Withdrawal) -> None:
+        relayer = self._relayers.take()
+        if relayer is None:
+            return
+        calldata = _bundle(row, relayer.address)
+        gas = Gas(row.call_gas_limit + row.verification_gas_limit + row.pre_verification_gas + 150_000)
+        transaction = self._relayers.sign(relayer, WITHDRAW, row.entry_point, calldata, gas, (row.user_op_hash,))
+        if transaction is not None:
+            await self._relayers.send(transaction)
+
+    def _event(self, row: Withdrawal):  # type: ignore[no-untyped-def]
+        body = WithdrawalEvent(row.user_op_hash, row.transaction_hash, row.block_number, row.succeeded, row.meaning)
+        return self._notify.event(WITHDRAWAL_SETTLED, row.player, body)
+
+
+def _bundle(row: Withdrawal, beneficiary: Address) -> bytes:
+    operation = UserOperation(
+        sender=row.account,
+        nonce=row.nonce,
+        call_data=row.call_data,
+        call_gas_limit=row.call_gas_limit,
+        verification_gas_limit=row.verification_gas_limit,
+        pre_verification_gas=row.pre_verification_gas,
+        max_fee_per_gas=row.max_fee_per_gas,
+        max_priority_fee_per_gas=row.max_priority_fee_per_gas,
+        signature=row.signature,
+    )
+    return encode_handle_ops([operation], beneficiary, EntryPointVersion(row.entry_point_version))
+
+
+def _meaning(call: Call) -> str:
+    what = f"call {call.data[:4].hex()} of" if call.data else "send to"
+    return f"{what} {checksum_address(call.target)} with {Wei(call.value)} wei"
+
+
+def require_owner(account: Account | None, player: PlayerId) -> Account:
+    """Give the account if it is this player's. Raises ConfigInvalid."""
+    if account is None or account.player != player:
+        raise ConfigInvalid(f"player {player} has no such account", player=player)
+    return account
