@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ISessionValidator} from "./ISessionValidator.sol";
+
+/// @notice A walk over the calls of one operation. Positions are absolute in calldata.
+struct Walk {
+    /// @dev Where the operation's callData begins; only errors need it.
+    uint256 origin;
+    /// @dev Whether the execution is a batch.
+    bool batch;
+    /// @dev Number of calls, at least 1.
+    uint256 count;
+    /// @dev Where the next call stands.
+    uint256 next;
+    /// @dev Where the next head word stands (batch only).
+    uint256 head;
+    /// @dev What the heads count from (batch only).
+    uint256 base;
+    /// @dev Where the execution ends.
+    uint256 end;
+}
+
+/// @notice One call, as the account will execute it.
+struct Call {
+    address target;
+    uint256 value;
+    /// @dev Where its data begins.
+    uint256 data;
+    /// @dev Bytes of data, at least 4.
+    uint256 length;
+}
+
+/// @title The one canonical form of an operation's callData, and nothing else.
+/// @notice
+/// ```
+///   0   4  execute(bytes32,bytes)
+///   4  32  mode: one of four, all 32 bytes compared
+///  36  32  0x40
+///  68  32  n, the length of the execution
+/// 100   n  the execution, then zeros to a whole word, then the end
+///
+/// single:  target 20 | value 32 | data, at least 4
+/// batch:   0x20 | count | one head each | the calls, in order and without gaps, up to the end:
+///          target 32 | value 32 | 0x60 | length 32 | data, at least 4, zeros to a whole word
+/// ```
+/// @dev Whatever a decoder's habits are, it reads the same calls from this form as this library: each offset has one
+/// allowed value, each length is covered by the end, and nothing is left over. It is the form that abi.encode gives.
+/// No position is read before it is known to lie inside the execution; sums cannot overflow, since every length is
+/// compared with the bytes that remain before it is added.
+library CalldataLib {
+    /// @dev execute(bytes32,bytes) of ERC-7579.
+    bytes4 internal constant EXECUTE = 0xe9ae5c53;
+
+    // Source: ERC-7579, execution mode: callType 1 | execType 1 | unused 4 | selector 4 | payload 22.
+    bytes32 internal constant SINGLE_DEFAULT = bytes32(0);
+    bytes32 internal constant SINGLE_TRY = bytes32(uint256(0x0001) << 240);
+    bytes32 internal constant BATCH_DEFAULT = bytes32(uint256(0x0100) << 240);
+    bytes32 internal constant BATCH_TRY = bytes32(uint256(0x0101) << 240);
+
+    /// @dev Where the execution begins in callData.
+    uint256 private constant EXECUTION = 100;
+
+    /// @notice Checks everything around the calls and stands before the first one.
+    function open(bytes calldata callData) internal pure returns (Walk memory walk) {
+        if (callData.length < EXECUTION) _refuse(0, callData.length, EXECUTION);
+        bytes4 selector = bytes4(callData);
+        if (selector != EXECUTE) revert ISessionValidator.SelectorNotExecute(selector, EXECUTE);
+
+        uint256 origin;
+        assembly ("memory-safe") {
+            origin := callData.offset
+        }
+        bytes32 mode = bytes32(word(origin + 4));
+        if (word(origin + 36) != 0x40) _refuse(36, word(origin + 36), 0x40);
+        uint256 length = word(origin + 68);
+        if (length > callData.length - EXECUTION) _refuse(68, length, callData.length - EXECUTION);
+        uint256 padded = _padded(length);
+        if (EXECUTION + padded != callData.length) _refuse(68, EXECUTION + padded, callData.length);
+
+        walk.origin = origin;
+        walk.next = origin + EXECUTION;
+        walk.end = walk.next + length;
+        _requireZeros(walk, walk.end, padded - length);
+
+        if (mode == BATCH_DEFAULT || mode == BATCH_TRY) _openBatch(walk, length);
+        else if (mode == SINGLE_DEFAULT || mode == SINGLE_TRY) walk.count = 1;
+        else revert ISessionValidator.ModeNotAllowed(mode);
+    }
+
+    /// @notice Takes the next call. To be called `count` times, then `close`.
+    function take(Walk memory walk, uint256 index) internal pure returns (Call memory call) {
+        if (walk.batch) {
+            _takeFromBatch(walk, call);
+        } else {
+            _requireInside(walk, walk.next, 52);
+            call.target = address(uint160(word(walk.next) >> 96));
+            call.value = word(walk.next + 20);
+            call.data = walk.next + 52;
+            call.length = walk.end - call.data;
+            walk.next = walk.end;
+        }
+        if (call.length < 4) revert ISessionValidator.SelectorMissing(index, call.length, 4);
+    }
+
+    /// @notice Requires that the last call ended where the execution ends.
+    function close(Walk memory walk) internal pure {
+        if (walk.next != walk.end) _refuse(walk.next - walk.origin, walk.next, walk.end);
+    }
+
+    /// @notice The 32 bytes at an absolute position of calldata.
+    function word(uint256 position) internal pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := calldataload(position)
+        }
+    }
+
+    function _openBatch(Walk memory walk, uint256 length) private pure {
+        uint256 start = walk.next;
+        if (length < 64) _refuse(EXECUTION, length, 64);
+        if (word(start) != 0x20) _refuse(EXECUTION, word(start), 0x20);
+        uint256 count = word(start + 32);
+        // Before multiplying: a count beyond the bytes there are can hold nothing.
+        if (count == 0 || count > length / 32) revert ISessionValidator.CallsOutOfRange(count, length / 32);
+        walk.batch = true;
+        walk.count = count;
+        walk.base = start + 64;
+        walk.head = walk.base;
+        _requireInside(walk, walk.base, 32 * count);
+        walk.next = walk.base + 32 * count;
+    }
+
+    function _takeFromBatch(Walk memory walk, Call memory call) private pure {
+        uint256 start = walk.next;
+        _requireWord(walk, walk.head, start - walk.base);
+        walk.head += 32;
+        _requireInside(walk, start, 128);
+        uint256 target = word(start);
+        if (target >> 160 != 0) _refuse(start - walk.origin, target, uint160(target));
+        _requireWord(walk, start + 64, 0x60);
+        uint256 length = word(start + 96);
+        start += 128;
+        _requireInside(walk, start, length);
+        uint256 padded = _padded(length);
+        _requireInside(walk, start, padded);
+        _requireZeros(walk, start + length, padded - length);
+
+        call.target = address(uint160(target));
+        call.value = word(start - 96);
+        call.data = start;
+        call.length = length;
+        walk.next = start + padded;
+    }
+
+    /// @dev `length` rounded up to whole words. The caller has bounded it.
+    function _padded(uint256 length) private pure returns (uint256) {
+        return (length + 31) & ~uint256(31);
+    }
+
+    /// @dev `position` is never beyond the end: it starts inside and moves only after this check.
+    function _requireInside(Walk memory walk, uint256 position, uint256 length) private pure {
+        uint256 left = walk.end - position;
+        if (length > left) _refuse(position - walk.origin, length, left);
+    }
+
+    function _requireWord(Walk memory walk, uint256 position, uint256 expected) private pure {
+        uint256 found = word(position);
+        if (found != expected) _refuse(position - walk.origin, found, expected);
+    }
+
+    /// @dev Requires `count` (0 to 31) zero bytes at `position`.
+    function _requireZeros(Walk memory walk, uint256 position, uint256 count) private pure {
+        if (count == 0) return;
+        uint256 found = word(position) >> (8 * (32 - count));
+        if (found != 0) _refuse(position - walk.origin, found, 0);
+    }
+
+    function _refuse(uint256 position, uint256 found, uint256 expected) private pure {
+        revert ISessionValidator.CallDataNotCanonical(position, found, expected);
+    }
+}
