@@ -1,0 +1,22 @@
+"""Account stacks, pure: how a call, a nonce key, a grant, a signature and an outcome look on each."""
+
+from typing import Final
+
+from gamekit.accounts.nexus import NexusStack
+from gamekit.accounts.reference import ReferenceStack
+from gamekit.accounts.stack import AccountStack
+from gamekit.errors import ConfigInvalid
+
+STACKS: Final[dict[str, AccountStack]] = {each.name: each for each in (ReferenceStack(), NexusStack())}
+"""Every stack that gamekit speaks with, by the name that configuration and journal write."""
+
+
+def stack(name: str) -> AccountStack:
+    """Find an account stack.
+
+    Raises: ConfigInvalid for a name that is none.
+    """
+    found = STACKS.get(name)
+    if found is None:
+        raise ConfigInvalid(f"unknown account stack {name[:80]!r}, known are {sorted(STACKS)}", stack=name[:80])
+    return found

@@ -1,0 +1,114 @@
+"""The reference account: a thin account of ours over OpenZeppelin's ERC-7579 account, on EntryPoint 0.7 and 0.8.
+
+::
+
+    nonce key    validator 20 | lane 4
+    failed call  ERC7579TryExecuteFail(batchExecutionIndex, returndata)
+
+Source: OpenZeppelin Contracts 5.7, draft-AccountERC7579.sol and draft-ERC7579Utils.sol; ReferenceAccount.sol.
+"""
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from gamekit.accounts.stack import (
+    CallOutcome,
+    Deployment,
+    StackContracts,
+    StackLimits,
+    WalletRequest,
+    all_failed,
+    encode_execution,
+    require_lane,
+)
+from gamekit.errors import ConfigInvalid, EncodingInvalid
+from gamekit.eth.block import Log
+from gamekit.eth.calldata import Call, decode_execute
+from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.interface import Event, Function
+from gamekit.units import Address, NonceKey
+
+TRY_EXECUTE_FAIL: Final = Event.parse("ERC7579TryExecuteFail(uint256 batchExecutionIndex,bytes returndata)")
+CREATE_ACCOUNT: Final = Function.parse(
+    "createAccount(address owner,address ownerValidator,address sessionValidator,bytes32 salt)", "address"
+)
+ADDRESS_OF: Final = Function.parse(
+    "addressOf(address owner,address ownerValidator,address sessionValidator,bytes32 salt)", "address", "view"
+)
+
+_LANE_BITS: Final = 32
+
+
+class ReferenceStack:
+    """Our reference account with our two validators."""
+
+    name: Final = "reference"
+    entry_point_versions: Final = frozenset({EntryPointVersion.V07, EntryPointVersion.V08})
+    lanes_max: Final = 1 << _LANE_BITS
+    tells_equal_calls_apart: Final = True
+    limits: Final = StackLimits(
+        enforced=(
+            "Only the entry point may make the account execute, and only after one of its validators has agreed.",
+            "The owner's approvals are checked by the owner validator alone; the session key can sign none of them.",
+        ),
+        not_enforced=(),
+        other_voices=(
+            "Any other validator, executor or fallback handler that the owner installs speaks for the account.",
+        ),
+    )
+
+    def nonce_key(self, validator: Address, lane: int) -> NonceKey:
+        """Write the nonce key of a lane. Raises ConfigInvalid for a lane beyond 32 bits."""
+        require_lane(self.name, lane, self.lanes_max)
+        return NonceKey(int.from_bytes(validator, "big") << _LANE_BITS | lane)
+
+    def read_nonce_key(self, key: NonceKey) -> tuple[Address, int]:
+        """Read validator and lane again. Raises ConfigInvalid for what is no 192-bit key."""
+        if not 0 <= key < 1 << 192:
+            raise ConfigInvalid(f"not a nonce key: {key:#x}", nonce_key=key)
+        return Address((key >> _LANE_BITS).to_bytes(20, "big")), key & (1 << _LANE_BITS) - 1
+
+    def execute(self, calls: Sequence[Call], try_mode: bool) -> bytes:
+        """Encode the account's calldata."""
+        return encode_execution(calls, try_mode)
+
+    def signature(self, envelope: bytes) -> bytes:
+        """Give the envelope as it is: the nonce names the validator."""
+        return envelope
+
+    def owner_signature(self, owner_validator: Address, signature: bytes) -> bytes:
+        """Name the validator that is to check it."""
+        return owner_validator + signature
+
+    def owner_operation_signature(self, signature: bytes) -> bytes:
+        """Give the signature as it is: the nonce names the validator."""
+        return signature
+
+    def deployment(self, owner: Address, salt: int, contracts: StackContracts) -> Deployment:
+        """Create the account with the owner validator and the session validator, and nothing else."""
+        arguments = (owner, contracts.owner_validator, contracts.session_validator, salt.to_bytes(32, "big"))
+        return Deployment(
+            factory=contracts.factory,
+            factory_data=CREATE_ACCOUNT.encode_call(*arguments),
+            address_query=ADDRESS_OF.encode_call(*arguments),
+        )
+
+    def call_outcomes(
+        self, logs: Sequence[Log], *, account: Address, call_data: bytes, succeeded: bool, revert_reason: bytes
+    ) -> tuple[CallOutcome, ...]:
+        """Read the account's failure events, which name each call by its place."""
+        count = len(decode_execute(call_data).calls)
+        if not succeeded:
+            return all_failed(count, revert_reason)
+        failed: dict[int, bytes] = {}
+        for log in logs:
+            if log.address == account and log.topics == (TRY_EXECUTE_FAIL.topic,):
+                place, revert_data = cast("tuple[int, bytes]", TRY_EXECUTE_FAIL.decode(log).values.values())
+                if place >= count:
+                    raise EncodingInvalid(f"the account reports call {place} of {count} as failed", found=place)
+                failed[place] = revert_data
+        return tuple(CallOutcome(place not in failed, failed.get(place)) for place in range(count))
+
+    def grant_request(self, typed_data: dict[str, object]) -> WalletRequest:
+        """Ask the owner's wallet: the account passes the digest on unchanged, so the wallet can show the fields."""
+        return WalletRequest("typed_data", typed_data, readable=True, note="")
