@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from gamekit.core.policy import CALLS_MAX_LIMIT, SLACK_S, Denied
 from gamekit.core.scope import VALUE_LANE, Scope, lane_limits
+from gamekit.eth.session_validator_abi import SessionRecord
 from gamekit.units import UINT48_MAX, UnixSeconds, Wei
 
 _MS_PER_S: Final = 1000
@@ -99,18 +100,13 @@ def time_range(
     return UnixSeconds(first), UnixSeconds(last)
 
 
-def stored_usage(
-    scope: Scope, *, uses: int, arrival_ms: int, gas_spent_wei: int, lane0: int = 0, lane1: int = 0
-) -> Usage:
-    """Read what the contract has stored for a session; the scope says what lane 0 counts.
-
-    Source: ISessionValidator.sol, `Session`.
-    """
-    lanes = [lane0, lane1]
+def stored_usage(scope: Scope, record: SessionRecord) -> Usage:
+    """Read what the contract has stored for a session; the scope says what lane 0 counts."""
+    lanes = [record.lane0, record.lane1]
     value_wei = 0
     if scope.value.total_wei_max:
         value_wei, lanes[VALUE_LANE] = lanes[VALUE_LANE], 0
-    return Usage(uses, arrival_ms, Wei(gas_spent_wei), Wei(value_wei), (lanes[0], lanes[1]))
+    return Usage(record.uses, record.arrival_ms, record.gas_spent_wei, Wei(value_wei), (lanes[0], lanes[1]))
 
 
 def _arrival_ms(scope: Scope, usage: Usage, claimed_at: UnixSeconds, calls_count: int) -> int:
