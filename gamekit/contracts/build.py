@@ -126,7 +126,10 @@ def _inputs_hash() -> str:
 
 def _ours() -> Iterator[dict[str, object]]:
     """Yield each contract under src/ that can be deployed: interfaces and abstract contracts have no bytecode."""
-    for source in sorted((PROJECT / "src").rglob("*.sol")):
+    sources = sorted((PROJECT / "src").rglob("*.sol"))
+    if len({source.name for source in sources}) < len(sources):
+        raise BuildFailedError("two files under src/ have the same name, so forge's output of one hides the other's")
+    for source in sources:
         for path in sorted((PROJECT / "out" / source.name).glob("*.json")):
             compiled = json.loads(path.read_text())
             target = compiled["metadata"]["settings"]["compilationTarget"]
