@@ -16,7 +16,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
 		printf '  make %-10s %s\n' "$$name" "$$what"; done
 
-setup: $(VENV)/.installed contracts ## Create .venv, install what requirements.lock pins, compile the contracts
+setup: contracts $(VENV)/.installed ## Create .venv, install what requirements.lock pins, compile the contracts
 
 $(VENV)/.dependencies: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
@@ -26,13 +26,14 @@ $(VENV)/.dependencies: requirements.lock
 	@$(PIP) --require-hashes --only-binary :all: -r requirements.lock
 	@touch $@
 
-# Editable, so it is needed again only when the metadata changes. Its build hook compiles the contracts.
-$(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
+# Editable, so it is needed again only when the metadata changes. Its build hook finds the contracts already compiled;
+# inside pip nobody would see how that goes.
+$(VENV)/.installed: $(VENV)/.dependencies pyproject.toml | contracts
 	@echo "gamekit: installing gamekit itself" >&2
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-contracts: $(VENV)/.installed ## Compile the contracts, if they changed
+contracts: $(VENV)/.dependencies ## Compile the contracts, if they changed
 	@$(CONTRACTS) build
 
 demo: setup ## Run the main job on an embedded devnet; options through ARGS="--players 200 --seconds 20"

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chain": BELOW_RUNTIME,
     "keys": BELOW_RUNTIME,
     "store": BELOW_RUNTIME,
-    "contracts": {"errors"},
+    "contracts": {"core", "errors", "eth"},
     "kit": BELOW_EDGES,
     "client": LEAVES | {"eth", "protocol"},
     "gateway": BELOW_RUNTIME | {"kit", "protocol", "runtime"},
