@@ -47,7 +47,7 @@ FUZZ_RUNS_NIGHTLY = 50_000
 """Runs of each fuzz test in `fuzz`; about a hundred times those of `test`."""
 
 
-class BuildFailedError(Exception):
+class BuildFailed(Exception):
     """A tool failed or its output is not what it should be; the message says which."""
 
 
@@ -64,7 +64,7 @@ def build() -> None:
     """Bring node_modules/, artifacts/ and devnet_artifacts/ up to date. Two builds at once wait for each other.
 
     Raises:
-        BuildFailedError: npm or forge failed, or a pinned package is not what it was.
+        BuildFailed: npm or forge failed, or a pinned package is not what it was.
     """
     with _only_one_build():
         _install_packages()
@@ -73,7 +73,7 @@ def build() -> None:
             return
         _say("compiling the contracts")
         if forge("build", "--skip", "test", "--skip", "script") != 0:
-            raise BuildFailedError("forge build failed")
+            raise BuildFailed("forge build failed")
         _replace_folder(DEVNET_ARTIFACTS, [*_entry_points(), *_nexus()])
         _replace_folder(ARTIFACTS, _ours())
         STAMP.write_text(inputs)
@@ -84,7 +84,7 @@ def forge(*arguments: str, **variables: str) -> int:
     try:
         executable = next(PACKAGES.glob("@foundry-rs/forge-*/bin/forge"))
     except StopIteration:
-        raise BuildFailedError("package.json lists no forge for this platform") from None
+        raise BuildFailed("package.json lists no forge for this platform") from None
     return subprocess.run([executable, *arguments], cwd=PROJECT, env=_environment() | variables, check=False).returncode
 
 
@@ -111,7 +111,7 @@ def _install_packages() -> None:
     # No package here needs an install script, so none is run.
     command = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
     if npm(command, cwd=PROJECT, env=_environment(), stdin=subprocess.DEVNULL) != 0:
-        raise BuildFailedError("npm ci failed")
+        raise BuildFailed("npm ci failed")
 
 
 def _inputs_hash() -> str:
@@ -128,7 +128,7 @@ def _ours() -> Iterator[dict[str, object]]:
     """Yield each contract under src/ that can be deployed: interfaces and abstract contracts have no bytecode."""
     sources = sorted((PROJECT / "src").rglob("*.sol"))
     if len({source.name for source in sources}) < len(sources):
-        raise BuildFailedError("two files under src/ have the same name, so forge's output of one hides the other's")
+        raise BuildFailed("two files under src/ have the same name, so forge's output of one hides the other's")
     for source in sources:
         for path in sorted((PROJECT / "out" / source.name).glob("*.json")):
             compiled = json.loads(path.read_text())
@@ -160,7 +160,7 @@ def _nexus() -> Iterator[dict[str, object]]:
     constants = dict(re.findall(r'constant (\w+)\s*=\s*hex"([0-9a-f]+)"', NEXUS.read_text()))
     for name, constant in NEXUS_CONSTANTS.items():
         if constant not in constants:
-            raise BuildFailedError(f"{NEXUS.name} has no {constant}")
+            raise BuildFailed(f"{NEXUS.name} has no {constant}")
         yield {"contractName": name, "abi": [], "bytecode": f"0x{constants[constant]}", "deployedBytecode": "0x"}
 
 
@@ -171,7 +171,7 @@ def _replace_folder(folder: Path, artifacts: Iterator[dict[str, object]] | list[
     for stored in artifacts:
         path = folder / f"{stored['contractName']}.json"
         if path in written:
-            raise BuildFailedError(f"two contracts are called {stored['contractName']}")
+            raise BuildFailed(f"two contracts are called {stored['contractName']}")
         path.write_text(json.dumps(stored, separators=(",", ":"), sort_keys=True))
         written.add(path)
     for path in set(folder.glob("*.json")) - written:
@@ -210,7 +210,7 @@ def _format(arguments: list[str]) -> int:
 
 def _build(arguments: list[str]) -> int:
     if arguments:
-        raise BuildFailedError(f"build takes no arguments, got {arguments}")
+        raise BuildFailed(f"build takes no arguments, got {arguments}")
     build()
     return 0
 
@@ -225,7 +225,7 @@ def main() -> int:
     chosen, arguments = parser.parse_known_args()
     try:
         return COMMANDS[chosen.command](arguments)
-    except BuildFailedError as failure:
+    except BuildFailed as failure:
         _say(str(failure))
         return 1
 

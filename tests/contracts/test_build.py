@@ -129,12 +129,12 @@ def test_build_behaviour_interfaces_have_no_artifact(
 def test_build_error_two_files_of_one_name(project: Path) -> None:
     (project / "src" / "deep").mkdir()
     (project / "src" / "deep" / "Ours.sol").write_text("contract Other {}")
-    with pytest.raises(build.BuildFailedError, match="the same name"):
+    with pytest.raises(build.BuildFailed, match="the same name"):
         build.build()
 
 
 def test_replace_folder_error_two_contracts_of_one_name(tmp_path: Path) -> None:
-    with pytest.raises(build.BuildFailedError, match="two contracts are called Twice"):
+    with pytest.raises(build.BuildFailed, match="two contracts are called Twice"):
         build._replace_folder(tmp_path, [{"contractName": "Twice"}, {"contractName": "Twice"}])
 
 
@@ -142,14 +142,14 @@ def test_replace_folder_error_two_contracts_of_one_name(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("calls")
 def test_build_error_a_tool_fails(monkeypatch: pytest.MonkeyPatch, tool: str) -> None:
     monkeypatch.setattr(build, tool, lambda *_, **__: 1)
-    with pytest.raises(build.BuildFailedError, match=f"{tool} .* failed"):
+    with pytest.raises(build.BuildFailed, match=f"{tool} .* failed"):
         build.build()
 
 
 @pytest.mark.usefixtures("calls")
 def test_build_error_a_package_without_the_bytecode_that_was_there(project: Path) -> None:
     (project / "Nexus.sol").write_text("nothing")
-    with pytest.raises(build.BuildFailedError, match="no NEXUS_BYTECODE"):
+    with pytest.raises(build.BuildFailed, match="no NEXUS_BYTECODE"):
         build.build()
 
 
