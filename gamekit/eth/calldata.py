@@ -172,7 +172,7 @@ class BatchTemplate:
         self._prefixes: Final[dict[tuple[int, ...], bytes]] = {}
 
     def encode(self, elements: Sequence[bytes]) -> bytes:
-        """Join elements, as `CallSlot.element` or `pack_element` gave them, into calldata."""
+        """Join elements, as `CallSlot.element` or `pack_element` gave them, into calldata; at least one."""
         shape = tuple(map(len, elements))
         prefix = self._prefixes.get(shape)
         if prefix is None:
@@ -183,6 +183,8 @@ class BatchTemplate:
 
     def _prefix(self, shape: tuple[int, ...]) -> bytes:
         """Everything before the first element, which depends on nothing but the sizes of the elements."""
+        if not shape:
+            raise EncodingInvalid("a batch needs at least one call", found=0, minimum=1)
         offset = 32 * len(shape)
         words = [2 * 32 + offset + sum(shape), 0x20, len(shape)]
         for size in shape:
@@ -240,7 +242,7 @@ def decode_execute(calldata: bytes) -> Execution:
 
     Raises:
         EncodingInvalid: another function, another mode word, an offset or a length that is not the canonical one,
-            padding that is not zero, or trailing bytes.
+            padding that is not zero, trailing bytes, or a batch of nothing.
 
     Source: SessionValidator.sol reads calldata by the same rules.
     """
@@ -270,6 +272,8 @@ def _decode_single(data: bytes) -> Call:
 
 def _decode_batch(data: bytes) -> tuple[Call, ...]:
     (calls,) = decode((_CALLS,), data)
+    if not calls:
+        raise EncodingInvalid("a batch needs at least one call", found=0, minimum=1)
     return tuple(Call(*call) for call in cast("tuple[tuple[Address, Wei, bytes], ...]", calls))
 
 
