@@ -1,11 +1,11 @@
 """Fixtures that several folders share. What one folder needs stands in its own conftest."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from gamekit.devnet import Anvil
+from gamekit.devnet import Anvil, DevnetNode
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +14,12 @@ def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
     node = Anvil.start(Path(tmp_path_factory.mktemp("anvil")))
     yield node
     node.stop()
+
+
+@pytest.fixture
+async def node(anvil: Anvil) -> AsyncIterator[DevnetNode]:
+    """The node's client; the chain is afterwards what it was before."""
+    async with DevnetNode(anvil.url) as node:
+        before = await node.snapshot()
+        yield node
+        await node.restore(before)

@@ -16,7 +16,7 @@ from gamekit.devnet.node import DevnetNode
 from gamekit.errors import ChainMismatch
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import create2_address, create_address, parse_address, to_hex
-from gamekit.units import Address, Hash32
+from gamekit.units import Address
 
 DEPLOYER: Final = parse_address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
 """Calldata: salt 32, then creation code. Source: github.com/Arachnid/deterministic-deployment-proxy."""
@@ -77,41 +77,49 @@ class Plan:
     """A list of contracts to deploy, each at an address that is known before."""
 
     def __init__(self) -> None:
-        self.steps: dict[Address, tuple[str, bytes]] = {}
-        """Address to contract name and deployer calldata."""
+        self.steps: dict[Address, bytes] = {}
+        """Address to the deployer's calldata."""
 
     def add(self, name: str, *arguments: Address, salt: bytes = NO_SALT) -> Address:
         """Plan the contract `name` with constructor `arguments`; gives the address that it will have."""
         init_code = artifact(name).bytecode + b"".join(bytes(12) + argument for argument in arguments)
         address = create2_address(DEPLOYER, salt, init_code)
-        self.steps[address] = (name, salt + init_code)
+        self.steps[address] = salt + init_code
         return address
 
 
 async def deploy(node: DevnetNode) -> Deployment:
-    """Deploy what is missing, mine it, and check that there is code at every address.
-
-    Raises:
-        ChainError: a deployment reverted.
-        ChainMismatch: an address has no code afterwards, or an entry point would not be at its canonical address.
-    """
+    """Deploy what is missing of a whole devnet. Raises what `carry_out` raises."""
     plan = Plan()
     deployment = plan_deployment(plan)
-    funder = (await node.unlocked_accounts())[0]
-    sent: list[Hash32] = []
-    for address, (_, data) in plan.steps.items():
-        if not await has_code(node, address):
-            sent.append(await node.send(funder, DEPLOYER, data, gas=DEPLOYMENT_GAS))
-    if sent:
-        await node.mine()
-    for transaction_hash in sent:
-        await node.require_success(transaction_hash)
+    await carry_out(node, plan)
     await require_code(node, (getattr(deployment, name) for name in deployment.__struct_fields__))
     return deployment
 
 
+async def carry_out(node: DevnetNode, plan: Plan) -> None:
+    """Deploy what is missing of a plan, mine it, and check that there is code at every address.
+
+    Raises:
+        ChainError: a deployment reverted.
+        ChainMismatch: an address has no code afterwards.
+    """
+    funder = (await node.unlocked_accounts())[0]
+    missing = [data for address, data in plan.steps.items() if not await has_code(node, address)]
+    sent = [await node.send(funder, DEPLOYER, data, gas=DEPLOYMENT_GAS) for data in missing]
+    if sent:
+        await node.mine()
+    for transaction_hash in sent:
+        await node.require_success(transaction_hash)
+    await require_code(node, plan.steps)
+
+
 def plan_deployment(plan: Plan) -> Deployment:
-    """Add every contract of a devnet to `plan`. Nothing is sent."""
+    """Add every contract of a devnet to `plan`. Nothing is sent.
+
+    Raises:
+        ChainMismatch: an entry point would not be at its canonical address: the pinned bytecode is another.
+    """
     entry_points = {name: plan.add(name, salt=salt) for name, salt in ENTRY_POINT_SALTS.items()}
     for version, address in zip(EntryPointVersion, entry_points.values(), strict=False):
         if address != version.canonical_address:

@@ -1,11 +1,9 @@
 """The devnet node's own commands do what their names say."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from gamekit.chain.rpc import from_quantity, to_data
-from gamekit.devnet import Anvil, DevnetNode
+from gamekit.devnet import DevnetNode
 from gamekit.errors import ChainError
 from gamekit.units import Address, Hash32, Wei
 
@@ -13,14 +11,6 @@ REVERTS = bytes.fromhex("60006000fd")
 """Runtime code that reverts whatever it is asked."""
 SOMEBODY = Address(b"\x5a" * 20)
 GAS = 50_000
-
-
-@pytest.fixture
-async def node(anvil: Anvil) -> AsyncIterator[DevnetNode]:
-    async with DevnetNode(anvil.url) as node:
-        before = await node.snapshot()
-        yield node
-        await node.restore(before)
 
 
 async def balance(node: DevnetNode, address: Address) -> int:
