@@ -80,7 +80,7 @@ class BatchConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How actions become operations."""
 
     calls_max: int = 32
-    """Most calls in one operation, 1 to 64. One call costs 114k gas in an operation of its own, 11.4k beside 24 others."""
+    """Most calls in one operation, 1 to 64. A call costs 114k gas in an operation of its own, 11.4k beside 24 others."""
     batch_age_ms_max: int = 20
     """Longest a journaled action waits for company while its lane is free, in milliseconds."""
     deadline_s: int = 90
@@ -126,6 +126,8 @@ class RelayConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     keys_file: str = ""
     """File with one relayer private key per line, hexadecimal. Relayers pay gas and get it back from the operations."""
+    withdrawal_keys_file: str = ""
+    """File with the relayer keys of withdrawals: other accounts than those of play."""
     in_flight_max: int = 4
     """Most unmined transactions per relayer; more only deepens what a stuck one blocks."""
     bundle_age_ms_max: int = 30

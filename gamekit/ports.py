@@ -5,7 +5,7 @@ wrong into `gamekit.errors` at this boundary.
 """
 
 from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from gamekit.core.journal import Row
@@ -54,6 +54,10 @@ class Store(Protocol):
         """
         ...
 
+    async def last(self, kind: type[R]) -> R | None:
+        """Read the row with the greatest primary key; None when there is none."""
+        ...
+
     async def close(self) -> None:
         """Finish what is queued, then close."""
         ...
@@ -74,10 +78,26 @@ class Signer(Protocol):
         ...
 
 
+class KeyMaker(Protocol):
+    """Makes session keys; the raw key never leaves it."""
+
+    def make(self, bind: Callable[[Address], bytes]) -> tuple[Address, bytes, bytes]:
+        """Make a random key and seal it.
+
+        Args:
+            bind: gives, for the key's address, the associated data that names the row it will belong to.
+
+        Returns: the key's address, the sealed key (nonce, ciphertext, tag), and the associated data.
+        """
+        ...
+
+
 class ChainReader(Protocol):
     """Reads one chain. Every call has a deadline; an answer that is no answer raises ChainUnavailable."""
 
-    async def chain_id(self) -> ChainId: ...
+    async def chain_id(self) -> ChainId:
+        """The chain that the node serves."""
+        ...
 
     async def head(self) -> Head:
         """The latest block's head."""
@@ -107,19 +127,29 @@ class ChainReader(Protocol):
         """Call without effect, at the head or at one block; raises CallReverted with the revert data."""
         ...
 
-    async def code(self, address: Address) -> bytes: ...
+    async def code(self, address: Address) -> bytes:
+        """The code at an address, at the head."""
+        ...
 
-    async def storage(self, address: Address, slot: Hash32) -> Hash32: ...
+    async def storage(self, address: Address, slot: Hash32) -> Hash32:
+        """One storage word, at the head."""
+        ...
 
-    async def balance(self, address: Address) -> Wei: ...
+    async def balance(self, address: Address) -> Wei:
+        """Native balance in wei, at the head."""
+        ...
 
-    async def transaction_count(self, address: Address, *, pending: bool = False) -> int: ...
+    async def transaction_count(self, address: Address, *, pending: bool = False) -> int:
+        """The next nonce of an externally owned account; of mined transactions only unless `pending`."""
+        ...
 
-    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address, value: Wei = Wei(0)) -> Gas:
+    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address) -> Gas:
         """Gas that a transaction would need; raises CallReverted with the revert data."""
         ...
 
-    async def max_priority_fee_per_gas(self) -> Wei: ...
+    async def max_priority_fee_per_gas(self) -> Wei:
+        """What the node suggests as a tip, in wei per gas."""
+        ...
 
 
 class TransactionSender(Protocol):

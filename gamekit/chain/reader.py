@@ -18,31 +18,31 @@ UNDERPRICED = ("underpriced", "fee too low", "max fee per gas less than block ba
 SPENT = ("nonce too low", "nonce is too low")
 
 
-class _Block(msgspec.Struct):
+class _Block(msgspec.Struct, rename="camel"):
     number: str
     hash: str
-    parentHash: str
+    parent_hash: str
     timestamp: str
-    gasLimit: str
-    baseFeePerGas: str = "0x0"
+    gas_limit: str
+    base_fee_per_gas: str = "0x0"
 
 
-class _Log(msgspec.Struct):
+class _Log(msgspec.Struct, rename="camel"):
     address: str
     topics: list[str]
     data: str
-    logIndex: str
+    log_index: str
 
 
-class _Receipt(msgspec.Struct):
-    transactionHash: str
-    blockHash: str
-    blockNumber: str
-    gasUsed: str
+class _Receipt(msgspec.Struct, rename="camel"):
+    transaction_hash: str
+    block_hash: str
+    block_number: str
+    gas_used: str
     logs: list[_Log]
     status: str = "0x1"
     to: str | None = None
-    effectiveGasPrice: str = "0x0"
+    effective_gas_price: str = "0x0"
     # `from` is a keyword
     sender: str = msgspec.field(name="from", default="0x" + "00" * 20)
 
@@ -70,7 +70,7 @@ class EvmChain:
 
     async def block(self, number: BlockNumber) -> Head | None:
         """The canonical block at this height, None above the head."""
-        block = await self._rpc.request(_Block | None, "eth_getBlockByNumber", to_quantity(number), False)  # type: ignore[arg-type]
+        block = await self._rpc.request_optional(_Block, "eth_getBlockByNumber", to_quantity(number), False)
         if block is None:
             return None
         head = _head(block)
@@ -90,7 +90,7 @@ class EvmChain:
 
     async def receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
         """All receipts of exactly this block."""
-        found = await self._rpc.request(list[_Receipt] | None, "eth_getBlockReceipts", to_data(block.hash))  # type: ignore[arg-type]
+        found = await self._rpc.request_optional(list[_Receipt], "eth_getBlockReceipts", to_data(block.hash))
         if found is None:
             raise ChainUnavailable(f"the node no longer has block {block.number} ({block.hash.hex()})")
         receipts = tuple(_receipt(each) for each in found)
@@ -136,9 +136,9 @@ class EvmChain:
         tag = "pending" if pending else "latest"
         return from_quantity(await self._rpc.request(str, "eth_getTransactionCount", to_data(address), tag))
 
-    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address, value: Wei = Wei(0)) -> Gas:
+    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address) -> Gas:
         """Gas that a transaction would need; raises CallReverted with the revert data."""
-        call = {"to": to_data(to), "data": to_data(data), "from": to_data(sender), "value": to_quantity(value)}
+        call = {"to": to_data(to), "data": to_data(data), "from": to_data(sender)}
         return Gas(from_quantity(await self._rpc.request(str, "eth_estimateGas", call)))
 
     async def max_priority_fee_per_gas(self) -> Wei:
@@ -174,29 +174,29 @@ def _head(block: _Block) -> Head:
     return Head(
         BlockNumber(from_quantity(block.number)),
         BlockHash(from_data(block.hash)),
-        BlockHash(from_data(block.parentHash)),
+        BlockHash(from_data(block.parent_hash)),
         UnixSeconds(from_quantity(block.timestamp)),
-        Wei(from_quantity(block.baseFeePerGas)),
-        Gas(from_quantity(block.gasLimit)),
+        Wei(from_quantity(block.base_fee_per_gas)),
+        Gas(from_quantity(block.gas_limit)),
     )
 
 
 def _receipt(receipt: _Receipt) -> TransactionReceipt:
     return TransactionReceipt(
-        Hash32(from_data(receipt.transactionHash)),
-        BlockHash(from_data(receipt.blockHash)),
-        BlockNumber(from_quantity(receipt.blockNumber)),
+        Hash32(from_data(receipt.transaction_hash)),
+        BlockHash(from_data(receipt.block_hash)),
+        BlockNumber(from_quantity(receipt.block_number)),
         Address(from_data(receipt.sender)),
         None if receipt.to is None else Address(from_data(receipt.to)),
         from_quantity(receipt.status) == 1,
-        Gas(from_quantity(receipt.gasUsed)),
-        Wei(from_quantity(receipt.effectiveGasPrice)),
+        Gas(from_quantity(receipt.gas_used)),
+        Wei(from_quantity(receipt.effective_gas_price)),
         tuple(
             Log(
                 Address(from_data(log.address)),
                 tuple(Hash32(from_data(topic)) for topic in log.topics),
                 from_data(log.data),
-                from_quantity(log.logIndex),
+                from_quantity(log.log_index),
             )
             for log in receipt.logs
         ),

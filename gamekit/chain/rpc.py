@@ -5,7 +5,6 @@ answer. A reply that is lost says nothing about whether the request was carried 
 """
 
 import asyncio
-
 from itertools import count
 from typing import Self, TypeVar
 
@@ -73,6 +72,13 @@ class JsonRpc:
         Raises: CallReverted with the revert data; RpcRefused for any other error that the node names;
             ChainUnavailable for no answer within the deadline, a reply over the size, or one that is no answer.
         """
+        found = await self.request_optional(kind, method, *params)
+        if found is None:
+            raise ChainUnavailable(f"{method}: the node answered null", method=method)
+        return found
+
+    async def request_optional(self, kind: type[T], method: str, *params: object) -> T | None:
+        """Call a method whose result may be null, which says only that this node has no such thing."""
         request_id = next(self._ids)
         body = msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
         reply = self._decode(method, await self._post(method, body))
@@ -81,7 +87,7 @@ class JsonRpc:
         if reply.error is not None:
             raise _refusal(method, reply.error)
         try:
-            return msgspec.json.decode(reply.result, type=kind)
+            return msgspec.json.decode(reply.result, type=kind | None)  # type: ignore[arg-type, no-any-return]
         except msgspec.DecodeError as error:
             raise ChainUnavailable(f"{method}: {error}", method=method) from error
 

@@ -4,7 +4,10 @@ Its life: accepted → settled (ok, reverted) or refused. Between accepted and s
 no row is written for that: the operation's slot names the actions it carries.
 """
 
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+
+from msgspec import Struct
 
 from gamekit.core.journal import Row
 from gamekit.eth.calldata import Call
@@ -18,6 +21,22 @@ REVERTED = "reverted"
 """Executed, and its call reverted. Never queued again: later actions have run."""
 REFUSED = "refused"
 """Terminal: it never reached the chain and never will; `reason` is the error's code."""
+
+
+class ActionRequest(Struct, frozen=True):
+    """What a caller asks for."""
+
+    key: str
+    """Idempotency key, 1 to 128 characters: the same key and body gives the same answer, ever."""
+    function: str
+    arguments: Sequence[object] | Mapping[str, object] = ()
+    """By place or by name, as in the game's ABI."""
+    not_after: UnixSeconds = UnixSeconds(0)
+    """Refuse rather than sign once chain time is past this; 0 is never."""
+    group: str = ""
+    """Requests of one call with the same text travel as one atomic group: all of them, or none."""
+    value: Wei = Wei(0)
+    """Native currency that the call carries, within the scope's value limit."""
 
 
 class Action(Row, frozen=True):

@@ -1,7 +1,7 @@
 """The bodies of durable events: what the game's own database follows to keep step.
 
-Kinds, past tense: `settled`, `reorged` (undo what was settled), `final`, `refused`, `session_opened`, `session_revoked`,
-`session_expired`, `session_expiring`, `paused`, `resumed`, `withdrawal_settled`, `alarm`.
+Kinds, past tense: `settled`, `reorged` (undo what was settled), `final`, `refused`, `session_opened`,
+`session_revoked`, `session_expired`, `session_expiring`, `paused`, `resumed`, `withdrawal_settled`, `alarm`.
 """
 
 from msgspec import Struct

@@ -28,7 +28,7 @@ class Row(Struct, frozen=True, gc=False):
     GUARDED: ClassVar[bool] = False
     """Whether `admit` must be asked: costs a read inside the transaction."""
 
-    def admit(self, stored: Self | None) -> str:
+    def admit(self, stored: Self | None) -> str:  # noqa: ARG002
         """Say why this row may not take the place of `stored` (None: no such row yet); empty text if it may."""
         return ""
 

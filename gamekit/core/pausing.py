@@ -1,6 +1,7 @@
 """Pauses: signing stopped for the chain, a game or one function of it, and when to stop by itself."""
 
 from collections import deque
+from collections.abc import Iterator
 
 from gamekit.core.journal import Row
 from gamekit.units import UnixSeconds
@@ -43,7 +44,7 @@ class Pauses:
     def __bool__(self) -> bool:
         return bool(self._active)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Pause]:
         return iter(self._active.values())
 
     def put(self, pause: Pause) -> None:

@@ -54,9 +54,8 @@ def outcomes(operation: Operation, found: Inclusion, stack: AccountStack, game: 
     calls = stack.call_outcomes(
         found.logs.logs,
         account=operation.sender,
-        calls_count=len(operation.action_ids),
+        call_data=operation.call_data,
         succeeded=found.logs.event.success,
-        try_mode=operation.try_mode,
         revert_reason=found.logs.revert_reason,
     )
     return tuple(
@@ -70,4 +69,4 @@ def _error(revert_data: bytes | None, game: Game) -> str:
         return "unknown"
     if not revert_data:
         return "out_of_gas_or_empty_revert"
-    return game.decode_error(revert_data)
+    return str(game.decode_revert(revert_data))

@@ -110,3 +110,9 @@ class Session(Row, frozen=True):
     def moved(self, state: str, **changes: object) -> "Session":
         """Give this session in another state."""
         return replace(self, state=state, **changes)
+
+
+def key_binding(account: Account, validator: Address, entry_point: Address, signer: Address) -> bytes:
+    """Associated data that ties a sealed key to its session: moved to another row, it does not open."""
+    place = account.chain_id.to_bytes(32, "big") + account.address + entry_point + validator + signer
+    return b"gamekit/sk/v1" + place

@@ -88,7 +88,9 @@ class Bundler:
         if relayer is None:
             self._queue.update((operation.user_op_hash, operation) for operation in operations)
             return
-        calldata = encode_handle_ops([signed_operation(operation) for operation in operations], relayer.address, version)
+        calldata = encode_handle_ops(
+            [signed_operation(operation) for operation in operations], relayer.address, version
+        )
         gas = min(relay.bundle_gas(operations), self._state.config.chain.transaction_gas_max)
         transaction = self._relayers.sign(
             relayer, HANDLE_OPS, bundle.entry_point, calldata, Gas(gas), [op.user_op_hash for op in operations]

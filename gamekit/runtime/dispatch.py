@@ -23,6 +23,8 @@ from gamekit.ports import Signer, Store
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.state import State
+from gamekit.units import UnixSeconds
+
 
 class Dispatch:
     """Plans and signs operations."""
@@ -138,7 +140,7 @@ class Dispatch:
         self._held[lane.session.permission_id] = lane
 
     async def _open(
-        self, lane: Lane, taken: batching.Batch, times: tuple[int, int], fees: Fees
+        self, lane: Lane, taken: batching.Batch, times: tuple[UnixSeconds, UnixSeconds], fees: Fees
     ) -> tuple[Lane, LiveSlot, Operation] | None:
         operation = lane.codec.plan(taken.actions, taken.try_mode, lane.sequence, times, fees)
         charged = lane.charge(taken.actions, operation)
@@ -147,9 +149,9 @@ class Dispatch:
             self._state.accepted += len(taken.actions)
             if len(taken.actions) > 1 and taken.try_mode:
                 half = batching.take(lane.ready, len(taken.actions) // 2)
-                assert half is not None
-                self._state.accepted -= len(half.actions)
-                return await self._open(lane, half, times, fees)
+                if half is not None:
+                    self._state.accepted -= len(half.actions)
+                    return await self._open(lane, half, times, fees)
             await self.refuse(lane, tuple(lane.ready), "scope_denied", f"{charged.policy}: {charged.reason}")
             return None
         session = lane.session

@@ -6,19 +6,19 @@ knows what is true must not sign.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Mapping
 
 from gamekit.errors import ChainMismatch
 
 log = logging.getLogger(__name__)
 
-Step = Callable[[], Awaitable[None]]
+Step = Callable[[], Coroutine[None, None, None]]
 
 
 class Engine:
     """Starts and stops the verbs."""
 
-    def __init__(self, recover: Step, loops: dict[str, Step]) -> None:
+    def __init__(self, recover: Step, loops: Mapping[str, Step]) -> None:
         self._recover = recover
         self._loops = loops
         self._running: asyncio.Task[None] | None = None

@@ -10,19 +10,30 @@ Each step is durable and can be asked for again. A grant that a reorg takes out 
 import logging
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec.structs import replace
 
+from gamekit.accounts import stack
+from gamekit.core.consent import GrantRequest, consent
 from gamekit.core.event import SESSION_OPENED, SessionEvent
 from gamekit.core.journal import Event, Row
 from gamekit.core.relay import OPEN as OPEN_TRANSACTION
-from gamekit.core.session import GRANTING, LAPSED, OPEN, PROPOSED, Account, Session
+from gamekit.core.scope import Scope
+from gamekit.core.session import GRANTING, LAPSED, OPEN, PROPOSED, Account, Session, key_binding
+from gamekit.core.setup import ChainSetup, StackSetup
 from gamekit.core.unit import Unit
 from gamekit.errors import CallReverted, ConfigInvalid, SessionExpired, SessionNotFound
+from gamekit.eth import session_validator
 from gamekit.eth.block import Head, TransactionReceipt
-from gamekit.eth.session_validator import decode_session_granted
-from gamekit.eth.typed_data import TypedData
-from gamekit.ports import ChainReader, Store
-from gamekit.runtime.accounts import Accounts
+from gamekit.eth.session_opener import encode_open
+from gamekit.eth.session_validator_abi import (
+    ACCOUNT_OF,
+    SESSION_VALIDATOR,
+    SessionGranted,
+    decode_account,
+    decode_session_log,
+)
+from gamekit.ports import ChainReader, KeyMaker, Store
+from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.state import State
@@ -30,23 +41,11 @@ from gamekit.units import Address, BlockNumber, Gas, PermissionId, PlayerId, Uni
 
 log = logging.getLogger(__name__)
 
-
-class GrantRequest(Struct, frozen=True):
-    """What the player's wallet is asked to sign, and what it means."""
-
-    permission_id: PermissionId
-    account: Address
-    owner: Address
-    typed_data: TypedData
-    readable: bool
-    """Whether the wallet shows the fields; where it shows only a hash, `explanation` must be shown beside it."""
-    explanation: str
-    """Plain English: what the key can do before it ends, and the most that can be lost."""
-    deadline: UnixSeconds
-    """The signature can be used until then."""
+FIRST_EPOCH = 1
+"""The account's epoch once the module is installed for the first time: installing bumps it."""
 
 
-class Grant:
+class Grant(Follower):
     """Opens sessions and follows their grants."""
 
     def __init__(
@@ -54,37 +53,88 @@ class Grant:
         state: State,
         store: Store,
         chain: ChainReader,
+        keys: KeyMaker,
+        setup: ChainSetup,
         relayers: Relayers,
-        accounts: Accounts,
         notify: Notify,
     ) -> None:
         self._state = state
         self._store = store
         self._chain = chain
+        self._keys = keys
+        self._setup = setup
         self._relayers = relayers
-        self._accounts = accounts
         self._notify = notify
         self._seen: dict[PermissionId, BlockNumber] = {}
         """Grants in a canonical block that is not deep enough yet."""
 
-    async def propose(self, player: PlayerId, unit: Unit, owner: Address, stack: str, salt: int = 0) -> GrantRequest:
-        """Make a session key and its scope for a player, and say what the wallet must sign.
+    async def account(self, player: PlayerId, owner: Address, where: StackSetup, salt: int = 0) -> Account:
+        """Find or make the account of an owner on a stack: its address is known before it is deployed.
+
+        Raises: ConfigInvalid when the account is another player's.
+        """
+        plan = stack(where.name).deployment(owner, salt, where.contracts)
+        answer = await self._chain.call(plan.factory, plan.address_query)
+        address = Address(answer[-20:])
+        known = self._state.accounts.get(address) or await self._store.get(Account, address)
+        if known is None:
+            known = Account(
+                address,
+                player,
+                self._setup.chain_id,
+                where.name,
+                where.version.value,
+                owner,
+                plan.factory,
+                plan.factory_data,
+            )
+        if known.player != player:
+            raise ConfigInvalid(f"account {address.hex()} belongs to another player", account=address)
+        return self._state.accounts.setdefault(address, known)
+
+    async def propose(
+        self, player: PlayerId, unit: Unit, owner: Address, where: StackSetup, *, minutes: int | None = None
+    ) -> GrantRequest:
+        """Make a session key and its scope, and say what the owner's wallet must sign.
 
         Nothing can be done with the key until the owner has signed and the chain has taken the grant.
-
-        Raises: ConfigInvalid for an account stack that is not configured; ChainError when the chain cannot be read.
         """
-        account = await self._accounts.account(player, owner, stack, salt)
-        session, request = await self._accounts.prepare(account, unit)
+        account = await self.account(player, owner, where)
+        epoch = await self._epoch(account)
+        head = self._state.head
+        # Read again after the awaits: the lane number must be taken and written in one step.
+        account = self._state.accounts[account.address]
+        nonce_key = stack(where.name).nonce_key(self._setup.session_validator, account.lanes)
+        self._state.accounts[account.address] = replace(account, lanes=account.lanes + 1)
+        scopes: list[Scope] = []
+
+        def bind(signer: Address) -> bytes:
+            scope = unit.bind(
+                account=account.address,
+                signer=signer,
+                revoker=owner,
+                nonce_key=nonce_key,
+                valid_after=head.timestamp,
+                minutes=minutes,
+            )
+            scopes.append(scope)
+            return key_binding(account, self._setup.session_validator, where.entry_point, signer)
+
+        signer, sealed, binding = self._keys.make(bind)
+        session = self._session(account, unit, where, scopes[0], signer, sealed, binding)
+        session = replace(
+            session,
+            epoch=epoch,
+            grant_deadline=UnixSeconds(head.timestamp + self._state.config.sessions.grant_deadline_s),
+        )
         self._state.sessions[session.permission_id] = session
-        self._state.accounts[account.address] = self._accounts.with_lane(account)
         await self._store.commit((self._state.accounts[account.address], session))
-        return request
+        return consent(session, scopes[0], self._state.games[unit.game], owner)
 
     async def open(self, permission_id: PermissionId, signature: bytes) -> Session:
         """Take the wallet's signature and send the grant; the session opens when the chain has it.
 
-        Asking again with the same signature is harmless and gives the session as it is now.
+        Asking again is harmless and gives the session as it is now.
 
         Raises: SessionNotFound; SessionExpired when the grant's deadline has passed; ConfigInvalid when the account
             would refuse the signature.
@@ -94,16 +144,15 @@ class Grant:
             raise SessionNotFound(f"no session {permission_id.hex()} was proposed", session=permission_id)
         if session.state != PROPOSED:
             return session
-        if self._state.head.timestamp > session.grant_deadline:
-            text = f"the grant had to be signed by {session.grant_deadline}, chain time is {self._state.head.timestamp}"
-            raise SessionExpired(text, deadline=session.grant_deadline, now=self._state.head.timestamp)
-        data = self._accounts.opening(session, signature)
+        now = self._state.head.timestamp
+        if now > session.grant_deadline:
+            text = f"the grant had to be signed by {session.grant_deadline}, chain time is {now}"
+            raise SessionExpired(text, deadline=session.grant_deadline, now=now)
+        data = self._opening(session, signature)
         try:
-            gas = await self._chain.estimate_gas(
-                self._accounts.opener, data, sender=self._relayers.any_address()
-            )
+            gas = await self._chain.estimate_gas(self._setup.opener, data, sender=self._relayers.any_address())
         except CallReverted as error:
-            reason = self._accounts.explain_revert(error.data)
+            reason = str(SESSION_VALIDATOR.decode_revert(error.data))
             raise ConfigInvalid(f"the account refuses the grant: {reason}", reason=reason) from error
         granting = session.moved(GRANTING, grant_data=data)
         self._state.sessions[permission_id] = granting
@@ -115,9 +164,11 @@ class Grant:
         """Notice grants."""
         for receipt in receipts:
             for entry in receipt.logs:
-                granted = decode_session_granted(entry)
-                session = self._state.sessions.get(granted.permission_id) if granted else None
-                if session is not None and entry.address == session.validator and session.state in (GRANTING, PROPOSED):
+                granted = decode_session_log(entry, self._setup.session_validator)
+                session = (
+                    self._state.sessions.get(granted.permission_id) if isinstance(granted, SessionGranted) else None
+                )
+                if session is not None and session.state in (GRANTING, PROPOSED):
                     self._seen[session.permission_id] = head.number
         return self._open_deep(head)
 
@@ -128,35 +179,88 @@ class Grant:
         for session in list(self._state.sessions.values()):
             if session.state == OPEN and session.granted_at_block == head.number:
                 back = session.moved(GRANTING, granted_at_block=0)
-                self._put(back)
+                self._state.put(back)
                 rows.append(back)
         return rows
 
-    def on_final(self, final: Head) -> Sequence[Row]:
-        """Nothing: a final grant is only one that no reorg takes back."""
-        return ()
-
     async def on_head(self) -> None:
         """Send grants again that are on no way to the chain; give up those whose deadline has passed."""
-        carried: set[bytes] | None = None
-        for session in list(self._state.sessions.values()):
-            if session.state == GRANTING and session.permission_id not in self._seen:
-                carried = self._relayers.carried() if carried is None else carried
-                if self._state.final is not None and self._state.final.timestamp > session.grant_deadline:
-                    lapsed = session.moved(LAPSED, ended_reason="the grant's deadline passed")
-                    self._put(lapsed)
-                    await self._store.commit((lapsed,))
-                elif session.permission_id not in carried:
-                    await self._send(session, None)
+        granting = [session for session in self._state.sessions.values() if session.state == GRANTING]
+        carried = self._relayers.carried() if granting else set()
+        for session in granting:
+            if session.permission_id in self._seen:
+                continue
+            if self._state.final is not None and self._state.final.timestamp > session.grant_deadline:
+                lapsed = session.moved(LAPSED, ended_reason="the grant's deadline passed")
+                self._state.put(lapsed)
+                await self._store.commit((lapsed,))
+            elif session.permission_id not in carried:
+                await self._send(session, None)
+
+    def _session(
+        self,
+        account: Account,
+        unit: Unit,
+        where: StackSetup,
+        scope: Scope,
+        signer: Address,
+        sealed: bytes,
+        binding: bytes,
+    ) -> Session:
+        packed = scope.pack()
+        module = self._setup.session_validator
+        return Session(
+            session_validator.permission_id(self._setup.chain_id, module, account.address, packed),
+            account.player,
+            account.address,
+            self._setup.chain_id,
+            where.name,
+            where.version.value,
+            where.entry_point,
+            module,
+            unit.game,
+            unit.name,
+            signer,
+            sealed,
+            binding,
+            packed,
+            scope.nonce_key.to_bytes(24, "big"),
+            scope.time.valid_after,
+            scope.time.valid_until,
+        )
+
+    async def _epoch(self, account: Account) -> int:
+        """The epoch that the grant must name: the account's own, or the first if it is not deployed yet."""
+        data = ACCOUNT_OF.encode_call(account.address)
+        record = decode_account(await self._chain.call(self._setup.session_validator, data))
+        return record.epoch if record.installed else FIRST_EPOCH
+
+    def _opening(self, session: Session, signature: bytes) -> bytes:
+        account = self._state.accounts[session.account]
+        functions = [entry.function for entry in self._scope(session).calls.entries]
+        return encode_open(
+            factory=account.factory,
+            factory_data=account.factory_data,
+            validator=session.validator,
+            account=session.account,
+            scope=session.scope,
+            functions=functions,
+            deadline=session.grant_deadline,
+            signature=signature,
+        )
+
+    def _scope(self, session: Session) -> Scope:
+        return Scope.unpack(session.scope, self._state.signatures(session.game))
 
     async def _send(self, session: Session, gas: Gas | None) -> None:
-        opener = self._accounts.opener
+        opener = self._setup.opener
         if gas is None:
             try:
                 gas = await self._chain.estimate_gas(opener, session.grant_data, sender=self._relayers.any_address())
             except CallReverted as error:
                 # Granted already, and the block that says so is not read yet; or refused until the deadline passes.
-                log.info("grant of %s: %s", session.permission_id.hex(), self._accounts.explain_revert(error.data))
+                reason = SESSION_VALIDATOR.decode_revert(error.data)
+                log.info("grant of %s: %s", session.permission_id.hex(), reason)
                 return
         limit = Gas(gas * 5 // 4)
         await self._relayers.relay(OPEN_TRANSACTION, opener, session.grant_data, limit, session.permission_id)
@@ -168,7 +272,7 @@ class Grant:
             if number <= deep:
                 del self._seen[permission_id]
                 session = self._state.sessions[permission_id].moved(OPEN, granted_at_block=number)
-                self._put(session)
+                self._state.put(session)
                 rows += (session, self._event(session, number))
         return rows
 
@@ -177,17 +281,3 @@ class Grant:
             session.permission_id, session.game, session.unit, session.account, session.valid_until, at_block=block
         )
         return self._notify.event(SESSION_OPENED, session.player, body)
-
-    def _put(self, session: Session) -> None:
-        self._state.sessions[session.permission_id] = session
-        lane = self._state.lanes.get(session.permission_id)
-        if lane is not None:
-            lane.session = session
-
-
-def unit_of(state: State, game: str, unit: str) -> Unit:
-    """Find a unit of delegation. Raises ConfigInvalid naming what is known."""
-    found = state.games.get(game)
-    if found is None:
-        raise ConfigInvalid(f"no game {game!r} is configured", game=game, known=sorted(state.games))
-    return found.unit(unit)

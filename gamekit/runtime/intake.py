@@ -10,7 +10,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from gamekit.core.action import Action, body_digest
+from gamekit.core.action import Action, ActionRequest, body_digest
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
 from gamekit.core.session import OPEN, Session
@@ -18,8 +18,6 @@ from gamekit.errors import (
     ActionInvalid,
     ActionRefused,
     ClientError,
-    ConfigInvalid,
-    EncodingInvalid,
     GamekitError,
     IdempotencyConflict,
     Overloaded,
@@ -34,28 +32,12 @@ from gamekit.errors import (
 from gamekit.ports import Store
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.state import State
-from gamekit.units import ActionId, UnixSeconds, Wei
+from gamekit.units import ActionId, Gas, Wei
 
 KEY_LENGTH_MAX = 128
 """Most characters of an idempotency key."""
 RECENT_KEYS = 2048
 """Keys that a lane remembers in memory; older ones are found in the journal."""
-
-
-class ActionRequest(Struct, frozen=True):
-    """What a caller asks for."""
-
-    key: str
-    """Idempotency key, 1 to 128 characters: the same key and body gives the same answer, ever."""
-    function: str
-    arguments: Sequence[object] | dict[str, object] = ()
-    """By place or by name, as in the game's ABI."""
-    not_after: UnixSeconds = UnixSeconds(0)
-    """Refuse rather than sign once chain time is past this; 0 is never."""
-    group: str = ""
-    """Requests of one call with the same text travel as one atomic group: all of them, or none."""
-    value: Wei = Wei(0)
-    """Native currency that the call carries, within the scope's value limit."""
 
 
 class Accepted(Struct, frozen=True):
@@ -88,23 +70,19 @@ class Intake:
 
         An atomic group is accepted or refused as a whole. The others are independent.
         """
-        requests = requests if self._before_action is None else await self._ask_game(lane.session, requests)
+        if self._before_action is not None:
+            requests = await _ask_game(self._before_action, lane.session, requests)
         answers: list[Answer | None] = []
         actions: list[Action] = []
         refused_groups: dict[str, GamekitError] = {}
         group_ids: dict[str, int] = {}
         for request in requests:
-            answer = refused_groups.get(request.group) if request.group else None
-            if answer is None:
-                made = self._make(lane, request, group_ids)
-                if isinstance(made, Action):
-                    actions.append(made)
-                    answers.append(None)
-                    continue
-                answer = made
-                if request.group and isinstance(answer, GamekitError):
-                    refused_groups[request.group] = answer
-            answers.append(answer)
+            made = refused_groups.get(request.group) or self._make(lane, request, group_ids)
+            if isinstance(made, Action):
+                actions.append(made)
+            elif request.group and isinstance(made, GamekitError):
+                refused_groups[request.group] = made
+            answers.append(None if isinstance(made, Action) else made)
         if refused_groups:
             self._drop_groups(lane, requests, answers, actions, refused_groups)
         if lane.accepting and any(isinstance(answer, Accepted) for answer in answers):
@@ -118,7 +96,9 @@ class Intake:
         """Take back an action that is in no operation yet; None when it is too late or was never accepted."""
         for action in lane.ready:
             if action.key == key:
-                gone = [each for each in lane.ready if each.id == action.id or (action.group and each.group == action.group)]
+                gone = [
+                    each for each in lane.ready if each.id == action.id or (action.group and each.group == action.group)
+                ]
                 await self._dispatch.refuse(lane, gone, "action_cancelled", "taken back before it was signed")
                 return action.id
         return None
@@ -126,15 +106,6 @@ class Intake:
     def forget(self, lane: Lane) -> None:
         """Drop what is remembered of a session that has ended."""
         self._recent.pop(lane.session.permission_id, None)
-
-    async def _ask_game(self, session: Session, requests: Sequence[ActionRequest]) -> list[ActionRequest]:
-        assert self._before_action is not None
-        answers = []
-        for request in requests:
-            answer = await self._before_action(session, request)
-            # An empty function is refused by `_make`: the caller hears that the game said no.
-            answers.append(ActionRequest(request.key, "", group=request.group) if answer is None else answer)
-        return answers
 
     def _make(self, lane: Lane, request: ActionRequest, group_ids: dict[str, int]) -> Action | Answer:
         """Decide one request; reserve what it takes."""
@@ -147,8 +118,8 @@ class Intake:
             return refusal
         try:
             call = game.encode(request.function, request.arguments, request.value)
-        except (EncodingInvalid, ConfigInvalid) as error:
-            return ActionInvalid(str(error), function=request.function)
+        except ActionInvalid as error:
+            return error
         group = request.group
         digest = body_digest(call.target, call.value, call.data, request.not_after, group)
         known = self._known(lane, request.key, digest)
@@ -170,7 +141,7 @@ class Intake:
             call.target,
             call.data,
             call.value,
-            game.gas_ceiling(request.function),
+            game.function(request.function).gas or Gas(state.config.batch.call_gas_default),
             verdict.hint,
             verdict.lane_amounts,
             request.not_after,
@@ -316,3 +287,15 @@ def _same(key: str, digest: bytes, known_digest: bytes, known_id: ActionId) -> A
     if digest == known_digest:
         return Accepted(key, known_id, duplicate=True)
     return IdempotencyConflict(f"key {key!r} was used before, with another body", key=key)
+
+
+async def _ask_game(
+    before_action: BeforeAction, session: Session, requests: Sequence[ActionRequest]
+) -> list[ActionRequest]:
+    """Let the game's own server allow, deny or rewrite each request."""
+    answers = []
+    for request in requests:
+        answer = await before_action(session, request)
+        # An empty function is refused by `_make`: the caller hears that the game said no.
+        answers.append(ActionRequest(request.key, "", group=request.group) if answer is None else answer)
+    return answers

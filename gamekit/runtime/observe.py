@@ -10,26 +10,28 @@ import msgspec
 
 from gamekit.core import event as events
 from gamekit.core.event import OperationEvent, PauseEvent
-from gamekit.core.journal import Event, Row
+from gamekit.core.journal import Event
 from gamekit.core.pausing import Pause, RevertRate, function_subject, game_subject
 from gamekit.errors import ChainError
-from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.hashing import keccak256
 from gamekit.ports import ChainReader, Store
 from gamekit.runtime.dispatch import Dispatch
+from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import ALL, Notify
 from gamekit.runtime.state import State
 from gamekit.units import Address, Hash32
 
 log = logging.getLogger(__name__)
 
-IMPLEMENTATION_SLOT = Hash32((int.from_bytes(keccak256(b"eip1967.proxy.implementation"), "big") - 1).to_bytes(32, "big"))
+IMPLEMENTATION_SLOT = Hash32(
+    (int.from_bytes(keccak256(b"eip1967.proxy.implementation"), "big") - 1).to_bytes(32, "big")
+)
 """Where a proxy keeps its implementation. Source: ERC-1967."""
 
 BY_ITSELF = "gamekit"
 
 
-class Observe:
+class Observe(Follower):
     """Pauses, resumes, and decides when to pause by itself."""
 
     def __init__(self, state: State, store: Store, chain: ChainReader, dispatch: Dispatch, notify: Notify) -> None:
@@ -66,18 +68,6 @@ class Observe:
         self._state.pauses.put(pause)
         self._notify.publish((told,))
         self._dispatch.on_head()
-
-    def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
-        """Nothing: outcomes arrive as events."""
-        return ()
-
-    def on_orphaned(self, head: Head) -> Sequence[Row]:
-        """Nothing."""
-        return ()
-
-    def on_final(self, final: Head) -> Sequence[Row]:
-        """Nothing."""
-        return ()
 
     async def on_head(self) -> None:
         """Compare the games' code now and then; pause what reverts too often."""

@@ -4,7 +4,7 @@ One pool serves bundles, grants and revocations; withdrawals have a pool of thei
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gamekit.core.event import ALARM, AlarmEvent
 from gamekit.core.fees import Fees, bid, outbid
@@ -14,14 +14,15 @@ from gamekit.errors import ChainError, FeeTooLow, SubmitError
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.transaction import Transaction, signing_hash, with_signature
 from gamekit.ports import ChainReader, SealedKey, Signer, Store, TransactionSender
+from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import ALL, Notify
 from gamekit.runtime.state import State
-from gamekit.units import Address, BlockNumber, Gas, Hash32, Wei
+from gamekit.units import Address, BlockNumber, ChainId, Gas, Hash32, Wei
 
 log = logging.getLogger(__name__)
 
 
-class Relayers:
+class Relayers(Follower):
     """A pool of relayer accounts on one chain."""
 
     def __init__(
@@ -31,7 +32,7 @@ class Relayers:
         reader: ChainReader,
         sender: TransactionSender,
         signer: Signer,
-        keys: dict[Address, SealedKey],
+        keys: Mapping[Address, SealedKey],
         notify: Notify,
     ) -> None:
         self._state = state
@@ -126,7 +127,7 @@ class Relayers:
             await self.send(row)
         return row
 
-    def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> list[Row]:
+    def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> list[Row]:  # noqa: ARG002
         """A canonical block: mark what was mined. Gives the rows to commit with the block."""
         rows: list[Row] = []
         for receipt in receipts:
@@ -207,7 +208,9 @@ class Relayers:
             for row in rows:
                 self._by_hash[row.transaction_hash] = row
             await self._store.commit(rows)
-            await self._alarm("relayer_nonce_taken", f"{relayer.address.hex()} nonce {nonce} was used by another sender")
+            await self._alarm(
+                "relayer_nonce_taken", f"{relayer.address.hex()} nonce {nonce} was used by another sender"
+            )
 
     async def _replace(self, relayer: Relayer, latest: RelayTransaction) -> None:
         limits = self._state.config.fees
@@ -272,7 +275,7 @@ class Relayers:
         fees: Fees,
     ) -> RelayTransaction:
         unsigned = Transaction(
-            chain_id=self._state.config.chain.chain_id,
+            chain_id=ChainId(self._state.config.chain.chain_id),
             nonce=nonce,
             max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
             max_fee_per_gas=fees.max_fee_per_gas,

@@ -6,7 +6,6 @@ again in the same slot with fresh fees and a fresh deadline.
 """
 
 import logging
-from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -14,11 +13,11 @@ from gamekit.accounts import stack
 from gamekit.core import batch as batching
 from gamekit.core import prepare
 from gamekit.core.action import ACCEPTED, Action
+from gamekit.core.checker import ScopeChecker
 from gamekit.core.fees import Fees, bid, outbid
-from gamekit.core.journal import Row
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
-from gamekit.core.scope import Scope, ScopeChecker
+from gamekit.core.scope import Scope
 from gamekit.core.session import OPEN, PROPOSED, Account, Session
 from gamekit.core.tracking import (
     CONSUMED,
@@ -37,22 +36,23 @@ from gamekit.core.tracking import (
     may_expire,
     may_resign,
 )
-from gamekit.core.usage import Usage, usage_from_words
+from gamekit.core.usage import Usage, stored_usage
 from gamekit.errors import ChainError
-from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.eth.block import Head
 from gamekit.eth.entry_point import encode_get_nonce
-from gamekit.eth.session_validator import decode_session, encode_session_of
+from gamekit.eth.session_validator_abi import SESSION_OF, decode_session
 from gamekit.ports import ChainReader, Store
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
+from gamekit.runtime.follow import Follower
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.state import State
-from gamekit.units import UINT64_MAX, PermissionId
+from gamekit.units import UINT64_MAX, Address, NonceSequence, PermissionId, UserOpHash
 
 log = logging.getLogger(__name__)
 
 
-class Resolve:
+class Resolve(Follower):
     """The resolver."""
 
     def __init__(
@@ -64,18 +64,6 @@ class Resolve:
         self._dispatch = dispatch
         self._bundler = bundler
         self._relayers = relayers
-
-    def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
-        """Nothing: what receipts say is `settle`'s."""
-        return ()
-
-    def on_orphaned(self, head: Head) -> Sequence[Row]:
-        """Nothing: what a reorg takes back is `settle`'s; `on_head` sends it again."""
-        return ()
-
-    def on_final(self, final: Head) -> Sequence[Row]:
-        """Nothing: expiry needs the journal's own commit."""
-        return ()
 
     async def on_head(self) -> None:
         """Look at every slot that is not included."""
@@ -152,9 +140,9 @@ class Resolve:
 
     async def chain_usage(self, session: Session, head: Head) -> Usage:
         """What the chain has charged a session, at one block."""
-        data = encode_session_of(session.account, session.permission_id)
-        word = decode_session(await self._chain.call(session.validator, data, block=head.hash))
-        return usage_from_words(word)
+        data = SESSION_OF.encode_call(session.account, session.permission_id)
+        record = decode_session(await self._chain.call(session.validator, data, block=head.hash))
+        return stored_usage(self._scope(session), record)
 
     async def chain_sequence(self, session: Session, head: Head) -> int:
         """The next nonce sequence of a session's lane, at one block."""
@@ -164,8 +152,7 @@ class Resolve:
 
     def make_lane(self, session: Session, usage: Usage, sequence: int) -> Lane:
         """Build a session's lane in memory."""
-        game = self._state.games[session.game]
-        scope = Scope.unpack(session.scope, game.signatures)
+        scope = self._scope(session)
         checker = ScopeChecker(scope, session.account, (session.validator, session.entry_point))
         codec = prepare.SessionCodec(session, scope, stack(session.stack), self._state.config.batch)
         lane = Lane(session, checker, codec, usage, sequence)
@@ -185,7 +172,7 @@ class Resolve:
             for operation_state in (PLANNED, SIGNED, SENT, INCLUDED)
             for operation in await self._store.select(Operation, state=operation_state)
         ]
-        by_slot: dict[tuple[bytes, bytes, int], dict[bytes, Operation]] = {}
+        by_slot: dict[tuple[Address, bytes, NonceSequence], dict[UserOpHash, Operation]] = {}
         for operation in operations:
             key = (operation.sender, operation.nonce_key, operation.sequence)
             by_slot.setdefault(key, {})[operation.user_op_hash] = operation
@@ -195,10 +182,10 @@ class Resolve:
                 await self._load_slot(slot, variants)
         await self._load_waiting()
 
-    async def _load_slot(self, slot: Slot, variants: dict[bytes, Operation]) -> None:
+    async def _load_slot(self, slot: Slot, variants: dict[UserOpHash, Operation]) -> None:
         rows = [await self._store.get(Action, action_id) for action_id in slot.action_ids]
         actions = tuple(row for row in rows if row is not None)
-        live = LiveSlot(slot, actions, dict(variants))  # type: ignore[arg-type]
+        live = LiveSlot(slot, actions, dict(variants))
         live.settled = bool(actions) and actions[0].state != ACCEPTED
         session = self._session(slot.permission_id)
         lane = self._state.lanes.get(slot.permission_id) or self.make_lane(session, Usage(), slot.sequence)
@@ -211,9 +198,7 @@ class Resolve:
 
     async def _load_waiting(self) -> None:
         """Actions that are accepted and in no slot go back to their lanes."""
-        held = {
-            action.id for live in self._state.slots_by_operation.values() for action in live.actions
-        }
+        held = {action.id for live in self._state.slots_by_operation.values() for action in live.actions}
         for session in list(self._state.sessions.values()):
             waiting = [
                 action
@@ -259,6 +244,9 @@ class Resolve:
         lane.usage = await self.chain_usage(lane.session, head)
         lane.start_at(await self.chain_sequence(lane.session, head))
         lane.usage_known = True
+
+    def _scope(self, session: Session) -> Scope:
+        return Scope.unpack(session.scope, self._state.signatures(session.game))
 
     def _session(self, permission_id: PermissionId) -> Session:
         return self._state.sessions[permission_id]

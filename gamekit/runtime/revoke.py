@@ -1,7 +1,7 @@
 """Ends sessions: at once here, then on chain, signed by the session key itself; and notices who else ended them.
 
-Order matters: the row first, the memory in the same step, so that no signature is made after the commit. What was signed
-before dies by its deadline. The chain's own refusal follows, by a transaction that any relayer may send.
+Order matters: the memory first, the row in the same step, so that no signature is made after the commit. What was
+signed before dies by its deadline. The chain's own refusal follows, by a transaction that any relayer may send.
 """
 
 import logging
@@ -15,23 +15,25 @@ from gamekit.core.revocation import Revocation, revocation
 from gamekit.core.session import EXPIRED, GRANTING, OPEN, PROPOSED, REVOKED, REVOKING, Session
 from gamekit.errors import CallReverted, SessionNotFound
 from gamekit.eth.block import Head, Log, TransactionReceipt
-from gamekit.eth.session_validator import (
-    decode_all_revoked,
-    decode_session_revoked,
-    encode_revoke_with_signature,
-    revoke_digest,
+from gamekit.eth.session_validator import revoke_digest
+from gamekit.eth.session_validator_abi import (
+    REVOKE_SESSION_WITH_SIGNATURE,
+    AllSessionsRevoked,
+    SessionRevoked,
+    decode_session_log,
 )
 from gamekit.ports import ChainReader, Signer, Store
 from gamekit.runtime.dispatch import Dispatch
+from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.state import State
-from gamekit.units import Gas, PermissionId
+from gamekit.units import Address, Gas, PermissionId
 
 log = logging.getLogger(__name__)
 
 
-class Revoke:
+class Revoke(Follower):
     """Revokes sessions and follows revocations, our own and others'."""
 
     def __init__(
@@ -40,6 +42,7 @@ class Revoke:
         store: Store,
         chain: ChainReader,
         signer: Signer,
+        module: Address,
         relayers: Relayers,
         dispatch: Dispatch,
         notify: Notify,
@@ -48,6 +51,7 @@ class Revoke:
         self._store = store
         self._chain = chain
         self._signer = signer
+        self._module = module
         self._relayers = relayers
         self._dispatch = dispatch
         self._notify = notify
@@ -66,7 +70,7 @@ class Revoke:
         if session.state in (PROPOSED, GRANTING, OPEN):
             digest = revoke_digest(session.chain_id, session.validator, session.account, permission_id)
             signature = self._signer.sign(session, digest)
-            data = encode_revoke_with_signature(session.account, session.scope, signature)
+            data = REVOKE_SESSION_WITH_SIGNATURE.encode_call(session.account, session.scope, signature)
             revoking = session.moved(REVOKING, revoke_data=data, ended_reason=reason)
             await self._end(revoking, "session_revoked")
             await self._send(revoking)
@@ -87,13 +91,9 @@ class Revoke:
         for session in list(self._state.sessions.values()):
             if session.state == REVOKED and session.revoked_at_block == head.number:
                 back = session.moved(REVOKING, revoked_at_block=0)
-                self._put(back)
+                self._state.put(back)
                 rows.append(back)
         return rows
-
-    def on_final(self, final: Head) -> Sequence[Row]:
-        """Nothing: a final revocation is only one that no reorg takes back."""
-        return ()
 
     async def on_head(self) -> None:
         """Send revocations that are on no way to the chain; end sessions whose time has passed."""
@@ -109,7 +109,7 @@ class Revoke:
 
     def stop(self, session: Session, code: str) -> None:
         """Stop a session's lane in memory: nothing is signed from this step on."""
-        self._put(session)
+        self._state.put(session)
         lane = self._state.lanes.get(session.permission_id)
         if lane is not None:
             lane.stopped = code
@@ -141,18 +141,17 @@ class Revoke:
 
     def _revoked_by(self, entry: Log) -> list[Session]:
         """The sessions that a log of their own module ends."""
-        one = decode_session_revoked(entry)
-        if one is not None:
-            session = self._state.sessions.get(one.permission_id)
-            return [session] if session is not None and session.validator == entry.address else []
-        every = decode_all_revoked(entry)
-        if every is None:
+        if entry.address != self._module:
             return []
-        return [
-            session
-            for session in self._state.sessions.values()
-            if session.account == every.account and session.validator == entry.address and session.state != PROPOSED
-        ]
+        told = decode_session_log(entry, self._module)
+        if isinstance(told, SessionRevoked):
+            session = self._state.sessions.get(told.permission_id)
+            return [] if session is None else [session]
+        if isinstance(told, AllSessionsRevoked):
+            of_account = [each for each in self._state.sessions.values() if each.account == told.account]
+            # A grant that was proposed and not opened yet names the old epoch: it can never be opened either.
+            return [each for each in of_account if each.epoch < told.epoch]
+        return []
 
     def _revoked(self, session: Session, head: Head) -> list[Row]:
         if session.state == REVOKED:
@@ -173,9 +172,3 @@ class Revoke:
             session.revoked_at_block,
         )
         return self._notify.event(kind, session.player, body)
-
-    def _put(self, session: Session) -> None:
-        self._state.sessions[session.permission_id] = session
-        lane = self._state.lanes.get(session.permission_id)
-        if lane is not None:
-            lane.session = session

@@ -18,16 +18,17 @@ from gamekit.core.history import Step, connect
 from gamekit.core.journal import Event, Meta, Row
 from gamekit.core.lane import Lane
 from gamekit.core.receipt import Inclusion, included, inclusions
+from gamekit.core.setup import ChainSetup
 from gamekit.core.tracking import CONSUMED, FINAL, INCLUDED, LIVE, SENT, SUPERSEDED, LiveSlot, Operation
 from gamekit.core.usage import Usage
 from gamekit.errors import ChainError, ChainUnavailable
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.ports import ChainReader, Clock, Store
 from gamekit.runtime.dispatch import Dispatch
-from gamekit.runtime.follow import OnBlock
+from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.state import State
-from gamekit.units import Address, BlockNumber
+from gamekit.units import BlockNumber
 
 log = logging.getLogger(__name__)
 
@@ -44,19 +45,20 @@ class Settle:
         store: Store,
         chain: ChainReader,
         clock: Clock,
+        setup: ChainSetup,
         dispatch: Dispatch,
         notify: Notify,
-        followers: Sequence[OnBlock],
+        followers: Sequence[Follower],
     ) -> None:
         self._state = state
         self._store = store
         self._chain = chain
         self._clock = clock
+        self._entry_points = setup.entry_points
         self._dispatch = dispatch
         self._notify = notify
         self._followers = followers
         """Others that a block concerns: relayers, grants, revocations, withdrawals."""
-        self.entry_points: frozenset[Address] = frozenset()
 
     async def run(self) -> None:
         """Follow the chain until cancelled. A node that does not answer is asked again."""
@@ -67,6 +69,16 @@ class Settle:
             except ChainError as error:
                 log.warning("reading the chain: %s", error)
             await asyncio.sleep(poll_s)
+
+    async def catch_up(self) -> None:
+        """Read every block since the last final one that is written, up to the head: at start-up."""
+        row = await self._store.get(Meta, FINAL_BLOCK)
+        if row is not None:
+            start = await self._chain.block(BlockNumber(int.from_bytes(row.value, "big")))
+            if start is None:
+                raise ChainUnavailable("the node is behind the last final block that the journal knows")
+            self._state.history.apply(Step((), (start,)))
+        await self.step()
 
     async def step(self) -> bool:
         """Read what is new; whether there was a new head."""
@@ -106,7 +118,7 @@ class Settle:
         """Take one canonical block in: one commit, then whoever listens."""
         rows: list[Row] = []
         consumed: list[LiveSlot] = []
-        for found in inclusions(receipts, self.entry_points):
+        for found in inclusions(receipts, self._entry_points):
             live = self._include(found, rows)
             if live is not None:
                 consumed.append(live)
@@ -203,7 +215,9 @@ class Settle:
         if live.settled:
             body = operation_event(session.game, operation, live.actions)
             told.append(self._notify.event(events.REORGED, session.player, body))
-            live.actions = tuple(replace(action, state=ACCEPTED, reason="", user_op_hash=b"") for action in live.actions)
+            live.actions = tuple(
+                replace(action, state=ACCEPTED, reason="", user_op_hash=b"") for action in live.actions
+            )
             rows.extend(live.actions)
             live.settled = False
         back = operation.moved(SENT, block_hash=b"", block_number=BlockNumber(0), outcomes=())

@@ -69,6 +69,17 @@ class State:
             raise ChainUnavailable("no block has been read yet")
         return head
 
+    def signatures(self, game: str) -> list[str]:
+        """The texts of a game's play functions, which packed scopes do not hold."""
+        return [each.function.signature for each in self.games[game].functions.values()]
+
+    def put(self, session: Session) -> None:
+        """Take a session's new state over, in its lane too."""
+        self.sessions[session.permission_id] = session
+        lane = self.lanes.get(session.permission_id)
+        if lane is not None:
+            lane.session = session
+
     def new_action_id(self) -> ActionId:
         """Give the next place in the journal."""
         action_id = self.next_action_id

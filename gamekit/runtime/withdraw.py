@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from gamekit.accounts import stack
-from gamekit.accounts.stack import WalletRequest
 from gamekit.core.event import WITHDRAWAL_SETTLED, WithdrawalEvent
 from gamekit.core.fees import bid
-from gamekit.core.journal import Row
+from gamekit.core.journal import Event, Row
 from gamekit.core.receipt import inclusions
 from gamekit.core.relay import WITHDRAW
 from gamekit.core.session import Account
+from gamekit.core.setup import ChainSetup
 from gamekit.core.withdrawal import FINAL, INCLUDED, PREPARED, SIGNED, Withdrawal
 from gamekit.errors import CallReverted, ChainUnavailable, ConfigInvalid, OperationRejected, SessionNotFound
 from gamekit.eth.block import Head, TransactionReceipt
@@ -27,6 +27,7 @@ from gamekit.eth.hashing import checksum_address
 from gamekit.eth.user_op_hash import user_op_hash
 from gamekit.eth.user_operation import UserOperation
 from gamekit.ports import ChainReader, Store
+from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.state import State
@@ -43,16 +44,24 @@ class WithdrawalRequest(Struct, frozen=True):
     """What the owner's wallet is asked to sign, and what it does."""
 
     user_op_hash: UserOpHash
-    wallet: WalletRequest
+    """What the wallet signs, by `personal_sign`: it shows a hash, so `meaning` must be shown beside it."""
+    owner: Address
     meaning: str
 
 
-class Withdraw:
+class Withdraw(Follower):
     """Prepares, submits and follows withdrawals."""
 
     def __init__(
-        self, state: State, store: Store, chain: ChainReader, relayers: Relayers, notify: Notify
+        self,
+        state: State,
+        store: Store,
+        chain: ChainReader,
+        setup: ChainSetup,
+        relayers: Relayers,
+        notify: Notify,
     ) -> None:
+        self._setup = setup
         self._state = state
         self._store = store
         self._chain = chain
@@ -68,11 +77,10 @@ class Withdraw:
 
     async def prepare(self, account: Account, call: Call, meaning: str = "") -> WithdrawalRequest:
         """Make the operation that carries one call of the account, for its owner to sign."""
-        setup = self._state.config.chain.stack(account.stack, account.entry_point_version)
+        setup = self._setup.stack(account.stack, account.entry_point_version)
         adapter = stack(account.stack)
-        version = EntryPointVersion(account.entry_point_version)
-        nonce_key = adapter.nonce_key(setup.owner_validator_address, 0)
-        nonce = await self._chain.call(setup.entry_point_address, encode_get_nonce(account.address, nonce_key))
+        nonce_key = adapter.nonce_key(setup.contracts.owner_validator, 0)
+        nonce = await self._chain.call(setup.entry_point, encode_get_nonce(account.address, nonce_key))
         head = self._state.head
         fees = bid(head.base_fee_per_gas, self._state.tip, self._state.config.fees)
         if fees is None:
@@ -87,7 +95,7 @@ class Withdraw:
             max_fee_per_gas=fees.max_fee_per_gas,
             max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
         )
-        hashed = user_op_hash(operation, version, setup.entry_point_address, account.chain_id)
+        hashed = user_op_hash(operation, setup.version, setup.entry_point, account.chain_id)
         row = Withdrawal(
             hashed,
             account.player,
@@ -95,7 +103,7 @@ class Withdraw:
             account.owner,
             account.stack,
             account.entry_point_version,
-            setup.entry_point_address,
+            setup.entry_point,
             operation.nonce,
             operation.call_data,
             operation.call_gas_limit,
@@ -107,8 +115,7 @@ class Withdraw:
             meaning or _meaning(call),
         )
         await self._store.commit((row,))
-        wallet = adapter.owner_request(operation, version, setup.entry_point_address, account.chain_id)
-        return WithdrawalRequest(hashed, wallet, row.meaning)
+        return WithdrawalRequest(hashed, account.owner, row.meaning)
 
     async def submit(self, hashed: UserOpHash, signature: bytes) -> Withdrawal:
         """Take the owner's signature and send the operation; asking again is harmless.
@@ -190,7 +197,7 @@ class Withdraw:
         if transaction is not None:
             await self._relayers.send(transaction)
 
-    def _event(self, row: Withdrawal):  # type: ignore[no-untyped-def]
+    def _event(self, row: Withdrawal) -> Event:
         body = WithdrawalEvent(row.user_op_hash, row.transaction_hash, row.block_number, row.succeeded, row.meaning)
         return self._notify.event(WITHDRAWAL_SETTLED, row.player, body)
 

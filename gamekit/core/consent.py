@@ -1,0 +1,40 @@
+"""What a player is asked to agree to: the wallet's request, and the words beside it."""
+
+from gamekit.eth.session_validator_grant import grant_typed_data
+from msgspec import Struct
+
+from gamekit.core.explain import explain
+from gamekit.core.game import Game
+from gamekit.core.scope import Scope
+from gamekit.core.session import Session
+from gamekit.eth.typed_data import TypedData
+from gamekit.units import Address, PermissionId, UnixSeconds
+
+
+class GrantRequest(Struct, frozen=True):
+    """What the owner's wallet is asked to sign to open a session."""
+
+    permission_id: PermissionId
+    account: Address
+    owner: Address
+    typed_data: TypedData
+    """For `eth_signTypedData_v4`."""
+    explanation: str
+    """Plain English: what the key can do before it ends, and the most that can be lost."""
+    sign_before: UnixSeconds
+    """Chain time until which the signature can be used, inclusive."""
+
+
+def consent(session: Session, scope: Scope, game: Game, owner: Address) -> GrantRequest:
+    """Say what the owner's wallet must sign, and what it means."""
+    typed_data = grant_typed_data(
+        chain_id=session.chain_id,
+        module=session.validator,
+        account=session.account,
+        scope=session.scope,
+        functions=[entry.function for entry in scope.calls.entries],
+        epoch=session.epoch,
+        deadline=session.grant_deadline,
+    )
+    words = explain(scope, game, session.stack)
+    return GrantRequest(session.permission_id, session.account, owner, typed_data, words, session.grant_deadline)

@@ -1,0 +1,373 @@
+"""GameKit: what a game backend holds. The one place that picks adapters.
+
+::
+
+    async with GameKit.from_config("gamekit.toml") as kit:
+        session = kit.session(permission_id)
+        handle = await session.act("attack", {"target": 7}, key="match42:p7:t19")
+        outcome = await handle.settled(timeout=2)
+
+An embedder, the gateway and the command line use the same façade.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from gamekit.keys.keystore import Keystore
+from gamekit.keys.signer import LocalSigner
+from msgspec import Struct
+
+from gamekit.chain.reader import EvmChain
+from gamekit.chain.rpc import JsonRpc
+from gamekit.config import Config, load
+from gamekit.contracts import artifact
+from gamekit.core.action import Action, ActionRequest
+from gamekit.core.consent import GrantRequest
+from gamekit.core.game import Game, build_game
+from gamekit.core.journal import Event, Meta
+from gamekit.core.lane import Lane
+from gamekit.core.manifest import parse_manifest
+from gamekit.core.pausing import Pause
+from gamekit.core.relay import RelayTransaction
+from gamekit.core.revocation import Revocation
+from gamekit.core.session import ENDED, OPEN, Account, Session
+from gamekit.core.setup import ChainSetup, chain_setup
+from gamekit.core.tracking import Operation, Slot
+from gamekit.core.withdrawal import Withdrawal
+from gamekit.errors import ChainMismatch, ConfigInvalid, OutcomeUnknown, SessionNotFound, SessionNotOpen
+from gamekit.eth.calldata import Call
+from gamekit.ports import ChainReader, Clock, KeyMaker, SealedKey, Signer, Store, TransactionSender
+from gamekit.runtime.bundle import Bundler
+from gamekit.runtime.dispatch import Dispatch
+from gamekit.runtime.engine import Engine, require
+from gamekit.runtime.grant import Grant
+from gamekit.runtime.handle import ActionHandle, SessionHandle
+from gamekit.runtime.intake import Answer, BeforeAction, Intake
+from gamekit.runtime.notify import ALL, Listener, Notify
+from gamekit.runtime.observe import Observe
+from gamekit.runtime.relayers import Relayers
+from gamekit.runtime.resolve import Resolve
+from gamekit.runtime.revoke import Revoke
+from gamekit.runtime.settle import Settle
+from gamekit.runtime.state import State
+from gamekit.runtime.withdraw import Withdraw, WithdrawalRequest
+from gamekit.store.sqlite import SqliteStore
+from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UserOpHash
+
+KINDS = (Account, Action, Event, Meta, Operation, Pause, RelayTransaction, Session, Slot, Withdrawal)
+"""Every table of the journal."""
+
+PAGE = 1000
+"""Events read at once when a stream catches up."""
+
+
+class Ports(Struct, frozen=True):
+    """All adapters of one kit."""
+
+    store: Store
+    chain: ChainReader
+    sender: TransactionSender
+    signer: Signer
+    keys: KeyMaker
+    relayers: Mapping[Address, SealedKey]
+    withdrawal_relayers: Mapping[Address, SealedKey]
+    """Never the relayers of play."""
+    clock: Clock
+    close: Callable[[], Awaitable[None]]
+    """Closes what the store does not: connections, threads."""
+
+
+class GameKit:
+    """Sessions, actions, events, revocation and withdrawals of a game backend.
+
+    Use as an async context manager. Built from ports, so that tests and benchmarks can bring their own; `from_config`
+    brings the real ones.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        games: Sequence[Game],
+        ports: "Ports",
+        *,
+        before_action: BeforeAction | None = None,
+    ) -> None:
+        self.config = config
+        self.games = {game.name: game for game in games}
+        self.setup: ChainSetup = chain_setup(config.chain)
+        self.state = State(config, self.games)
+        self.store = store = ports.store
+        self._ports = ports
+        self._chain = chain = ports.chain
+        sender, signer = ports.sender, ports.signer
+        notify = self._notify = Notify(self.state, store)
+        pool = self._relayers = Relayers(self.state, store, chain, sender, signer, ports.relayers, notify)
+        apart = self._withdrawal_relayers = Relayers(
+            self.state, store, chain, sender, signer, ports.withdrawal_relayers, notify
+        )
+        self._bundler = Bundler(self.state, store, chain, pool, notify)
+        self._dispatch = Dispatch(self.state, store, signer, self._bundler, notify)
+        self._intake = Intake(self.state, store, self._dispatch, before_action)
+        self._resolve = Resolve(self.state, store, chain, self._dispatch, self._bundler, pool)
+        self._grant = Grant(self.state, store, chain, ports.keys, self.setup, pool, notify)
+        module = self.setup.session_validator
+        self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify)
+        self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
+        self._observe = Observe(self.state, store, chain, self._dispatch, notify)
+        followers = (pool, apart, self._grant, self._revoke, self._withdraw, self._resolve, self._observe)
+        self._settle = Settle(self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers)
+        loops = {"settle": self._settle.run, "dispatch": self._dispatch.run, "bundle": self._bundler.run}
+        self.engine = Engine(self._recover, loops)
+
+    @classmethod
+    def from_config(
+        cls, config: Config | str | Path, games: Sequence[Game] = (), *, before_action: BeforeAction | None = None
+    ) -> Self:
+        """Build with the real adapters: JSON-RPC, SQLite, the sealed keystore.
+
+        Args:
+            config: a configuration, or the path of its TOML file.
+            games: games built by the caller; the configuration's manifests are added.
+            before_action: the game's own server: allows, denies or rewrites each action.
+
+        Raises: ConfigInvalid naming the setting; StoreUnavailable or StoreError when the journal cannot be opened.
+        """
+        settings = config if isinstance(config, Config) else load(config)
+        root = Path() if isinstance(config, Config) else Path(config).parent
+        found = (*games, *(load_game(root / path) for path in settings.games))
+        return cls(settings, found, real_ports(settings, root), before_action=before_action)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Check the chain, recover, and run. Raises ChainMismatch, ChainUnavailable or StoreUnavailable."""
+        await self.engine.start()
+
+    async def close(self) -> None:
+        """Stop signing, finish what is on its way to disk, close the adapters."""
+        await self.engine.stop()
+        await self.store.close()
+        await self._ports.close()
+
+    def game(self, name: str) -> Game:
+        """Find a configured game. Raises ConfigInvalid naming what is known."""
+        found = self.games.get(name)
+        if found is None:
+            raise ConfigInvalid(f"no game {name!r} is configured, only {sorted(self.games)}", game=name)
+        return found
+
+    async def propose(
+        self,
+        player: PlayerId,
+        game: str,
+        unit: str,
+        owner: Address,
+        *,
+        stack: str = "",
+        entry_point_version: str = "",
+        minutes: int | None = None,
+    ) -> GrantRequest:
+        """Say what the owner's wallet must sign to open a session of a unit of delegation.
+
+        Args:
+            owner: the wallet's address; its account on the stack is found, or will be deployed with the grant.
+            stack: name of an account stack; empty takes the first configured.
+            minutes: shorter than the unit's, if the player wishes.
+        """
+        where = self.setup.stack(stack, entry_point_version)
+        return await self._grant.propose(player, self.game(game).unit(unit), owner, where, minutes=minutes)
+
+    async def open(self, permission_id: PermissionId, signature: bytes) -> SessionHandle:
+        """Take the wallet's signature; returns when the grant is durable and sent. `opened` waits for the chain."""
+        await self._grant.open(permission_id, signature)
+        return SessionHandle(self, permission_id)
+
+    async def opened(self, permission_id: PermissionId, timeout: float | None = None) -> None:
+        """Wait until a session plays. Raises OutcomeUnknown when the time is over, SessionNotFound, SessionRevoked."""
+        row = self.session_row(permission_id)
+        changed = asyncio.Event()
+        stop = self._notify.subscribe(row.player, lambda _: changed.set())
+        try:
+            async with asyncio.timeout(timeout):
+                while (row := self.session_row(permission_id)).state != OPEN:
+                    if row.state in ENDED:
+                        raise SessionNotFound(f"the session is {row.state}: {row.ended_reason}", state=row.state)
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError as error:
+            text = f"the session is {row.state} after {timeout} s; its grant resolves itself"
+            raise OutcomeUnknown(text, state=row.state) from error
+        finally:
+            stop()
+
+    def session(self, permission_id: PermissionId) -> SessionHandle:
+        """A session to act in. Raises SessionNotFound."""
+        self.session_row(permission_id)
+        return SessionHandle(self, permission_id)
+
+    def session_row(self, permission_id: PermissionId) -> Session:
+        """The session as it is now. Raises SessionNotFound."""
+        row = self.state.sessions.get(permission_id)
+        if row is None:
+            raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)
+        return row
+
+    def sessions(self, player: PlayerId = ALL) -> list[Session]:
+        """Sessions that have not ended, of one player or of all."""
+        rows = self.state.sessions.values()
+        return [row for row in rows if row.state not in ENDED and player in (ALL, row.player)]
+
+    async def accept(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> list[Answer]:
+        """Accept actions of one session, in order: one answer each, when the accepted are on disk."""
+        lane = self.state.lanes.get(permission_id) or await self._lane(permission_id)
+        return await self._intake.accept(lane, requests)
+
+    def handle(self, key: str, action_id: ActionId) -> ActionHandle:
+        """A handle on an accepted action."""
+        return ActionHandle(self.state, self.store, key, action_id)
+
+    async def cancel(self, permission_id: PermissionId, key: str) -> bool:
+        """Take an action back that is not signed yet; False when it is too late, or unknown."""
+        lane = self.state.lanes.get(permission_id)
+        return lane is not None and await self._intake.cancel(lane, key) is not None
+
+    async def revoke(self, permission_id: PermissionId, reason: str = "revoked") -> Revocation:
+        """End a session; the answer says what may still land, and until when."""
+        return await self._revoke.revoke(permission_id, reason)
+
+    async def pause(self, subject: str, reason: str, by: str) -> None:
+        """Stop signing: `chain`, `game:<name>` or `function:<game>.<function>`."""
+        await self._observe.pause(subject, reason, by)
+
+    async def resume(self, subject: str, reason: str, by: str) -> None:
+        """Sign again; what waited goes on."""
+        await self._observe.resume(subject, reason, by)
+
+    @property
+    def cursor(self) -> Cursor:
+        """The last event of the stream."""
+        return Cursor(self._notify.next_cursor - 1)
+
+    def subscribe(self, player: PlayerId, listener: Listener) -> Callable[[], None]:
+        """Listen to a player's durable events (`ALL`: everybody's) as they are written; call the result to stop."""
+        return self._notify.subscribe(player, listener)
+
+    async def events_since(self, cursor: Cursor, limit: int = PAGE, player: PlayerId = ALL) -> list[Event]:
+        """Read durable events after a cursor, in order."""
+        return await self._notify.since(cursor, limit, player)
+
+    async def events(self, since: Cursor, player: PlayerId = ALL) -> AsyncIterator[Event]:
+        """Follow the durable event stream from a cursor, for ever: what is on disk first, then what happens."""
+        changed = asyncio.Event()
+        stop = self._notify.subscribe(player, lambda _: changed.set())
+        try:
+            while True:
+                changed.clear()
+                page = await self._notify.since(since, PAGE, player)
+                for event in page:
+                    since = event.cursor
+                    yield event
+                if not page:
+                    await changed.wait()
+        finally:
+            stop()
+
+    async def prepare_withdrawal(
+        self, player: PlayerId, account: Address, call: Call, meaning: str = ""
+    ) -> WithdrawalRequest:
+        """Make an operation for the owner's wallet to sign. No session, key or lane of play is involved."""
+        row = self.state.accounts.get(account) or await self.store.get(Account, account)
+        if row is None or row.player != player:
+            raise ConfigInvalid(f"player {player} has no account {account.hex()}", player=player)
+        return await self._withdraw.prepare(row, call, meaning)
+
+    async def submit_withdrawal(self, user_op_hash: UserOpHash, signature: bytes) -> Withdrawal:
+        """Send a withdrawal that the owner's wallet signed, and follow it to final."""
+        return await self._withdraw.submit(user_op_hash, signature)
+
+    async def _lane(self, permission_id: PermissionId) -> Lane:
+        row = self.session_row(permission_id)
+        if row.state != OPEN:
+            raise SessionNotOpen(f"the session is {row.state}", state=row.state)
+        return await self._resolve.lane_of(row)
+
+    async def _recover(self) -> None:
+        """Check that the chain is the configured one, load the journal, read the blocks since, and go on."""
+        require("the chain id", self.config.chain.chain_id, await self._chain.chain_id())
+        for address in (self.setup.session_validator, *self.setup.entry_points):
+            if not await self._chain.code(address):
+                raise ChainMismatch(f"there is no code at {address.hex()}", address=address)
+        last_event = await self.store.last(Event)
+        self._notify.next_cursor = Cursor(last_event.cursor + 1 if last_event else 1)
+        last_action = await self.store.last(Action)
+        self.state.next_action_id = last_action.id + 1 if last_action else 1
+        for pool in (self._relayers, self._withdrawal_relayers):
+            await pool.recover()
+        await self._resolve.load()
+        await self._withdraw.recover()
+        await self._observe.recover()
+        await self._settle.catch_up()
+        await self._resolve.resume()
+
+
+def load_game(path: Path) -> Game:
+    """Read a manifest and build its game; its ABI is a JSON file beside it, or the name of a contract of gamekit's.
+
+    Raises: ConfigInvalid naming what does not fit.
+    """
+    manifest = parse_manifest(path.read_text(encoding="utf-8"))
+    beside = path.parent / manifest.abi
+    if beside.suffix == ".json":
+        return build_game(manifest, msgspec.json.decode(beside.read_bytes()))
+    return build_game(manifest, artifact(manifest.abi).abi)
+
+
+class MonotonicClock:
+    """The system's monotonic clock."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start."""
+        return time.monotonic()
+
+
+def real_ports(config: Config, root: Path) -> Ports:
+    """Open the real adapters of a configuration, whose paths are relative to `root`.
+
+    Raises: ConfigInvalid, StoreUnavailable, StoreError.
+    """
+    keystore = Keystore.open(root / config.journal.keyfile)
+    rpc = JsonRpc(
+        config.chain.rpc_url,
+        timeout_ms=config.chain.request_timeout_ms,
+        reply_bytes_max=config.chain.reply_bytes_max,
+    )
+    chain = EvmChain(rpc, config.chain)
+    writer = ThreadPoolExecutor(1, thread_name_prefix="gamekit-journal")
+    store = SqliteStore.open(root / config.journal.path, kinds=KINDS, executor=writer)
+
+    async def close() -> None:
+        writer.shutdown()
+        await rpc.close()
+
+    relay = config.relay
+    return Ports(
+        store=store,
+        chain=chain,
+        sender=chain,
+        signer=LocalSigner(keystore),
+        keys=keystore,
+        relayers=keystore.relayers(root / relay.keys_file) if relay.keys_file else {},
+        withdrawal_relayers=keystore.relayers(root / relay.withdrawal_keys_file) if relay.withdrawal_keys_file else {},
+        clock=MonotonicClock(),
+        close=close,
+    )
