@@ -13,8 +13,9 @@ from msgspec import Struct
 from gamekit.core.policy import CUMULATIVE_AT_MOST, Allowed, CallEntry, Condition, Denied, SpendingLimitPolicy
 from gamekit.core.scope import Scope
 from gamekit.eth.calldata import Call
+from gamekit.eth.entry_point_version import CANONICAL_ENTRY_POINTS
 from gamekit.eth.hashing import checksum_address
-from gamekit.units import Address
+from gamekit.units import ZERO_ADDRESS, Address
 
 
 class ScopeChecker:
@@ -28,13 +29,13 @@ class ScopeChecker:
         Args:
             scope: the session's scope.
             account: the player's account, which pinned arguments must name.
-            forbidden: contracts that no session may call even if an entry says so: the module and the entry points.
-                The account itself always is.
+            forbidden: contracts that no session may call even if an entry says so: the module, and an entry point
+                at another than its canonical address. The account, address 0 and the canonical ones always are.
         """
         self.scope: Final = scope
         self._account = int.from_bytes(account, "big")
         self._value_per_call_wei_max = scope.value.per_call_wei_max
-        refused = {account, *forbidden}
+        refused = {account, ZERO_ADDRESS, *CANONICAL_ENTRY_POINTS, *forbidden}
         self._entries = {
             entry.target + entry.selector: _CompiledEntry(entry, Allowed(hint), self._compile(entry))
             for hint, entry in enumerate(scope.calls.entries)

@@ -67,7 +67,7 @@ class SpendingLimitPolicy(Struct, frozen=True, gc=False, tag="spending"):
     argument: int
     """Which word of the call's arguments, as in `ArgumentRule`."""
     total_max: int
-    """Most that all calls together may name, inclusive; below 2^128."""
+    """Most that all calls together may name, inclusive; 0 to 2^128 - 1."""
     lane: int
     """Which of the two cumulative counters on chain it uses: 0 or 1."""
 

@@ -144,6 +144,8 @@ def _bounds(scope: Scope) -> Iterator[tuple[str, int, int, int]]:
     if rate is not None:
         yield "interval_ms", rate.interval_ms, 1, 2**32 - 1
         yield "burst", rate.burst, scope.calls_max, 2**16 - 1
+        # The furthest that the pace's clock can ever be: a whole burst ahead of the last second.
+        yield "burst after the end, in ms", frame.valid_until * 1000 + rate.burst * rate.interval_ms, 0, UINT48_MAX
 
 
 def _entries_fault(entries: Sequence[CallEntry]) -> str:
@@ -168,8 +170,8 @@ def _rule_fault(rule: ArgumentRule | SpendingLimitPolicy) -> str:
     if not 0 <= rule.argument <= 255:
         return f"argument must be 0 to 255, got {rule.argument}"
     if isinstance(rule, SpendingLimitPolicy):
-        if not 1 <= rule.total_max <= UINT128_MAX:
-            return f"a spending limit must be 1 to 2^128 - 1, got {rule.total_max}"
+        if not 0 <= rule.total_max <= UINT128_MAX:
+            return f"a spending limit must be 0 to 2^128 - 1, got {rule.total_max}"
         return "" if 0 <= rule.lane < LANES_MAX else f"lane must be 0 or 1, got {rule.lane}"
     high = 0 if rule.condition is Condition.PINNED_TO_ACCOUNT else UINT256_MAX
     return "" if 0 <= rule.value <= high else f"the value of a rule must be 0 to {high}, got {rule.value}"

@@ -1,0 +1,295 @@
+"""What a session may do, in plain English, with the most that can be lost: what a player agrees to.
+
+Deterministic: the same scope gives the same words. Nothing is rounded down. Each sentence on the chain's side is what
+the contract enforces; what it does not enforce is said as that.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from gamekit.accounts.stack import AccountStack
+from gamekit.core.policy import SLACK_S, ArgumentRule, CallEntry, Condition, SpendingLimitPolicy
+from gamekit.core.scope import Scope
+from gamekit.eth.hashing import checksum_address
+
+if TYPE_CHECKING:
+    from gamekit.core.game import Game
+    from gamekit.core.play import PlayFunction
+    from gamekit.core.unit import Unit
+
+WEI_PER_ETHER: Final = 10**18
+
+
+class Figures(Struct, frozen=True):
+    """The numbers behind the sentences."""
+
+    valid_after: int | None
+    """Unix seconds; None before the unit is bound to a time."""
+    valid_until: int | None
+    """Unix seconds, inclusive."""
+    duration_s: int
+    calls_max: int
+    """Most calls over the session's life: the uses, or what the pace admits if that is less."""
+    calls_per_minute_max: int | None
+    """Most calls in any 60 seconds; None without a pace."""
+    calls_per_operation_max: int
+    gas_wei_max: int
+    gas_per_operation_wei_max: int
+    value_wei_max: int
+    value_per_call_wei_max: int
+    native_wei_max: int
+    """Most native currency that the account can lose: value, and gas unless a paymaster pays it."""
+    spending_max: dict[str, int]
+    """What is counted in the game, and its cap."""
+
+
+class Explanation(Struct, frozen=True):
+    """An explanation in parts, for a page or a client that lays it out itself."""
+
+    title: str
+    may: tuple[str, ...]
+    """What the key can do, one function each."""
+    until: str
+    pace: tuple[str, ...]
+    most_lost: tuple[str, ...]
+    never: tuple[str, ...]
+    revoke: tuple[str, ...]
+    not_enforced: tuple[str, ...]
+    """What no contract checks."""
+    figures: Figures
+
+    def __str__(self) -> str:
+        """Lay the explanation out as text, 1 heading and its sentences after another."""
+        parts = (
+            ("The key can", self.may),
+            ("Until when", (self.until,)),
+            ("How often", self.pace),
+            ("The most that can be lost, whoever holds the key", self.most_lost),
+            ("The key can never", self.never),
+            ("How to revoke", self.revoke),
+            ("Not enforced on chain", self.not_enforced),
+        )
+        sections = ["\n".join((f"{heading}:", *(f"  - {line}" for line in lines))) for heading, lines in parts]
+        return "\n\n".join((self.title, *sections)) + "\n"
+
+
+def explain(subject: "Scope | Unit", game: "Game", stack: AccountStack | None = None) -> str:
+    """Explain a session's scope, or a unit before any key exists, as text.
+
+    Args:
+        subject: a bound scope, or a unit.
+        game: says what the functions mean.
+        stack: the account's; without it, what depends on it is left out.
+    """
+    return str(describe(subject, game, stack))
+
+
+def describe(subject: "Scope | Unit", game: "Game", stack: AccountStack | None = None) -> Explanation:
+    """Explain as `explain` does, in parts."""
+    scope, unit = (subject, None) if isinstance(subject, Scope) else (subject.policies, subject)
+    functions = {(game.address, each.function.selector): each for each in game.functions.values()}
+    known = [functions.get((entry.target, entry.selector)) for entry in scope.calls.entries]
+    figures = _figures(scope, [each for each in known if each], is_bound=unit is None)
+    return Explanation(
+        title=f"This key is for you to {unit.meaning} in {game.name}." if unit else f"A session key for {game.name}.",
+        may=tuple(_may(entry, function) for entry, function in zip(scope.calls.entries, known, strict=True)),
+        until=_until(figures),
+        pace=_pace(scope, figures),
+        most_lost=_most_lost(scope, figures),
+        never=_NEVER,
+        revoke=_revoke(scope, is_bound=unit is None),
+        not_enforced=_not_enforced([each for each in known if each], stack),
+        figures=figures,
+    )
+
+
+_NEVER: Final = (
+    "Call any other function or contract: it cannot send, sell, approve, list or withdraw your tokens, items or ether.",
+    "Send ether along with a call beyond what is said above.",
+    "Change your account: its owner, its modules, its code, its deposit at the entry point.",
+    "Sign a message, a login, a permit or an order in your account's name.",
+    "Act for another account, on another chain, or after its time; or make itself last longer, or grant a further key.",
+)
+
+
+def _figures(scope: Scope, functions: "Sequence[PlayFunction]", *, is_bound: bool) -> Figures:
+    duration_s = scope.time.valid_until - scope.time.valid_after
+    gas, value = scope.gas, scope.value
+    return Figures(
+        valid_after=scope.time.valid_after if is_bound else None,
+        valid_until=scope.time.valid_until if is_bound else None,
+        duration_s=duration_s,
+        calls_max=min(scope.usage.uses_max, _calls_within(scope, duration_s)),
+        calls_per_minute_max=None if scope.rate is None else min(scope.usage.uses_max, _calls_within(scope, 60)),
+        calls_per_operation_max=scope.calls_max,
+        gas_wei_max=gas.budget_wei,
+        gas_per_operation_wei_max=gas.per_operation_wei_max,
+        value_wei_max=value.total_wei_max,
+        value_per_call_wei_max=value.per_call_wei_max,
+        native_wei_max=value.total_wei_max + (0 if gas.paymaster else gas.budget_wei),
+        spending_max=_spending(scope, functions),
+    )
+
+
+def _calls_within(scope: Scope, seconds: int) -> int:
+    """Bound the calls of any window: its operations may claim times that lie up to the slack before it."""
+    if scope.rate is None:
+        return scope.usage.uses_max
+    return scope.rate.burst + (seconds + SLACK_S) * 1000 // scope.rate.interval_ms
+
+
+def _spending(scope: Scope, functions: "Sequence[PlayFunction]") -> dict[str, int]:
+    names = {(each.function.selector, rule.argument): rule.of for each in functions for rule in each.spending}
+    caps: dict[str, int] = {}
+    for entry in scope.calls.entries:
+        for rule in entry.rules:
+            if isinstance(rule, SpendingLimitPolicy):
+                unnamed = f"argument {rule.argument} of {_signature(entry)}"
+                caps[names.get((entry.selector, rule.argument), unnamed)] = rule.total_max
+    return caps
+
+
+def _may(entry: CallEntry, function: "PlayFunction | None") -> str:
+    meaning = function.meaning if function else f"call a function of {checksum_address(entry.target)}"
+    names = function.word_names if function else {}
+    rules = _rules(entry, names)
+    return f"{meaning} ({_signature(entry)}){': ' if rules else ''}{'; '.join(rules)}"
+
+
+def _rules(entry: CallEntry, names: dict[int, str]) -> list[str]:
+    """Say the rules of an entry; neighbouring one-of rules on an argument in one phrase."""
+    phrases: list[str] = []
+    before: ArgumentRule | SpendingLimitPolicy | None = None
+    for rule in entry.rules:
+        name = names.get(rule.argument, f"argument {rule.argument}")
+        if isinstance(rule, SpendingLimitPolicy):
+            phrases.append(f"{name} at most {rule.total_max:,} over all calls together")
+        elif _continues(before, rule):
+            phrases[-1] += f" or {rule.value:,}"
+        elif rule.condition is Condition.PINNED_TO_ACCOUNT:
+            phrases.append(f"{name} is always your own account")
+        else:
+            phrases.append(f"{name} {_CONDITIONS[rule.condition]} {rule.value:,}")
+        before = rule
+    return phrases
+
+
+def _continues(before: ArgumentRule | SpendingLimitPolicy | None, rule: ArgumentRule) -> bool:
+    return (
+        isinstance(before, ArgumentRule)
+        and before.condition is Condition.ONE_OF
+        and (rule.condition, rule.argument) == (Condition.ONE_OF, before.argument)
+    )
+
+
+_CONDITIONS: Final = {
+    Condition.EQUAL: "exactly",
+    Condition.NOT_EQUAL: "never",
+    Condition.AT_MOST: "at most",
+    Condition.AT_LEAST: "at least",
+    Condition.ONE_OF: "one of",
+}
+
+
+def _until(figures: Figures) -> str:
+    duration = _duration(figures.duration_s)
+    if figures.valid_after is None or figures.valid_until is None:
+        return f"For {duration} from its grant; then the chain refuses it."
+    return f"From {_time(figures.valid_after)} to {_time(figures.valid_until)} ({duration}); then the chain refuses it."
+
+
+def _pace(scope: Scope, figures: Figures) -> tuple[str, ...]:
+    in_all = f"At most {figures.calls_max:,} calls in all, up to {figures.calls_per_operation_max} in one operation."
+    if scope.rate is None or figures.calls_per_minute_max is None:
+        return (in_all, "The chain sets no pace.")
+    interval_ms = scope.rate.interval_ms
+    each_second = f", {1000 // interval_ms} each second" if 1000 % interval_ms == 0 else ""
+    return (
+        in_all,
+        f"Up to {scope.rate.burst:,} calls at once, then one every {interval_ms:,} ms{each_second}.",
+        f"At most {figures.calls_per_minute_max:,} calls in any minute: what lands may be {SLACK_S} s old.",
+    )
+
+
+def _most_lost(scope: Scope, figures: Figures) -> tuple[str, ...]:
+    gas, one = _ether(figures.gas_wei_max), _ether(figures.gas_per_operation_wei_max)
+    if scope.gas.paymaster:
+        payer = f"paid by the paymaster {checksum_address(scope.gas.paymaster)}, which can't be left out"
+    else:
+        payer = "paid by your account, or its deposit at the entry point"
+    lines = [f"{gas} of gas in all, {one} for one operation, {payer}."]
+    if figures.value_wei_max:
+        per_call = _ether(figures.value_per_call_wei_max)
+        lines.append(f"{_ether(figures.value_wei_max)} sent along with calls in all, {per_call} with one call.")
+    else:
+        lines.append("No ether is sent along with calls.")
+    lines += [f"{limit:,} in all of {of}, counted by the chain." for of, limit in figures.spending_max.items()]
+    lines.append(f"Together at most {_ether(figures.native_wei_max)} leaves your account.")
+    lines.append("Inside the game: what the functions above can use up or lose there, as often as is said above.")
+    return tuple(lines)
+
+
+def _revoke(scope: Scope, *, is_bound: bool) -> tuple[str, ...]:
+    who = (
+        checksum_address(scope.revoker) if is_bound else "the address that the grant names (your own wallet, as a rule)"
+    )
+    return (
+        "In the game: the server signs the key's own end, and anyone may submit that.",
+        f"Without us: {who} sends revokeSessionFor, or revokeAllSessionsFor, to the session module.",
+        "From your account: revokeSession, revokeAllSessions, or uninstall the session module.",
+        f"What was signed before a revocation can land only until it is on chain, and for at most {SLACK_S} s.",
+    )
+
+
+def _not_enforced(functions: "Sequence[PlayFunction]", stack: AccountStack | None) -> tuple[str, ...]:
+    lines = [
+        "That the functions do what is written here: these are the game's own words about its contract.",
+        "That the game's contract stays as it is: an upgrade changes what it does. The server watches for that.",
+        "Approvals: if your account has let the game's contract take tokens or items, the contract can take them.",
+        "That the target stays no token and no module: this is checked once, at the grant.",
+        "How much gas a single function may use is the server's own limit; the chain knows the limits above.",
+    ]
+    for function in functions:
+        for name, meaning in function.references:
+            lines.append(f"In {function.key}, {name!r} can name anybody or anything: {meaning}.")
+        if function.harmless_name:
+            lines.append(
+                f"{function.key} is called that and gives nothing away, says the game: {function.harmless_name}."
+            )
+    if stack is not None:
+        lines += (*stack.limits.not_enforced, *stack.limits.other_voices)
+    return tuple(lines)
+
+
+def _signature(entry: CallEntry) -> str:
+    return entry.function or f"selector 0x{entry.selector.hex()}"
+
+
+def _ether(wei: int) -> str:
+    """Write wei in ether, exactly."""
+    whole, rest = divmod(wei, WEI_PER_ETHER)
+    return f"{whole:,}.{rest:018}".rstrip("0").rstrip(".") + " ETH"
+
+
+def _time(seconds: int) -> str:
+    """Write a unix time in UTC; one beyond the calendar as its number."""
+    if seconds > _CALENDAR_END:
+        return f"second {seconds:,}"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+_CALENDAR_END: Final = 253_402_300_799
+"""9999-12-31 23:59:59 UTC."""
+
+
+def _duration(seconds: int) -> str:
+    """Write a duration in the largest units that are whole."""
+    parts = []
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {unit}{'s' if count > 1 else ''}")
+    return " ".join(parts)
