@@ -219,7 +219,7 @@ VALIDATION_CODES: Final = {
         ),
         _code(
             "AA90",
-            "handleOps was given no beneficiary.",
+            "The bundle named no beneficiary.",
             Fault.BUNDLER,
             "Fix the bundle: the beneficiary must be an address other than zero.",
             versions=_ALL - _V09,
