@@ -3,9 +3,11 @@
 ::
 
     nonce key    validator 20 | lane 4
+    address      from owner and salt: who the owner is stands in the account's own code
     failed call  ERC7579TryExecuteFail(batchExecutionIndex, returndata)
 
-Source: OpenZeppelin Contracts 5.7, draft-AccountERC7579.sol and draft-ERC7579Utils.sol; ReferenceAccount.sol.
+Source: OpenZeppelin Contracts 5.7, draft-AccountERC7579.sol and draft-ERC7579Utils.sol;
+ReferenceAccount.sol and ReferenceAccountFactory.sol, which are ours.
 """
 
 from collections.abc import Sequence
@@ -29,12 +31,8 @@ from gamekit.eth.interface import Event, Function
 from gamekit.units import Address, NonceKey
 
 TRY_EXECUTE_FAIL: Final = Event.parse("ERC7579TryExecuteFail(uint256 batchExecutionIndex,bytes returndata)")
-CREATE_ACCOUNT: Final = Function.parse(
-    "createAccount(address owner,address ownerValidator,address sessionValidator,bytes32 salt)", "address"
-)
-ADDRESS_OF: Final = Function.parse(
-    "addressOf(address owner,address ownerValidator,address sessionValidator,bytes32 salt)", "address", "view"
-)
+CREATE_ACCOUNT: Final = Function.parse("createAccount(address owner,bytes32 salt)", "address account")
+ACCOUNT_ADDRESS: Final = Function.parse("accountAddress(address owner,bytes32 salt)", "address", "view")
 
 _LANE_BITS: Final = 32
 
@@ -85,12 +83,12 @@ class ReferenceStack:
         return signature
 
     def deployment(self, owner: Address, salt: int, contracts: StackContracts) -> Deployment:
-        """Create the account with the owner validator and the session validator, and nothing else."""
-        arguments = (owner, contracts.owner_validator, contracts.session_validator, salt.to_bytes(32, "big"))
+        """Create the account with the owner validator and the session validator, both of the factory's choice."""
+        arguments = (owner, salt.to_bytes(32, "big"))
         return Deployment(
             factory=contracts.factory,
             factory_data=CREATE_ACCOUNT.encode_call(*arguments),
-            address_query=ADDRESS_OF.encode_call(*arguments),
+            address_query=ACCOUNT_ADDRESS.encode_call(*arguments),
         )
 
     def call_outcomes(
