@@ -39,10 +39,9 @@ library AssetSelectors {{
             uint256 middle = (low + high) / 2;
             bytes4 candidate;
             assembly ("memory-safe") {{
-                candidate := mload(add(add(sorted, 32), mul(middle, 4)))
+                // The 28 bytes behind the selector do not belong to it.
+                candidate := and(mload(add(add(sorted, 32), mul(middle, 4))), shl(224, 0xffffffff))
             }}
-            // The 28 bytes behind the selector do not belong to it.
-            candidate &= 0xffffffff;
             if (candidate == selector) return true;
             if (candidate < selector) low = middle + 1;
             else high = middle;

@@ -6,7 +6,7 @@ import {ISessionValidator} from "./ISessionValidator.sol";
 /// @notice A walk over the calls of one operation. Positions are absolute in calldata.
 struct Walk {
     /// @dev Where the operation's callData begins; only errors need it.
-    uint256 origin;
+    uint256 start;
     /// @dev Whether the execution is a batch.
     bool batch;
     /// @dev Number of calls, at least 1.
@@ -67,19 +67,19 @@ library CalldataLib {
         bytes4 selector = bytes4(callData);
         if (selector != EXECUTE) revert ISessionValidator.SelectorNotExecute(selector, EXECUTE);
 
-        uint256 origin;
+        uint256 start;
         assembly ("memory-safe") {
-            origin := callData.offset
+            start := callData.offset
         }
-        bytes32 mode = bytes32(word(origin + 4));
-        if (word(origin + 36) != 0x40) _refuse(36, word(origin + 36), 0x40);
-        uint256 length = word(origin + 68);
+        bytes32 mode = bytes32(word(start + 4));
+        if (word(start + 36) != 0x40) _refuse(36, word(start + 36), 0x40);
+        uint256 length = word(start + 68);
         if (length > callData.length - EXECUTION) _refuse(68, length, callData.length - EXECUTION);
         uint256 padded = _padded(length);
         if (EXECUTION + padded != callData.length) _refuse(68, EXECUTION + padded, callData.length);
 
-        walk.origin = origin;
-        walk.next = origin + EXECUTION;
+        walk.start = start;
+        walk.next = start + EXECUTION;
         walk.end = walk.next + length;
         _requireZeros(walk, walk.end, padded - length);
 
@@ -88,8 +88,8 @@ library CalldataLib {
         else revert ISessionValidator.ModeNotAllowed(mode);
     }
 
-    /// @notice Takes the next call. To be called `count` times, then `close`.
-    function take(Walk memory walk, uint256 index) internal pure returns (Call memory call) {
+    /// @notice Reads the next call into `call`. To be called `count` times, then `close`.
+    function take(Walk memory walk, uint256 index, Call memory call) internal pure {
         if (walk.batch) {
             _takeFromBatch(walk, call);
         } else {
@@ -105,7 +105,8 @@ library CalldataLib {
 
     /// @notice Requires that the last call ended where the execution ends.
     function close(Walk memory walk) internal pure {
-        if (walk.next != walk.end) _refuse(walk.next - walk.origin, walk.next, walk.end);
+        uint256 position = walk.next - walk.start;
+        if (walk.next != walk.end) _refuse(position, position, walk.end - walk.start);
     }
 
     /// @notice The 32 bytes at an absolute position of calldata.
@@ -116,40 +117,40 @@ library CalldataLib {
     }
 
     function _openBatch(Walk memory walk, uint256 length) private pure {
-        uint256 start = walk.next;
+        uint256 position = walk.next;
         if (length < 64) _refuse(EXECUTION, length, 64);
-        if (word(start) != 0x20) _refuse(EXECUTION, word(start), 0x20);
-        uint256 count = word(start + 32);
+        if (word(position) != 0x20) _refuse(EXECUTION, word(position), 0x20);
+        uint256 count = word(position + 32);
         // Before multiplying: a count beyond the bytes there are can hold nothing.
         if (count == 0 || count > length / 32) revert ISessionValidator.CallsOutOfRange(count, length / 32);
         walk.batch = true;
         walk.count = count;
-        walk.base = start + 64;
+        walk.base = position + 64;
         walk.head = walk.base;
         _requireInside(walk, walk.base, 32 * count);
         walk.next = walk.base + 32 * count;
     }
 
     function _takeFromBatch(Walk memory walk, Call memory call) private pure {
-        uint256 start = walk.next;
-        _requireWord(walk, walk.head, start - walk.base);
+        uint256 position = walk.next;
+        _requireWord(walk, walk.head, position - walk.base);
         walk.head += 32;
-        _requireInside(walk, start, 128);
-        uint256 target = word(start);
-        if (target >> 160 != 0) _refuse(start - walk.origin, target, uint160(target));
-        _requireWord(walk, start + 64, 0x60);
-        uint256 length = word(start + 96);
-        start += 128;
-        _requireInside(walk, start, length);
+        _requireInside(walk, position, 128);
+        uint256 target = word(position);
+        if (target >> 160 != 0) _refuse(position - walk.start, target, uint160(target));
+        _requireWord(walk, position + 64, 0x60);
+        uint256 length = word(position + 96);
+        position += 128;
+        _requireInside(walk, position, length);
         uint256 padded = _padded(length);
-        _requireInside(walk, start, padded);
-        _requireZeros(walk, start + length, padded - length);
+        _requireInside(walk, position, padded);
+        _requireZeros(walk, position + length, padded - length);
 
         call.target = address(uint160(target));
-        call.value = word(start - 96);
-        call.data = start;
+        call.value = word(position - 96);
+        call.data = position;
         call.length = length;
-        walk.next = start + padded;
+        walk.next = position + padded;
     }
 
     /// @dev `length` rounded up to whole words. The caller has bounded it.
@@ -160,19 +161,19 @@ library CalldataLib {
     /// @dev `position` is never beyond the end: it starts inside and moves only after this check.
     function _requireInside(Walk memory walk, uint256 position, uint256 length) private pure {
         uint256 left = walk.end - position;
-        if (length > left) _refuse(position - walk.origin, length, left);
+        if (length > left) _refuse(position - walk.start, length, left);
     }
 
     function _requireWord(Walk memory walk, uint256 position, uint256 expected) private pure {
         uint256 found = word(position);
-        if (found != expected) _refuse(position - walk.origin, found, expected);
+        if (found != expected) _refuse(position - walk.start, found, expected);
     }
 
     /// @dev Requires `count` (0 to 31) zero bytes at `position`.
     function _requireZeros(Walk memory walk, uint256 position, uint256 count) private pure {
         if (count == 0) return;
         uint256 found = word(position) >> (8 * (32 - count));
-        if (found != 0) _refuse(position - walk.origin, found, 0);
+        if (found != 0) _refuse(position - walk.start, found, 0);
     }
 
     function _refuse(uint256 position, uint256 found, uint256 expected) private pure {

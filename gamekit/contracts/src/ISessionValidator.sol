@@ -126,9 +126,7 @@ interface ISessionValidator {
     error HintOutOfRange(uint256 call, uint256 hint, uint256 entryCount);
 
     /// @notice The call is not the one that its hint's entry allows.
-    error CallNotAllowed(
-        uint256 call, address target, bytes4 selector, address allowedTarget, bytes4 allowedSelector
-    );
+    error CallNotAllowed(uint256 call, address target, bytes4 selector, address allowedTarget, bytes4 allowedSelector);
 
     /// @notice The call sends more than the scope allows for one call.
     error ValuePerCallExceeded(uint256 call, uint256 valueWei, uint256 valuePerCallWeiMax);

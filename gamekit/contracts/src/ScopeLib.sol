@@ -57,7 +57,7 @@ library ScopeLib {
     uint256 internal constant CUMULATIVE = 6;
 
     /// @notice The scope that is the whole of `data`.
-    function at(bytes calldata data) internal pure returns (Scope scope) {
+    function locate(bytes calldata data) internal pure returns (Scope scope) {
         assembly ("memory-safe") {
             scope := data.offset
         }

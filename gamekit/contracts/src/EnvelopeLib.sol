@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ISessionValidator} from "./ISessionValidator.sol";
+import {Scope, ScopeLib} from "./ScopeLib.sol";
+
+/// @notice What stands in an operation's signature, but for r, s and v.
+struct Envelope {
+    uint48 claimedAt;
+    uint48 deadline;
+    /// @dev Position in calldata of the first hint.
+    uint256 hints;
+    Scope scope;
+    /// @dev Name of the permission that the scope would be on this account.
+    bytes32 permissionId;
+}
+
+/// @title What stands in an operation's signature.
+/// @notice
+/// ```
+///  0   6  claimedAt: chain time that the operation says it was made at, unix seconds
+///  6   6  deadline: last second (inclusive) at which it may be executed
+/// 12  32  r
+/// 44  32  s, at most half the group order
+/// 76   1  v, 27 or 28
+/// 77   n  one hint per call: the index of the scope's entry that allows it
+///      *  the scope, up to the end
+/// ```
+/// @dev The signature field is outside userOpHash, so a bundler could change any of it. claimedAt, deadline and (by the
+/// permission id) every byte of the scope are inside what the session key signs. Hints only tell where to look: another
+/// hint finds another entry, which then allows the call or does not. The length is exact, because the scope is the rest
+/// and its hash must name a live session.
+library EnvelopeLib {
+    /// @dev Bytes before the hints.
+    uint256 internal constant HEAD_LENGTH = 77;
+
+    /// @dev Half the order of secp256k1. Of the two valid s, only the lower is taken.
+    uint256 private constant S_MAX = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
+
+    bytes32 internal constant OPERATION_TYPEHASH =
+        keccak256("SessionOperation(bytes32 userOpHash,bytes32 permissionId,uint96 claimedAtAndDeadline)");
+
+    /// @notice Takes the signature of an operation with `calls` calls of `account` apart.
+    function open(bytes calldata signature, uint256 calls, address account)
+        internal
+        view
+        returns (Envelope memory envelope)
+    {
+        uint256 scopeAt = HEAD_LENGTH + calls;
+        if (signature.length < scopeAt + ScopeLib.HEADER_LENGTH) {
+            revert ISessionValidator.SignatureTooShort(signature.length, scopeAt + ScopeLib.HEADER_LENGTH);
+        }
+        envelope.claimedAt = uint48(bytes6(signature));
+        envelope.deadline = uint48(bytes6(signature[6:12]));
+        envelope.hints = Scope.unwrap(ScopeLib.locate(signature[HEAD_LENGTH:]));
+        envelope.scope = ScopeLib.locate(signature[scopeAt:]);
+        envelope.permissionId = ScopeLib.permissionId(account, signature[scopeAt:]);
+    }
+
+    /// @notice The digest that the session key signs, without any prefix.
+    function digest(bytes32 userOpHash, bytes32 permissionId, uint48 claimedAt, uint48 deadline)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(OPERATION_TYPEHASH, userOpHash, permissionId, uint256(claimedAt) << 48 | deadline));
+    }
+
+    /// @notice Whether the scope's session key signed this operation.
+    /// @dev Never for anything malformed, which recovers to 0: a signer is never 0 (GrantLib). Other values of v than 27
+    /// and 28 give 0 in the precompile itself.
+    function signed(Envelope memory envelope, bytes calldata signature, bytes32 userOpHash)
+        internal
+        pure
+        returns (bool)
+    {
+        bytes32 s = bytes32(signature[44:76]);
+        if (uint256(s) > S_MAX) return false;
+        bytes32 hash = digest(userOpHash, envelope.permissionId, envelope.claimedAt, envelope.deadline);
+        return ecrecover(hash, uint8(signature[76]), bytes32(signature[12:44]), s) == envelope.scope.signer();
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {AssetSelectors} from "./AssetSelectors.sol";
+import {ISessionValidator} from "./ISessionValidator.sol";
+import {EntryLib, Scope, ScopeLib} from "./ScopeLib.sol";
+import {TargetLib} from "./TargetLib.sol";
+
+/// @title Everything that is checked once, when a session is granted.
+/// @notice Validation relies on it: a live session has a well-formed scope.
+library GrantLib {
+    using EntryLib for uint256;
+
+    /// @dev Longest time from the grant to the end of a session.
+    uint256 internal constant DURATION_MAX = 30 days;
+
+    /// @dev Most calls in one operation.
+    uint256 internal constant CALLS_MAX_LIMIT = 64;
+
+    // What one function text looks like to the wallet, and the whole grant. The wallet shows every field; the module
+    // computes each from the scope, so none can lie. `functionSignature` is text that hashes to the entry's selector.
+    // With four bytes that is a strong hint and no proof: a text with the same selector can be searched for.
+    bytes32 private constant ALLOWED_CALL_TYPEHASH = keccak256("AllowedCall(address target,string functionSignature)");
+    bytes32 private constant GRANT_TYPEHASH = keccak256(
+        "GrantSession(address account,address sessionKey,address revoker,uint48 validAfter,uint48 validUntil,"
+        "AllowedCall[] allowedCalls,uint32 usesMax,uint128 gasBudgetWei,uint128 valueTotalWeiMax,address paymaster,"
+        "bytes scope,uint32 epoch,uint48 deadline)AllowedCall(address target,string functionSignature)"
+    );
+
+    /// @notice Requires that the scope is well-formed and harmless for `account`, now.
+    function requireGood(bytes calldata data, address account) internal view {
+        Scope scope = ScopeLib.locate(data);
+        if (data.length < ScopeLib.HEADER_LENGTH) {
+            revert ISessionValidator.ScopeLengthMismatch(data.length, ScopeLib.HEADER_LENGTH);
+        }
+        if (data.length != scope.expectedLength()) {
+            revert ISessionValidator.ScopeLengthMismatch(data.length, scope.expectedLength());
+        }
+        _requireHeader(scope, account);
+        _requireTimeFrame(scope);
+        _requireLimits(scope);
+        _requireEntries(scope, account);
+        _requireRules(scope);
+    }
+
+    /// @notice The struct hash of the typed data that an owner signs.
+    /// @dev Requires one function text per entry, of the entry's selector.
+    function structHash(
+        address account,
+        bytes calldata data,
+        string[] calldata functions,
+        uint32 epoch,
+        uint48 deadline
+    ) internal pure returns (bytes32) {
+        Scope scope = ScopeLib.locate(data);
+        if (data.length < ScopeLib.HEADER_LENGTH || data.length != scope.expectedLength()) {
+            revert ISessionValidator.ScopeLengthMismatch(data.length, scope.expectedLength());
+        }
+        bytes memory who = abi.encode(
+            GRANT_TYPEHASH, account, scope.signer(), scope.revoker(), scope.validAfter(), scope.validUntil()
+        );
+        bytes memory what = abi.encode(
+            _callsHash(scope, functions),
+            scope.usesMax(),
+            scope.gasBudgetWei(),
+            scope.valueTotalWeiMax(),
+            scope.paymaster()
+        );
+        return keccak256(bytes.concat(who, what, abi.encode(keccak256(data), epoch, deadline)));
+    }
+
+    function _callsHash(Scope scope, string[] calldata functions) private pure returns (bytes32) {
+        uint256 count = scope.entryCount();
+        if (functions.length != count) revert ISessionValidator.FunctionCountMismatch(functions.length, count);
+        bytes32[] memory hashes = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            uint256 entry = scope.entry(i);
+            bytes32 textHash = keccak256(bytes(functions[i]));
+            if (bytes4(textHash) != entry.selector()) {
+                revert ISessionValidator.FunctionMismatch(i, bytes4(textHash), entry.selector());
+            }
+            hashes[i] = keccak256(abi.encode(ALLOWED_CALL_TYPEHASH, entry.target(), textHash));
+        }
+        return keccak256(abi.encodePacked(hashes));
+    }
+
+    function _requireHeader(Scope scope, address account) private view {
+        if (scope.version() != ScopeLib.VERSION) {
+            revert ISessionValidator.ScopeVersionUnknown(scope.version(), ScopeLib.VERSION);
+        }
+        _requireReserved(scope, 32, type(uint48).max);
+        _requireReserved(scope, 160, type(uint96).max);
+        address signer = scope.signer();
+        // 0 is what a malformed signature recovers to. The other two could not sign.
+        if (signer == address(0) || signer == account || signer == address(this)) {
+            revert ISessionValidator.SignerInvalid(signer);
+        }
+    }
+
+    function _requireTimeFrame(Scope scope) private view {
+        uint256 validUntil = scope.validUntil();
+        // Also refuses 0, which an EntryPoint would read as for ever.
+        if (validUntil <= scope.validAfter()) {
+            revert ISessionValidator.TimeFrameEmpty(scope.validAfter(), validUntil);
+        }
+        if (validUntil < block.timestamp) revert ISessionValidator.TimeFrameOver(validUntil, block.timestamp);
+        if (validUntil > block.timestamp + DURATION_MAX) {
+            revert ISessionValidator.TimeFrameTooLong(validUntil, block.timestamp + DURATION_MAX);
+        }
+    }
+
+    function _requireLimits(Scope scope) private pure {
+        uint256 callsMax = scope.callsMax();
+        if (callsMax == 0 || callsMax > CALLS_MAX_LIMIT) {
+            revert ISessionValidator.CallsMaxInvalid(callsMax, CALLS_MAX_LIMIT);
+        }
+        if (scope.usesMax() == 0) revert ISessionValidator.UsesMaxInvalid(0, 1);
+
+        uint256 burst = scope.burst();
+        uint256 intervalMs = scope.rateIntervalMs();
+        if (intervalMs != 0) {
+            if (burst < callsMax) revert ISessionValidator.BurstTooSmall(burst, callsMax);
+            // The furthest that the clock can ever be: a whole burst ahead of the last second.
+            uint256 arrivalMs = uint256(scope.validUntil()) * 1000 + burst * intervalMs;
+            if (arrivalMs > type(uint48).max) revert ISessionValidator.RateTooSlow(arrivalMs, type(uint48).max);
+        }
+
+        uint256 perOperation = scope.gasPerOperationWeiMax();
+        if (perOperation == 0 || perOperation > scope.gasBudgetWei()) {
+            revert ISessionValidator.GasLimitInvalid(perOperation, scope.gasBudgetWei());
+        }
+        uint256 perCall = scope.valuePerCallWeiMax();
+        uint256 total = scope.valueTotalWeiMax();
+        if (perCall > total || (perCall == 0 && total != 0)) {
+            revert ISessionValidator.ValueLimitInvalid(perCall, total);
+        }
+    }
+
+    function _requireEntries(Scope scope, address account) private view {
+        uint256 count = scope.entryCount();
+        uint256 rules = scope.ruleCount();
+        if (count == 0) revert ISessionValidator.EntriesMissing();
+        uint256 previousKey = 0;
+        address checked = address(0);
+        for (uint256 i = 0; i < count; ++i) {
+            uint256 entry = scope.entry(i);
+            _requireReserved(scope, ScopeLib.HEADER_LENGTH + ScopeLib.ENTRY_LENGTH * i, type(uint48).max);
+            if (entry.key() <= previousKey) revert ISessionValidator.EntriesNotAscending(i, entry.key(), previousKey);
+            previousKey = entry.key();
+            uint256 rulesEnd = entry.ruleFrom() + entry.ruleCount();
+            if (rulesEnd > rules) revert ISessionValidator.RulesOutOfRange(i, rulesEnd, rules);
+
+            address target = entry.target();
+            if (AssetSelectors.contains(entry.selector())) {
+                revert ISessionValidator.SelectorDenied(target, entry.selector());
+            }
+            // Entries of the same target stand together; it is asked once.
+            if (i == 0 || target != checked) TargetLib.requireGame(target, account);
+            checked = target;
+        }
+    }
+
+    function _requireRules(Scope scope) private pure {
+        uint256[2] memory limits;
+        // The value cap, if there is one, has lane 0 for itself.
+        bool laneOfValue = scope.valueTotalWeiMax() != 0;
+        for (uint256 i = 0; i < scope.ruleCount(); ++i) {
+            (uint256 head, uint256 value) = scope.rule(i);
+            uint256 condition = head.condition();
+            uint256 lane = head.lane();
+            bool cumulative = condition == ScopeLib.CUMULATIVE;
+            uint256 position =
+                ScopeLib.HEADER_LENGTH + ScopeLib.ENTRY_LENGTH * scope.entryCount() + ScopeLib.RULE_LENGTH * i;
+            _requireReserved(scope, position, type(uint232).max);
+            if (
+                condition > ScopeLib.CUMULATIVE || (condition == ScopeLib.PINNED && value != 0)
+                    || (!cumulative && lane != 0)
+                    || (cumulative && (lane > 1 || value > type(uint128).max || (lane == 0 && laneOfValue)))
+            ) revert ISessionValidator.RuleInvalid(i, condition, value);
+            if (!cumulative) continue;
+            // A limit is kept plus one, so that a limit of 0 is told from none.
+            if (limits[lane] != 0 && limits[lane] - 1 != value) {
+                revert ISessionValidator.LaneLimitsDiffer(lane, value, limits[lane] - 1);
+            }
+            limits[lane] = value + 1;
+        }
+    }
+
+    function _requireReserved(Scope scope, uint256 position, uint256 mask) private pure {
+        uint256 found = scope.word(position) & mask;
+        if (found != 0) revert ISessionValidator.ScopeReservedNotZero(position, found);
+    }
+}

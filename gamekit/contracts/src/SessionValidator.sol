@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {PackedUserOperation} from "@openzeppelin/contracts/interfaces/IERC4337.sol";
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {IERC7579Validator, MODULE_TYPE_VALIDATOR} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Call, CalldataLib, Walk} from "./CalldataLib.sol";
+import {Envelope, EnvelopeLib} from "./EnvelopeLib.sol";
+import {GrantLib} from "./GrantLib.sol";
+import {ISessionValidator, Session, SessionAccount, SessionState} from "./ISessionValidator.sol";
+import {EntryLib, Scope, ScopeLib} from "./ScopeLib.sol";
+import {SlotLib} from "./SlotLib.sol";
+import {TargetLib} from "./TargetLib.sol";
+
+/// @title Session keys for games: a validator module for ERC-7579 accounts.
+/// @notice A player's account grants a session: a key and a narrow scope, for at most 30 days. Whoever holds the key
+/// can play within the scope. Nobody who holds it can move or approve an asset outside the scope, administer the
+/// account, reach another account or outlive the session: each operation is checked here, on chain.
+///
+/// To revoke without anybody's help: the account calls `revokeSession` or `revokeAllSessions`; the revoker that the
+/// grant named calls `revokeSessionFor` or `revokeAllSessionsFor` with the scope that `SessionGranted` shows.
+///
+/// @dev Validation obeys ERC-7562: no banned opcode, no external call but the ecrecover precompile, and storage only at
+/// slots associated with the account (`mapping(... => mapping(address account => word))`). Time and rate are judged by
+/// the time that the operation claims, and the EntryPoint enforces that claim through the returned time range.
+///
+/// The returned range is [max(claimedAt, validAfter), min(deadline, claimedAt + SLACK, validUntil)]. Its end is
+/// inclusive in every EntryPoint. Its start is inclusive in 0.6 and 0.7 (`timestamp < validAfter` is refused) and
+/// exclusive in 0.8 (`timestamp <= validAfter` is refused), so there an operation lands at the earliest in the second
+/// after the one it claims.
+///
+/// A session that is not stopped in `validateUserOp` is not stopped at all, so every check stands there or in
+/// `GrantLib`. The latter checks what needs other contracts or the clock, and what never changes.
+contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
+    using CalldataLib for Walk;
+    using EntryLib for uint256;
+
+    /// @notice Longest time from the second that an operation claims to the last one at which it may be executed.
+    uint256 public constant SLACK = 120;
+
+    /// @dev What isValidSignatureWithSender always answers.
+    bytes4 private constant ERC1271_INVALID = 0xffffffff;
+
+    /// @dev What a signature failure adds to the validation data, and an aggregator of 1 means.
+    uint256 private constant SIGNATURE_FAILED = 1;
+
+    /// @dev The EntryPoint refuses gas fields beyond this ("AA94"). Products of two such fields fit a word.
+    uint256 private constant GAS_FIELD_MAX = type(uint120).max;
+
+    bytes32 private constant REVOKE_TYPEHASH = keccak256("RevokeSession(address account,bytes32 permissionId)");
+
+    /// @dev The session's word (SlotLib), by permission and account.
+    mapping(bytes32 permissionId => mapping(address account => uint256)) private _sessions;
+
+    /// @dev The two lanes (SlotLib), by permission and account. Touched only if the scope caps something cumulatively.
+    mapping(bytes32 permissionId => mapping(address account => uint256)) private _caps;
+
+    /// @dev The account's word (SlotLib).
+    mapping(address account => uint256) private _accounts;
+
+    /// @dev The sums of the two lanes while an operation is checked.
+    struct Lanes {
+        /// Whether the slot was read, and is to be written.
+        bool used;
+        /// The slot's two halves; index is the lane.
+        uint256[2] sums;
+    }
+
+    constructor() EIP712("gamekit SessionValidator", "1") {}
+
+    // ---------------------------------------------------------------------------------------------- validation
+
+    /// @inheritdoc IERC7579Validator
+    /// @notice Decides one operation of the calling account.
+    /// @dev Reverts with the reason, but for the session key's signature: then it returns 1, as ERC-4337 wants, after
+    /// having done every other check, and writes nothing. So a wrong signature uses nothing up, whoever asks. An
+    /// estimate made with a wrong signature lacks the gas of writing: 2,900, and up to 22,100 more with a lane.
+    /// @return validationData validAfter 6 | validUntil 6 | 0, or 1 in the last place for a wrong signature.
+    function validateUserOp(PackedUserOperation calldata op, bytes32 userOpHash)
+        external
+        returns (uint256 validationData)
+    {
+        if (op.sender != msg.sender) revert SenderMismatch(op.sender, msg.sender);
+        if (op.initCode.length != 0) revert InitCodeNotEmpty(op.initCode.length);
+        Walk memory walk = CalldataLib.open(op.callData);
+        Envelope memory envelope = EnvelopeLib.open(op.signature, walk.count, msg.sender);
+        uint256 session = _requireLive(envelope.permissionId, msg.sender);
+
+        // From here on the scope is, byte for byte, one that this account granted.
+        _requireLane(op, envelope.scope);
+        validationData = _timeRange(envelope);
+        session = _charge(envelope, session, walk.count, _gasWei(op));
+        Lanes memory lanes = _checkCalls(walk, envelope);
+
+        if (!EnvelopeLib.signed(envelope, op.signature, userOpHash)) return validationData | SIGNATURE_FAILED;
+        _sessions[envelope.permissionId][msg.sender] = session;
+        if (lanes.used) _caps[envelope.permissionId][msg.sender] = lanes.sums[1] << 128 | lanes.sums[0];
+    }
+
+    /// @inheritdoc IERC7579Validator
+    /// @notice A session key signs operations, and never for the account anywhere else: always refused.
+    function isValidSignatureWithSender(address, bytes32, bytes calldata) external pure returns (bytes4) {
+        return ERC1271_INVALID;
+    }
+
+    /// @dev The session's word, if it is live and of the account's present epoch.
+    function _requireLive(bytes32 permissionId, address account) private view returns (uint256 session) {
+        session = _sessions[permissionId][account];
+        SessionState state = SlotLib.stateOf(session);
+        if (state != SessionState.Live) revert SessionNotLive(permissionId, state);
+        uint32 epoch = SlotLib.epochOf(session);
+        uint32 accountEpoch = SlotLib.epochOf(_accounts[account]);
+        if (epoch != accountEpoch) revert EpochStale(epoch, accountEpoch);
+    }
+
+    /// @dev The nonce key decides the order of operations and, in some accounts, which code runs; so all of it is fixed.
+    function _requireLane(PackedUserOperation calldata op, Scope scope) private pure {
+        uint192 nonceKey = uint192(op.nonce >> 64);
+        if (nonceKey != scope.nonceKey()) revert NonceKeyMismatch(nonceKey, scope.nonceKey());
+        address allowed = scope.paymaster();
+        bytes calldata paymasterAndData = op.paymasterAndData;
+        // A paymaster that the scope names may not be left out: it is who pays.
+        if (paymasterAndData.length == 0 && allowed == address(0)) return;
+        address paymaster = paymasterAndData.length < 52 ? address(0) : address(bytes20(paymasterAndData));
+        if (paymaster != allowed || allowed == address(0)) revert PaymasterMismatch(paymaster, allowed);
+    }
+
+    /// @dev The most that the operation can cost, whoever pays: what the EntryPoint takes in advance.
+    function _gasWei(PackedUserOperation calldata op) private pure returns (uint256) {
+        uint256 verification = uint256(op.accountGasLimits) >> 128;
+        uint256 call = uint128(uint256(op.accountGasLimits));
+        uint256 feePerGas = uint128(uint256(op.gasFees));
+        uint256 paymasterVerification;
+        uint256 paymasterPostOp;
+        if (op.paymasterAndData.length != 0) {
+            paymasterVerification = uint128(bytes16(op.paymasterAndData[20:36]));
+            paymasterPostOp = uint128(bytes16(op.paymasterAndData[36:52]));
+        }
+        uint256 all = op.preVerificationGas | verification | call | paymasterVerification | paymasterPostOp | feePerGas;
+        if (all > GAS_FIELD_MAX) revert GasFieldTooLarge(all, GAS_FIELD_MAX);
+        return (op.preVerificationGas + verification + call + paymasterVerification + paymasterPostOp) * feePerGas;
+    }
+
+    /// @dev The seconds at which the operation is valid, for the EntryPoint to enforce. Never empty, so never "for ever",
+    /// which is how an EntryPoint reads an end of 0.
+    function _timeRange(Envelope memory envelope) private pure returns (uint256) {
+        Scope scope = envelope.scope;
+        uint256 claimedAt = envelope.claimedAt;
+        uint256 deadline = envelope.deadline;
+        uint256 validAfter = scope.validAfter();
+        if (claimedAt > validAfter) validAfter = claimedAt;
+        uint256 validUntil = scope.validUntil();
+        if (deadline < validUntil) validUntil = deadline;
+        if (claimedAt + SLACK < validUntil) validUntil = claimedAt + SLACK;
+        if (validAfter >= validUntil) revert TimeRangeEmpty(validAfter, validUntil);
+        return validAfter << 208 | validUntil << 160;
+    }
+
+    /// @dev The session's word after `calls` calls that can cost `gasWei`: uses, rate and gas.
+    function _charge(Envelope memory envelope, uint256 session, uint256 calls, uint256 gasWei)
+        private
+        pure
+        returns (uint256)
+    {
+        Scope scope = envelope.scope;
+        if (calls > scope.callsMax()) revert CallsOutOfRange(calls, scope.callsMax());
+        uint256 uses = SlotLib.usesOf(session) + calls;
+        if (uses > scope.usesMax()) revert UsesExceeded(uses, scope.usesMax());
+
+        if (gasWei > scope.gasPerOperationWeiMax()) {
+            revert GasPerOperationExceeded(gasWei, scope.gasPerOperationWeiMax());
+        }
+        uint256 gasSpentWei = SlotLib.gasSpentWeiOf(session) + gasWei;
+        if (gasSpentWei > scope.gasBudgetWei()) revert GasBudgetExceeded(gasSpentWei, scope.gasBudgetWei());
+
+        uint256 arrivalMs = _arrivalMs(scope, SlotLib.arrivalMsOf(session), calls, envelope.claimedAt);
+        return SlotLib.packSession(SessionState.Live, SlotLib.epochOf(session), uses, arrivalMs, gasSpentWei);
+    }
+
+    /// @dev The generic cell rate algorithm: each call moves the clock on by one interval, the clock may be at most a
+    /// burst ahead of the claimed time, and it never stands behind it.
+    function _arrivalMs(Scope scope, uint256 arrivalMs, uint256 calls, uint256 claimedAt)
+        private
+        pure
+        returns (uint256)
+    {
+        uint256 intervalMs = scope.rateIntervalMs();
+        if (intervalMs == 0) return 0;
+        uint256 claimedMs = claimedAt * 1000;
+        if (arrivalMs < claimedMs) arrivalMs = claimedMs;
+        arrivalMs += calls * intervalMs;
+        uint256 aheadMsMax = scope.burst() * intervalMs;
+        if (arrivalMs - claimedMs > aheadMsMax) revert RateExceeded(arrivalMs - claimedMs, aheadMsMax);
+        return arrivalMs;
+    }
+
+    /// @dev Checks every call against the entry that its hint names.
+    function _checkCalls(Walk memory walk, Envelope memory envelope) private view returns (Lanes memory lanes) {
+        Scope scope = envelope.scope;
+        Call memory call;
+        uint256 entryCount = scope.entryCount();
+        for (uint256 i = 0; i < walk.count; ++i) {
+            walk.take(i, call);
+            TargetLib.requireNotForbidden(call.target, msg.sender);
+            uint256 hint = CalldataLib.word(envelope.hints + i) >> 248;
+            if (hint >= entryCount) revert HintOutOfRange(i, hint, entryCount);
+            uint256 entry = scope.entry(hint);
+            bytes4 selector = bytes4(bytes32(CalldataLib.word(call.data)));
+            if (entry.target() != call.target || entry.selector() != selector) {
+                revert CallNotAllowed(i, call.target, selector, entry.target(), entry.selector());
+            }
+            if (call.value != 0) {
+                uint256 perCall = scope.valuePerCallWeiMax();
+                if (call.value > perCall) revert ValuePerCallExceeded(i, call.value, perCall);
+                _addToLane(lanes, envelope.permissionId, i, 0, call.value, scope.valueTotalWeiMax());
+            }
+            if (entry.ruleCount() != 0) _checkRules(envelope, entry, i, call, lanes);
+        }
+        walk.close();
+    }
+
+    /// @dev All rules of the entry must hold, each on one word of the call's data.
+    function _checkRules(Envelope memory envelope, uint256 entry, uint256 index, Call memory call, Lanes memory lanes)
+        private
+        view
+    {
+        Scope scope = envelope.scope;
+        uint256 end = entry.ruleFrom() + entry.ruleCount();
+        for (uint256 i = entry.ruleFrom(); i < end; ++i) {
+            (uint256 head, uint256 value) = scope.rule(i);
+            uint256 argument = head.argument();
+            if (call.length < 36 + 32 * argument) revert ArgumentMissing(index, argument, call.length);
+            uint256 found = CalldataLib.word(call.data + 4 + 32 * argument);
+            uint256 condition = head.condition();
+            if (condition == ScopeLib.CUMULATIVE) {
+                _addToLane(lanes, envelope.permissionId, index, head.lane(), found, value);
+                continue;
+            }
+            bool holds;
+            if (condition == ScopeLib.EQUAL) {
+                holds = found == value;
+            } else if (condition == ScopeLib.NOT_EQUAL) {
+                holds = found != value;
+            } else if (condition == ScopeLib.AT_MOST) {
+                holds = found <= value;
+            } else if (condition == ScopeLib.AT_LEAST) {
+                holds = found >= value;
+            } else if (condition == ScopeLib.PINNED) {
+                holds = found == uint160(msg.sender);
+            } else {
+                // One of: this rule or any of its neighbours on the same argument.
+                holds = found == value;
+                for (; i + 1 < end; ++i) {
+                    (uint256 nextHead, uint256 alternative) = scope.rule(i + 1);
+                    if (nextHead.condition() != ScopeLib.ONE_OF || nextHead.argument() != argument) break;
+                    holds = holds || found == alternative;
+                }
+            }
+            if (!holds) revert ArgumentRefused(index, argument, condition, found, value);
+        }
+    }
+
+    /// @dev Adds to a lane, within its limit. Nothing overflows: sums and limits are below 2^128, and so is `amount`
+    /// once it is at most the limit.
+    function _addToLane(
+        Lanes memory lanes,
+        bytes32 permissionId,
+        uint256 index,
+        uint256 lane,
+        uint256 amount,
+        uint256 limit
+    ) private view {
+        if (!lanes.used) {
+            uint256 caps = _caps[permissionId][msg.sender];
+            lanes.sums[0] = uint128(caps);
+            lanes.sums[1] = caps >> 128;
+            lanes.used = true;
+        }
+        if (amount > limit) revert CapExceeded(index, lane, amount, limit);
+        uint256 total = lanes.sums[lane] + amount;
+        if (total > limit) revert CapExceeded(index, lane, total, limit);
+        lanes.sums[lane] = total;
+    }
+
+    // --------------------------------------------------------------------------------------------------- grant
+
+    /// @inheritdoc ISessionValidator
+    function grantSession(bytes calldata scope) external returns (bytes32) {
+        return _grant(msg.sender, scope, _requireInstalled(msg.sender));
+    }
+
+    /// @inheritdoc ISessionValidator
+    /// @dev Whoever submits it gets nothing but the gas bill: the same grant, for the same account, once. The signature
+    /// binds chain, module, account, scope, epoch and deadline. The account asks exactly the validator that it named at
+    /// install, never whichever one would answer. No ERC-6492 wrapper is unwrapped: that would be an arbitrary call.
+    function grantSessionFor(
+        address account,
+        bytes calldata scope,
+        string[] calldata functions,
+        uint48 deadline,
+        bytes calldata ownerSignature
+    ) external returns (bytes32) {
+        if (block.timestamp > deadline) revert GrantExpired(block.timestamp, deadline);
+        SessionAccount memory known = _requireInstalled(account);
+        bytes32 digest = _hashTypedDataV4(GrantLib.structHash(account, scope, functions, known.epoch, deadline));
+        if (!_ownerSigned(account, known.ownerValidator, digest, ownerSignature)) {
+            revert GrantSignatureInvalid(account, known.ownerValidator);
+        }
+        return _grant(account, scope, known);
+    }
+
+    function _grant(address account, bytes calldata data, SessionAccount memory known)
+        private
+        returns (bytes32 permissionId)
+    {
+        GrantLib.requireGood(data, account);
+        permissionId = ScopeLib.permissionId(account, data);
+        SessionState state = SlotLib.stateOf(_sessions[permissionId][account]);
+        if (state != SessionState.None) revert SessionAlreadyGranted(permissionId, state);
+        _sessions[permissionId][account] = SlotLib.packSession(SessionState.Live, known.epoch, 0, 0, 0);
+        Scope scope = ScopeLib.locate(data);
+        emit SessionGranted(
+            account,
+            permissionId,
+            scope.signer(),
+            scope.revoker(),
+            scope.validAfter(),
+            scope.validUntil(),
+            known.epoch,
+            data
+        );
+    }
+
+    /// @dev On an EIP-7702 account its own key may sign; otherwise, and also there, the owner validator is asked.
+    function _ownerSigned(address account, address ownerValidator, bytes32 digest, bytes calldata signature)
+        private
+        view
+        returns (bool)
+    {
+        if (TargetLib.isDelegated(account)) {
+            (address recovered, ECDSA.RecoverError failed,) = ECDSA.tryRecoverCalldata(digest, signature);
+            if (failed == ECDSA.RecoverError.NoError && recovered == account) return true;
+        }
+        if (ownerValidator == address(0)) return false;
+        (bool answered, bytes memory answer) = account.staticcall(
+            abi.encodeCall(IERC1271.isValidSignature, (digest, abi.encodePacked(ownerValidator, signature)))
+        );
+        return answered && answer.length >= 32 && bytes32(answer) == bytes32(IERC1271.isValidSignature.selector);
+    }
+
+    function _requireInstalled(address account) private view returns (SessionAccount memory known) {
+        known = SlotLib.unpackAccount(_accounts[account]);
+        if (!known.installed) revert ModuleNotInstalled(account);
+    }
+
+    // -------------------------------------------------------------------------------------------------- revoke
+
+    /// @inheritdoc ISessionValidator
+    /// @dev A permission that was never granted is revoked too: a grant that is signed but not yet submitted.
+    function revokeSession(bytes32 permissionId) external {
+        if (SlotLib.stateOf(_sessions[permissionId][msg.sender]) != SessionState.Revoked) {
+            _revoke(msg.sender, permissionId);
+        }
+    }
+
+    /// @inheritdoc ISessionValidator
+    function revokeSessionFor(address account, bytes calldata scope) external {
+        _revoke(account, _requireRevoker(account, scope));
+    }
+
+    /// @inheritdoc ISessionValidator
+    /// @dev It only takes away, and a permission comes never back: nothing to replay.
+    function revokeSessionWithSignature(address account, bytes calldata scope, bytes calldata signature) external {
+        bytes32 permissionId = ScopeLib.permissionId(account, scope);
+        _requireLive(permissionId, account);
+        (address recovered,,) = ECDSA.tryRecoverCalldata(revokeDigest(account, permissionId), signature);
+        address signer = ScopeLib.locate(scope).signer();
+        if (recovered != signer) revert RevokeSignatureInvalid(recovered, signer);
+        _revoke(account, permissionId);
+    }
+
+    /// @inheritdoc ISessionValidator
+    function revokeAllSessions() external {
+        _requireInstalled(msg.sender);
+        _bumpEpoch(msg.sender);
+    }
+
+    /// @inheritdoc ISessionValidator
+    function revokeAllSessionsFor(address account, bytes calldata scope) external {
+        _requireRevoker(account, scope);
+        _bumpEpoch(account);
+    }
+
+    /// @dev Only a live session's scope proves who the revoker is.
+    function _requireRevoker(address account, bytes calldata data) private view returns (bytes32 permissionId) {
+        permissionId = ScopeLib.permissionId(account, data);
+        _requireLive(permissionId, account);
+        address revoker = ScopeLib.locate(data).revoker();
+        if (msg.sender != revoker) revert RevokerMismatch(msg.sender, revoker);
+    }
+
+    function _revoke(address account, bytes32 permissionId) private {
+        _sessions[permissionId][account] = SlotLib.withState(_sessions[permissionId][account], SessionState.Revoked);
+        emit SessionRevoked(account, permissionId);
+    }
+
+    function _bumpEpoch(address account) private {
+        SessionAccount memory known = SlotLib.unpackAccount(_accounts[account]);
+        _setAccount(account, known.installed, known.epoch + 1, known.ownerValidator);
+    }
+
+    function _setAccount(address account, bool installed, uint32 epoch, address ownerValidator) private {
+        _accounts[account] = SlotLib.packAccount(installed, epoch, ownerValidator);
+        emit AllSessionsRevoked(account, epoch);
+    }
+
+    // ------------------------------------------------------------------------------------------------- ERC-7579
+
+    /// @notice Called by the account that installs the module.
+    /// @dev Bumps the epoch, so that no session from before an uninstall comes to life again. An account that removed
+    /// the module without telling it may install it anew, so a second install is no error here.
+    /// @param data the owner validator's 20 bytes, or nothing: then only the account itself grants.
+    function onInstall(bytes calldata data) external {
+        if (data.length != 0 && data.length != 20) revert InstallDataInvalid(data.length, 20);
+        address ownerValidator = address(bytes20(data));
+        if (ownerValidator == address(this)) revert OwnerValidatorInvalid(ownerValidator);
+        _setAccount(msg.sender, true, SlotLib.epochOf(_accounts[msg.sender]) + 1, ownerValidator);
+    }
+
+    /// @notice Called by the account that uninstalls the module. All its sessions die.
+    function onUninstall(bytes calldata) external {
+        _setAccount(msg.sender, false, SlotLib.epochOf(_accounts[msg.sender]) + 1, address(0));
+    }
+
+    /// @notice It is a validator, and nothing else.
+    function isModuleType(uint256 moduleTypeId) external pure returns (bool) {
+        return moduleTypeId == MODULE_TYPE_VALIDATOR;
+    }
+
+    /// @notice Whether the account has the module installed.
+    function isInitialized(address account) external view returns (bool) {
+        return SlotLib.unpackAccount(_accounts[account]).installed;
+    }
+
+    // --------------------------------------------------------------------------------------------------- views
+
+    /// @inheritdoc ISessionValidator
+    function permissionIdOf(address account, bytes calldata scope) external view returns (bytes32) {
+        return ScopeLib.permissionId(account, scope);
+    }
+
+    /// @inheritdoc ISessionValidator
+    function sessionOf(address account, bytes32 permissionId) external view returns (Session memory) {
+        return SlotLib.unpackSession(_sessions[permissionId][account], _caps[permissionId][account]);
+    }
+
+    /// @inheritdoc ISessionValidator
+    function accountOf(address account) external view returns (SessionAccount memory) {
+        return SlotLib.unpackAccount(_accounts[account]);
+    }
+
+    /// @inheritdoc ISessionValidator
+    function grantDigest(address account, bytes calldata scope, string[] calldata functions, uint48 deadline)
+        external
+        view
+        returns (bytes32)
+    {
+        uint32 epoch = SlotLib.epochOf(_accounts[account]);
+        return _hashTypedDataV4(GrantLib.structHash(account, scope, functions, epoch, deadline));
+    }
+
+    /// @inheritdoc ISessionValidator
+    function revokeDigest(address account, bytes32 permissionId) public view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(REVOKE_TYPEHASH, account, permissionId)));
+    }
+
+    /// @inheritdoc ISessionValidator
+    function operationDigest(bytes32 userOpHash, bytes32 permissionId, uint48 claimedAt, uint48 deadline)
+        external
+        pure
+        returns (bytes32)
+    {
+        return EnvelopeLib.digest(userOpHash, permissionId, claimedAt, deadline);
+    }
+}
