@@ -25,6 +25,17 @@ OPERATION_TYPEHASH: Final = keccak256(
 )
 """Keeps the digest of an operation apart from that of anything else."""
 
+DOMAIN_NAME: Final = "gamekit SessionValidator"
+"""Of the module's typed data, as wallets show it."""
+DOMAIN_VERSION: Final = "1"
+_DOMAIN_HEAD: Final = (
+    keccak256(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+    + keccak256(DOMAIN_NAME.encode())
+    + keccak256(DOMAIN_VERSION.encode())
+)
+_REVOKE_TYPEHASH: Final = keccak256(b"RevokeSession(address account,bytes32 permissionId)")
+_ZERO_20: Final = bytes(20)
+
 _ENVELOPE_HEAD: Final = 6 + 6 + SIGNATURE_LENGTH
 """Bytes of an envelope before its hints."""
 _SCOPE_HEAD: Final = 192
@@ -84,16 +95,7 @@ def decode_envelope(data: bytes, calls: int) -> Envelope:
     """
     scope_at = _ENVELOPE_HEAD + calls
     scope = data[scope_at:]
-    if len(scope) < _SCOPE_HEAD:
-        least = scope_at + _SCOPE_HEAD
-        raise EncodingInvalid(f"the envelope has {len(data)} bytes, needs {least}", found=len(data), minimum=least)
-    expected = _SCOPE_HEAD + 32 * scope[_SCOPE_ENTRIES_AT] + 64 * scope[_SCOPE_RULES_AT]
-    if len(scope) != expected:
-        raise EncodingInvalid(
-            f"the envelope's scope has {len(scope)} bytes, its counts say {expected}",
-            found=len(scope),
-            expected=expected,
-        )
+    require_scope(scope)
     return Envelope(
         claimed_at=UnixSeconds(int.from_bytes(data[:6], "big")),
         deadline=UnixSeconds(int.from_bytes(data[6:12], "big")),
@@ -103,7 +105,26 @@ def decode_envelope(data: bytes, calls: int) -> Envelope:
     )
 
 
-_ZERO_20: Final = bytes(20)
+def revoke_digest(chain_id: ChainId, module: Address, account: Address, permission: PermissionId) -> Hash32:
+    """Give the 32 bytes that a session key signs to revoke itself; the typed data is `revoke_typed_data`."""
+    domain = b"".join((_DOMAIN_HEAD, chain_id.to_bytes(32, "big"), module.rjust(32, b"\x00")))
+    struct = b"".join((_REVOKE_TYPEHASH, account.rjust(32, b"\x00"), permission))
+    return keccak256(b"\x19\x01" + keccak256(domain) + keccak256(struct))
+
+
+def require_scope(scope: bytes) -> list[bytes]:
+    """Check that a scope is as long as its own counts say; gives its entries, 32 bytes each.
+
+    Raises:
+        EncodingInvalid: it is longer or shorter.
+    """
+    entries, rules = (scope[_SCOPE_ENTRIES_AT], scope[_SCOPE_RULES_AT]) if len(scope) >= _SCOPE_HEAD else (0, 0)
+    expected = _SCOPE_HEAD + 32 * entries + 64 * rules
+    if len(scope) != expected:
+        raise EncodingInvalid(
+            f"the scope has {len(scope)} bytes, its counts say {expected}", found=len(scope), expected=expected
+        )
+    return [scope[at : at + 32] for at in range(_SCOPE_HEAD, _SCOPE_HEAD + 32 * entries, 32)]
 
 
 def _times(claimed_at: UnixSeconds, deadline: UnixSeconds) -> bytes:

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from msgspec import Struct, convert
 
+from gamekit.errors import EncodingInvalid
 from gamekit.eth.block import Log
 from gamekit.eth.interface import CustomError, Event, Function, Interface
 from gamekit.units import ZERO_ADDRESS, Address, PermissionId, UnixSeconds, Wei
@@ -198,17 +199,56 @@ class AllSessionsRevoked(Struct, frozen=True, gc=False):
 
 
 def decode_session(data: bytes) -> SessionRecord:
-    """Read what `sessionOf` returned. Raises EncodingInvalid."""
+    """Read what `sessionOf` returned.
+
+    Raises:
+        EncodingInvalid: it is not the encoding of a session.
+    """
     (record,) = SESSION_OF.decode_result(data)
     state, epoch, uses, arrival_ms, gas_spent_wei, lane0, lane1 = cast("tuple[int, ...]", record)
-    return SessionRecord(SessionState(state), epoch, uses, arrival_ms, Wei(gas_spent_wei), lane0, lane1)
+    return SessionRecord(_state(state), epoch, uses, arrival_ms, Wei(gas_spent_wei), lane0, lane1)
 
 
 def decode_account(data: bytes) -> AccountRecord:
-    """Read what `accountOf` returned. Raises EncodingInvalid."""
+    """Read what `accountOf` returned.
+
+    Raises:
+        EncodingInvalid: it is not the encoding of an account.
+    """
     (record,) = ACCOUNT_OF.decode_result(data)
     installed, epoch, owner_validator = cast("tuple[bool, int, Address]", record)
     return AccountRecord(installed, epoch, None if owner_validator == ZERO_ADDRESS else owner_validator)
+
+
+def unpack_session_slot(session: bytes, caps: bytes = bytes(32)) -> SessionRecord:
+    """Read the module's own storage: a session's word, and the word of its lanes if it has any.
+
+    ::
+
+        session  state 1 | epoch 4 | uses 4 | arrival in ms 6 | gas spent in wei 17
+        caps     lane 1: 16 | lane 0: 16
+
+    Raises:
+        EncodingInvalid: a state that does not exist.
+
+    Source: SlotLib.sol.
+    """
+    return SessionRecord(
+        _state(session[0]),
+        epoch=int.from_bytes(session[1:5], "big"),
+        uses=int.from_bytes(session[5:9], "big"),
+        arrival_ms=int.from_bytes(session[9:15], "big"),
+        gas_spent_wei=Wei(int.from_bytes(session[15:32], "big")),
+        lane0=int.from_bytes(caps[16:], "big"),
+        lane1=int.from_bytes(caps[:16], "big"),
+    )
+
+
+def _state(number: int) -> SessionState:
+    try:
+        return SessionState(number)
+    except ValueError as error:
+        raise EncodingInvalid(f"there is no session state {number}", found=number) from error
 
 
 def decode_session_log(log: Log, module: Address) -> SessionGranted | SessionRevoked | AllSessionsRevoked | None:
