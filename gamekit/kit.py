@@ -119,7 +119,16 @@ class GameKit:
         self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify)
         self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
         self._observe = Observe(self.state, store, chain, self._dispatch, notify)
-        followers = (pool, apart, self._grant, self._revoke, self._withdraw, self._resolve, self._observe)
+        followers = (
+            pool,
+            apart,
+            self._grant,
+            self._revoke,
+            self._withdraw,
+            self._resolve,
+            self._observe,
+            self._bundler,
+        )
         self._settle = Settle(self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers)
         loops = {"settle": self._settle.run, "dispatch": self._dispatch.run, "bundle": self._bundler.run}
         self.engine = Engine(self._recover, loops)

@@ -41,6 +41,7 @@ class Lane:
         "accepting_value",
         "checker",
         "codec",
+        "foreign_at",
         "ready",
         "scheduled",
         "scope",
@@ -73,6 +74,8 @@ class Lane:
         self.accepting_value = Wei(0)
         self.scheduled = False
         """Whether dispatch has the lane on its list already."""
+        self.foreign_at: list[int] = []
+        """Heights of blocks in which operations that are none of ours used this lane."""
         self.stopped = ""
         """Why nothing more is signed: the code of an error, empty while the lane runs."""
 

@@ -17,13 +17,14 @@ from gamekit.errors import CallReverted, ChainUnavailable, EncodingInvalid
 from gamekit.eth.entry_point import FailedOp, decode_failed_op, encode_handle_ops
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.ports import ChainReader, Store
+from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import ALL, Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.state import State
 from gamekit.units import Address, Gas
 
 
-class Bundler:
+class Bundler(Follower):
     """Collects signed operations and sends them in bundles."""
 
     def __init__(self, state: State, store: Store, chain: ChainReader, relayers: Relayers, notify: Notify) -> None:
@@ -34,14 +35,17 @@ class Bundler:
         self._notify = notify
         self._queue: dict[bytes, Operation] = {}
         """Operations to bundle, by hash, in the order in which they were signed."""
+        self._sending: set[bytes] = set()
+        """Operations between the queue and a transaction: being simulated or written."""
         self._wake = asyncio.Event()
 
     def add(self, operation: Operation) -> None:
-        """Bundle a signed operation soon; one that is queued already is not queued twice."""
-        self._queue[operation.user_op_hash] = operation
-        self._wake.set()
+        """Bundle a signed operation soon; one that is on its way already is not queued twice."""
+        if operation.user_op_hash not in self._sending:
+            self._queue[operation.user_op_hash] = operation
+            self._wake.set()
 
-    def on_head(self) -> None:
+    async def on_head(self) -> None:
         """A new head: relayers may be free again."""
         if self._queue:
             self._wake.set()
@@ -78,6 +82,14 @@ class Bundler:
         await asyncio.gather(*[self._send(bundle) for bundle in ready[:free]])
 
     async def _send(self, bundle: Bundle) -> None:
+        hashes = {operation.user_op_hash for operation in bundle.operations}
+        self._sending |= hashes
+        try:
+            await self._simulate_and_send(bundle)
+        finally:
+            self._sending -= hashes
+
+    async def _simulate_and_send(self, bundle: Bundle) -> None:
         operations = bundle.operations
         if self._state.config.relay.simulate:
             operations = await self._without_failing(bundle)
@@ -134,7 +146,7 @@ class Bundler:
         rejected = operation.moved(operation.state, rejected=f"{failed.reason}: {failed.inner.hex()}"[:512])
         self._remember([rejected])
         await self._store.commit((rejected,))
-        if "AA25" not in failed.reason:
+        if not operation.rejected and "AA25" not in failed.reason:
             await self._alarm("operation_rejected", f"{operation.user_op_hash.hex()}: {rejected.rejected}")
 
     async def _alarm(self, what: str, detail: str) -> None:

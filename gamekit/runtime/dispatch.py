@@ -79,8 +79,10 @@ class Dispatch:
         await asyncio.gather(*commits)
         signed = self._sign([each for each in planned if not each[0].stopped])
         dropped = [each for each in planned if each[0].stopped]
-        await asyncio.gather(*[self._store.commit((operation,)) for operation in signed])
-        for operation in signed:
+        await asyncio.gather(*[self._store.commit((operation,)) for _, operation in signed])
+        for live, operation in signed:
+            # Only now: what is not marked signed, nobody sends.
+            live.variants[operation.user_op_hash] = operation
             self._bundler.add(operation)
         for lane, live, operation in dropped:
             await self._drop(lane, live, operation)
@@ -168,17 +170,15 @@ class Dispatch:
         self._state.index(live)
         return lane, live, operation
 
-    def _sign(self, planned: Sequence[tuple[Lane, LiveSlot, Operation]]) -> list[Operation]:
+    def _sign(self, planned: Sequence[tuple[Lane, LiveSlot, Operation]]) -> list[tuple[LiveSlot, Operation]]:
         """Sign in one step: no await between the look at the lane and the signature."""
         sessions = [lane.session for lane, _, _ in planned]
         digests = [lane.codec.digest(operation) for lane, _, operation in planned]
         signatures = self._signer.sign_many(sessions, digests)
-        signed = []
-        for (lane, live, operation), signature in zip(planned, signatures, strict=True):
-            done = operation.moved(SIGNED, signature=lane.codec.envelope(operation, signature))
-            live.variants[done.user_op_hash] = done
-            signed.append(done)
-        return signed
+        return [
+            (live, operation.moved(SIGNED, signature=lane.codec.envelope(operation, signature)))
+            for (lane, live, operation), signature in zip(planned, signatures, strict=True)
+        ]
 
     async def _drop(self, lane: Lane, live: LiveSlot, operation: Operation) -> None:
         """The lane stopped before the signature was made: nothing was released, so the actions are free."""

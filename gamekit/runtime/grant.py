@@ -24,7 +24,7 @@ from gamekit.core.unit import Unit
 from gamekit.errors import CallReverted, ConfigInvalid, SessionExpired, SessionNotFound
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head, TransactionReceipt
-from gamekit.eth.session_opener import encode_open
+from gamekit.eth.session_opener import SignedGrant, encode_open
 from gamekit.eth.session_validator_abi import (
     ACCOUNT_OF,
     SESSION_VALIDATOR,
@@ -237,16 +237,10 @@ class Grant(Follower):
 
     def _opening(self, session: Session, signature: bytes) -> bytes:
         account = self._state.accounts[session.account]
-        functions = [entry.function for entry in self._scope(session).calls.entries]
+        functions = tuple(entry.function for entry in self._scope(session).calls.entries)
+        grant = SignedGrant(session.scope, functions, session.grant_deadline, signature)
         return encode_open(
-            factory=account.factory,
-            factory_data=account.factory_data,
-            validator=session.validator,
-            account=session.account,
-            scope=session.scope,
-            functions=functions,
-            deadline=session.grant_deadline,
-            signature=signature,
+            session.account, account.factory, account.factory_data, session.entry_point, session.validator, (grant,)
         )
 
     def _scope(self, session: Session) -> Scope:

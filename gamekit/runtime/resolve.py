@@ -52,6 +52,10 @@ from gamekit.units import UINT64_MAX, Address, NonceSequence, PermissionId, User
 log = logging.getLogger(__name__)
 
 
+REJECTED_EVERY = 8
+"""What the chain would not take when it was last asked is tried again every so many blocks: a deposit may be filled."""
+
+
 class Resolve(Follower):
     """The resolver."""
 
@@ -78,11 +82,12 @@ class Resolve(Follower):
                 continue
             elif not carried.intersection(live.variants):
                 latest = live.latest()
-                if latest.state in RELEASED and latest.deadline > state.head.timestamp:
+                again = not latest.rejected or state.head.number % REJECTED_EVERY == 0
+                if again and latest.state in RELEASED and latest.deadline > state.head.timestamp:
                     self._bundler.add(latest)
-        for lane in state.lanes.values():
+        for lane in list(state.lanes.values()):
             if not lane.usage_known:
-                await self._read_usage(lane)
+                await self._read_again(lane)
 
     def _given_up(self, live: LiveSlot, final: Head) -> bool:
         """Whether final blocks prove that none of the variants can land."""
@@ -129,13 +134,12 @@ class Resolve(Follower):
         await self._dispatch.release([(lane, live, operation)])
         return True
 
-    async def _read_usage(self, lane: Lane) -> None:
+    async def _read_again(self, lane: Lane) -> None:
         try:
-            lane.usage = await self.chain_usage(lane.session, self._state.head)
+            await self._refresh(lane)
         except ChainError as error:
             log.warning("reading the usage of %s: %s", lane.session.permission_id.hex(), error)
             return
-        lane.usage_known = True
         self._dispatch.schedule(lane)
 
     async def chain_usage(self, session: Session, head: Head) -> Usage:
@@ -156,7 +160,7 @@ class Resolve(Follower):
         checker = ScopeChecker(scope, session.account, (session.validator, session.entry_point))
         codec = prepare.SessionCodec(session, scope, stack(session.stack), self._state.config.batch)
         lane = Lane(session, checker, codec, usage, sequence)
-        self._state.lanes[session.permission_id] = lane
+        self._state.put_lane(lane)
         return lane
 
     async def load(self) -> None:

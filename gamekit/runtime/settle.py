@@ -140,10 +140,7 @@ class Settle:
         event = found.logs.event
         live = self._state.slots_by_operation.get(event.user_op_hash)
         if live is None:
-            other = self._state.slots_by_nonce.get((event.sender, event.nonce))
-            if other is not None and not other.foreign_at:
-                other.foreign_at = found.receipt.block_number
-                log.warning("slot %s was consumed by %s, none of ours", other.slot.sequence, event.user_op_hash.hex())
+            self._foreign(found)
             return None
         before = live.variants[event.user_op_hash]
         if before.state in (INCLUDED, FINAL) and before.block_hash == found.receipt.block_hash:
@@ -158,6 +155,19 @@ class Settle:
             self._charge(lane, live, operation)
         self._state.unsettled.append((operation.block_number, live))
         return live
+
+    def _foreign(self, found: Inclusion) -> None:
+        """An operation that is none of ours, perhaps on a lane of ours: somebody else has the key."""
+        event = found.logs.event
+        lane = self._state.lanes_by_key.get((event.sender, event.nonce >> 64))
+        if lane is None:
+            return
+        log.warning("lane %s was used by operation %s, none of ours", lane, event.user_op_hash.hex())
+        lane.usage_known = False
+        lane.foreign_at.append(found.receipt.block_number)
+        slot = self._state.slots_by_nonce.get((event.sender, event.nonce))
+        if slot is not None and not slot.foreign_at:
+            slot.foreign_at = found.receipt.block_number
 
     def _charge(self, lane: Lane, live: LiveSlot, operation: Operation) -> None:
         charged = lane.charge(live.actions, operation)
@@ -205,6 +215,10 @@ class Settle:
                 operation = live.included()
                 if operation is not None and operation.block_hash == head.hash:
                     self._take_back(live, operation, rows, told)
+            for lane in self._state.lanes.values():
+                if head.number in lane.foreign_at:
+                    lane.foreign_at.remove(head.number)
+                    lane.usage_known = False
             for follower in self._followers:
                 rows.extend(follower.on_orphaned(head))
             await self._store.commit((*rows, *told))

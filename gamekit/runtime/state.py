@@ -32,6 +32,8 @@ class State:
         self.sessions: dict[PermissionId, Session] = {}
         """Sessions that have not ended, and those that ended since start-up."""
         self.lanes: dict[PermissionId, Lane] = {}
+        self.lanes_by_key: dict[tuple[Address, int], Lane] = {}
+        """The same lanes by (account, nonce key)."""
 
         # Changed by dispatch (adds), settle and resolve.
         self.slots_by_operation: dict[UserOpHash, LiveSlot] = {}
@@ -68,6 +70,11 @@ class State:
         if head is None:
             raise ChainUnavailable("no block has been read yet")
         return head
+
+    def put_lane(self, lane: Lane) -> None:
+        """Make a lane findable."""
+        self.lanes[lane.session.permission_id] = lane
+        self.lanes_by_key[lane.session.account, lane.session.key] = lane
 
     def signatures(self, game: str) -> list[str]:
         """The texts of a game's play functions, which packed scopes do not hold."""
