@@ -174,7 +174,6 @@ class Gateway:
         config = self.config
         socket: WebSocket = web.WebSocketResponse(
             timeout=config.close_timeout_s,
-            receive_timeout=config.receive_timeout_s,
             heartbeat=config.heartbeat_s,
             autoclose=False,
             autoping=False,
@@ -184,7 +183,7 @@ class Gateway:
         )
         socket.headers.update(SECURITY_HEADERS)
         writer = await socket.prepare(request)
-        if writer is None or request.transport is None:
+        if request.transport is None:
             return socket
         connection = Connection(self._shared, socket, request.transport, writer, address)
         self._sockets.add(connection)

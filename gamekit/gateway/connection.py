@@ -8,7 +8,7 @@ and TCP passes the pressure on to the client.
 
 import asyncio
 import logging
-from asyncio import Future, Transport
+from asyncio import Future, TimerHandle, Transport
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
@@ -98,13 +98,15 @@ class Connection:
         self._transport = transport
         self._writer = writer
         self._loop = asyncio.get_running_loop()
-        self._peer = Peer(shared.peer_limits, shared.monotonic())
+        self._peer = Peer(shared.peer_limits)
         self._window = SendWindow(shared.config.send_queue_frames_max, shared.config.send_queue_bytes_max)
         self._outbox: list[bytes] = []  # header and payload by turns, since the last write
         self._in_flight = 0  # act frames that the backend has not answered
         self._room: Future[None] | None = None  # set while the reader waits for in_flight to fall
+        self._heard_at = self._loop.time()
         self._draining = False
         self._closers: list[Callable[[], None]] = []  # what to undo when the socket ends
+        self._watching: TimerHandle | None = None
         self.address = address
         self.player = PlayerId("")
         """Empty until the login."""
@@ -115,6 +117,7 @@ class Connection:
     async def run(self) -> None:
         """Serve the socket until it ends."""
         try:
+            self._watch()
             hello = await self._login()
             if hello is not None:
                 await self._catch_up()
@@ -124,6 +127,8 @@ class Connection:
             self.close(CloseCode.SERVER_FAILED, "the server failed")
             for undo in self._closers:
                 undo()
+            if self._watching is not None:
+                self._watching.cancel()
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close from outside: what is queued leaves first, then the close frame; the line is cut if that takes long."""
@@ -142,6 +147,16 @@ class Connection:
         self._transport.abort()
 
     # Reading.
+
+    def _watch(self) -> None:
+        """Cut a line that brings no whole frame, not even a pong, for too long. One timer, not one for each frame."""
+        limit = self._shared.config.receive_timeout_s
+        silent = self._loop.time() - self._heard_at
+        if silent >= limit:
+            self.close(CloseCode.TRY_LATER, "nothing came for too long")
+            self.abort()
+            return
+        self._watching = self._loop.call_later(limit - silent, self._watch)
 
     async def _login(self) -> Hello | None:
         config = self._shared.config
@@ -228,12 +243,8 @@ class Connection:
         """Read up to the next frame that is not done with by itself; None when the socket has ended."""
         peer, monotonic, counts = self._peer, self._shared.monotonic, self._shared.counts
         while True:
-            try:
-                message = await self._socket.receive()
-            except TimeoutError:
-                self.close(CloseCode.TRY_LATER, "nothing came for too long")
-                self.abort()
-                return None
+            message = await self._socket.receive()
+            self._heard_at = self._loop.time()
             kind = message.type
             if kind is WSMsgType.TEXT or kind is WSMsgType.BINARY:
                 counts.frames_received += 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from math import ceil
 from typing import Final, TypeVar
 
 from gamekit.config import GatewayConfig
@@ -129,7 +130,7 @@ class Limits:
         bucket = _bucket(self._nonces, address, per_minute / 60, per_minute, now)
         wait = bucket.wait(1, now)
         if wait:
-            raise Overloaded("too many logins from this address", queue="login", retry_after_ms=int(wait * 1000) + 1)
+            raise Overloaded("too many logins from this address", queue="login", retry_after_ms=ceil(wait * 1000))
         bucket.take(1, now)
 
 
@@ -139,5 +140,5 @@ def _bucket(buckets: dict[Key, Bucket], key: Key, rate: float, burst: float, now
         if len(buckets) >= BUCKETS_MAX:
             for full in [name for name, other in buckets.items() if other.is_full(now)]:
                 del buckets[full]
-        bucket = buckets[key] = Bucket(rate, burst, now)
+        bucket = buckets[key] = Bucket(rate, burst)
     return bucket

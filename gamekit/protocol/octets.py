@@ -20,20 +20,24 @@ class Octets(bytes):
 
         Raises: EncodingInvalid for another type, other characters, an odd number of digits or another length.
         """
-        if isinstance(value, str):
-            try:
-                data = unhexlify(value[2:]) if value.startswith("0x") else None
-            except ValueError:
-                data = None
-            if data is None:
-                raise EncodingInvalid("expected 0x and whole bytes in hexadecimal")
-        elif isinstance(value, bytes):
+        if isinstance(value, bytes):
             data = value
+        elif isinstance(value, str):
+            data = _unhexlify(value)
         else:
             raise EncodingInvalid(f"expected bytes, got {type(value).__name__}")
         if (cls.LENGTH and len(data) != cls.LENGTH) or len(data) > cls.LENGTH_MAX:
             raise EncodingInvalid(f"expected {cls.LENGTH or f'at most {cls.LENGTH_MAX}'} bytes, got {len(data)}")
         return cls(data)
+
+
+def _unhexlify(text: str) -> bytes:
+    try:
+        if text.startswith("0x"):
+            return unhexlify(text[2:])
+    except ValueError:
+        pass
+    raise EncodingInvalid("expected 0x and whole bytes in hexadecimal")
 
 
 class Octets16(Octets):

@@ -14,6 +14,7 @@ the connection is `behind`, pages from the journal are sent and live events only
 
 from collections.abc import Sequence
 from enum import Enum, IntEnum
+from math import ceil
 from typing import Final
 
 from msgspec import Struct
@@ -114,7 +115,7 @@ class Peer:
         "state",
     )
 
-    def __init__(self, limits: PeerLimits, now: float) -> None:
+    def __init__(self, limits: PeerLimits) -> None:
         self.state = State.NEW
         self.binary = False
         """Whether this client speaks MessagePack; decided by its first frame."""
@@ -125,7 +126,7 @@ class Peer:
         self.behind = False
         """Whether events are still read from the journal, rather than sent as they come."""
         self._limits = limits
-        self._frames = Bucket(limits.frames_per_s, limits.frames_burst, now)
+        self._frames = Bucket(limits.frames_per_s, limits.frames_burst)
         self._buckets: tuple[Bucket, ...] = ()
         self._epoch = b""
         self._last_id = 0
@@ -262,6 +263,7 @@ class Peer:
             return Reply(refuse_all(act, unknown))
         wait = take_all(self._buckets, cost, now)
         if wait:
-            message = f"{cost} more actions come too fast; ask again in {wait:.3f} s"
-            return Reply(refuse_all(act, Overloaded(message, queue="rate", retry_after_ms=int(wait * 1000) + 1)))
+            wait_ms = ceil(wait * 1000)
+            message = f"{cost} more actions come too fast; ask again in {wait_ms} ms"
+            return Reply(refuse_all(act, Overloaded(message, queue="rate", retry_after_ms=wait_ms)))
         return act
