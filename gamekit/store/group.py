@@ -1,0 +1,157 @@
+"""Group commit: what arrives while the disk is busy shares the next transaction.
+
+Two sides. The event loop appends to a queue and resolves futures; the executor takes everything that is queued,
+writes it as one group and hands the outcomes back in one call. Only the queue itself is touched by both, and a deque's
+ends are atomic; every other field belongs to the loop.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from typing import Final
+
+from gamekit.core.journal import Row
+from gamekit.errors import StoreUnavailable
+
+ROWS_QUEUED_MAX: Final = 250_000
+"""Most rows waiting to be written. The runtime's own bound lies far below; this one keeps a stalled disk from eating
+the memory: about 150 MB."""
+
+GROUP_ROWS_MAX: Final = 8_192
+"""Rows after which a group takes no further commit: a transaction then lasts about 50 ms, and no ack waits longer for
+strangers."""
+
+Rows = Sequence[Row]
+Outcomes = list[Exception | None]
+"""For each commit of a group, what refused it."""
+
+
+class GroupCommit:
+    """The queue of commits and the futures that wait for them."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        write: Callable[[list[Rows]], Outcomes],
+        tend: Callable[[], None] | None = None,
+    ) -> None:
+        """Set up an empty queue.
+
+        Args:
+            executor: where `write` runs; one call at a time is enough, and all that is ever asked for.
+            write: makes a group durable and says which commits were refused.
+            tend: housekeeping that may take its time, after the group's futures have resolved.
+        """
+        self._executor = executor
+        self._write = write
+        self._tend = tend
+        self._queue: deque[tuple[Rows, asyncio.Future[None]]] = deque()
+        self._taken: list[asyncio.Future[None]] = []
+        self._rows_waiting = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writing = False
+        self._closed = False
+        self._idle: asyncio.Future[None] | None = None
+
+    def commit(self, rows: Rows) -> asyncio.Future[None]:
+        """Queue rows; see `gamekit.ports.Store.commit`.
+
+        Raises:
+            StoreUnavailable: closed, or `ROWS_QUEUED_MAX` rows are waiting.
+        """
+        waiting = self._rows_waiting + len(rows)
+        if self._closed or waiting > ROWS_QUEUED_MAX:
+            if self._closed:
+                raise StoreUnavailable("the journal is closed")
+            raise StoreUnavailable(
+                f"the journal's disk is behind: {waiting} rows would wait", waiting=waiting, maximum=ROWS_QUEUED_MAX
+            )
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        self._rows_waiting = waiting
+        future: asyncio.Future[None] = loop.create_future()
+        self._queue.append((rows, future))
+        if not self._writing:
+            self._writing = True
+            # At the end of this turn of the loop, so that commits of the same turn share a transaction.
+            loop.call_soon(self._start)
+        return future
+
+    async def close(self) -> None:
+        """Refuse new commits and wait until the queued ones are written."""
+        self._closed = True
+        if self._writing:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
+
+    def abandon(self) -> None:
+        """Drop what is queued; its futures never resolve."""
+        self._closed = True
+        self._queue.clear()
+
+    def _start(self) -> None:
+        self._executor.submit(self._drain).add_done_callback(self._drained)
+
+    def _drain(self) -> None:
+        """Write group after group until nothing is queued. Runs in the executor."""
+        while self._queue:
+            commits, futures = self._take()
+            outcomes = self._write(commits)
+            self._post(self._resolve, futures, outcomes, sum(map(len, commits)))
+            if self._tend is not None:
+                self._tend()
+
+    def _take(self) -> tuple[list[Rows], list[asyncio.Future[None]]]:
+        """Take the next group off the queue."""
+        commits: list[Rows] = []
+        futures = self._taken = []
+        count = 0
+        while self._queue and count < GROUP_ROWS_MAX:
+            rows, future = self._queue.popleft()
+            commits.append(rows)
+            futures.append(future)
+            count += len(rows)
+        return commits, futures
+
+    def _drained(self, done: Future[None]) -> None:
+        """Tell the loop that the executor is free, and why if it fell over."""
+        self._post(self._rest, done.exception())
+
+    def _post(self, callback: Callable[..., None], *values: object) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback, *values)
+
+    def _resolve(self, futures: list[asyncio.Future[None]], outcomes: Outcomes, row_count: int) -> None:
+        """Resolve the futures of a group."""
+        self._rows_waiting -= row_count
+        for future, refusal in zip(futures, outcomes, strict=True):
+            if future.done():
+                continue  # the waiter was cancelled; what it waited for happened all the same
+            if refusal is None:
+                future.set_result(None)
+            else:
+                future.set_exception(refusal)
+
+    def _rest(self, failure: BaseException | None) -> None:
+        """Start again for what was queued meanwhile, or say that the queue is empty."""
+        if failure is not None:
+            self._fail(failure)
+        elif self._queue:
+            self._start()
+            return
+        self._writing = False
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _fail(self, failure: BaseException) -> None:
+        """Fail everything after a defect of our own in the writer, and take nothing more: silence would be worse."""
+        self._closed = True
+        waiting = self._taken + [future for _, future in self._queue]
+        self._queue.clear()
+        for future in waiting:
+            if not future.done():
+                error = StoreUnavailable(f"the journal's writer failed: {failure!r}")
+                error.__cause__ = failure
+                future.set_exception(error)
