@@ -1,12 +1,13 @@
 """What a player is asked to agree to: the wallet's request, and the words beside it."""
 
-from gamekit.eth.session_validator_grant import grant_typed_data
 from msgspec import Struct
 
+from gamekit.accounts import stack
 from gamekit.core.explain import explain
 from gamekit.core.game import Game
 from gamekit.core.scope import Scope
 from gamekit.core.session import Session
+from gamekit.eth.session_validator_grant import grant_typed_data
 from gamekit.eth.typed_data import TypedData
 from gamekit.units import Address, PermissionId, UnixSeconds
 
@@ -36,5 +37,5 @@ def consent(session: Session, scope: Scope, game: Game, owner: Address) -> Grant
         epoch=session.epoch,
         deadline=session.grant_deadline,
     )
-    words = explain(scope, game, session.stack)
+    words = explain(scope, game, stack(session.stack))
     return GrantRequest(session.permission_id, session.account, owner, typed_data, words, session.grant_deadline)

@@ -24,7 +24,7 @@ from gamekit.core.unit import Unit
 from gamekit.errors import CallReverted, ConfigInvalid, SessionExpired, SessionNotFound
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head, TransactionReceipt
-from gamekit.eth.session_opener import SignedGrant, encode_open
+from gamekit.eth.session_opener import encode_open
 from gamekit.eth.session_validator_abi import (
     ACCOUNT_OF,
     SESSION_VALIDATOR,
@@ -129,7 +129,7 @@ class Grant(Follower):
         )
         self._state.sessions[session.permission_id] = session
         await self._store.commit((self._state.accounts[account.address], session))
-        return consent(session, scopes[0], self._state.games[unit.game], owner)
+        return consent(session, scopes[0], unit.game, owner)
 
     async def open(self, permission_id: PermissionId, signature: bytes) -> Session:
         """Take the wallet's signature and send the grant; the session opens when the chain has it.
@@ -218,7 +218,7 @@ class Grant(Follower):
             where.version.value,
             where.entry_point,
             module,
-            unit.game,
+            unit.game.name,
             unit.name,
             signer,
             sealed,
@@ -237,10 +237,15 @@ class Grant(Follower):
 
     def _opening(self, session: Session, signature: bytes) -> bytes:
         account = self._state.accounts[session.account]
-        functions = tuple(entry.function for entry in self._scope(session).calls.entries)
-        grant = SignedGrant(session.scope, functions, session.grant_deadline, signature)
         return encode_open(
-            session.account, account.factory, account.factory_data, session.entry_point, session.validator, (grant,)
+            account=session.account,
+            factory=account.factory,
+            factory_data=account.factory_data,
+            validator=session.validator,
+            scope=session.scope,
+            functions=[entry.function for entry in self._scope(session).calls.entries],
+            deadline=session.grant_deadline,
+            signature=signature,
         )
 
     def _scope(self, session: Session) -> Scope:

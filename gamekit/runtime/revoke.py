@@ -15,13 +15,14 @@ from gamekit.core.revocation import Revocation, revocation
 from gamekit.core.session import EXPIRED, GRANTING, OPEN, PROPOSED, REVOKED, REVOKING, Session
 from gamekit.errors import CallReverted, SessionNotFound
 from gamekit.eth.block import Head, Log, TransactionReceipt
-from gamekit.eth.session_validator import revoke_digest
 from gamekit.eth.session_validator_abi import (
     REVOKE_SESSION_WITH_SIGNATURE,
     AllSessionsRevoked,
     SessionRevoked,
     decode_session_log,
 )
+from gamekit.eth.session_validator_grant import revoke_typed_data
+from gamekit.eth.typed_data import typed_data_digest
 from gamekit.ports import ChainReader, Signer, Store
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
@@ -68,7 +69,8 @@ class Revoke(Follower):
         now = self._state.head.timestamp
         answer = revocation(lane, now) if lane is not None else Revocation(permission_id, now, 0, (), now)
         if session.state in (PROPOSED, GRANTING, OPEN):
-            digest = revoke_digest(session.chain_id, session.validator, session.account, permission_id)
+            typed_data = revoke_typed_data(session.chain_id, session.validator, session.account, permission_id)
+            digest = typed_data_digest(typed_data)
             signature = self._signer.sign(session, digest)
             data = REVOKE_SESSION_WITH_SIGNATURE.encode_call(session.account, session.scope, signature)
             revoking = session.moved(REVOKING, revoke_data=data, ended_reason=reason)
