@@ -14,7 +14,7 @@ from gamekit.core.policy import CUMULATIVE_AT_MOST, Allowed, CallEntry, Conditio
 from gamekit.core.scope import Scope
 from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point_version import CANONICAL_ENTRY_POINTS
-from gamekit.eth.hashing import checksum_address
+from gamekit.eth.hashing import to_hex
 from gamekit.units import ZERO_ADDRESS, Address
 
 
@@ -50,7 +50,7 @@ class ScopeChecker:
         data = call.data
         entry = self._entries.get(call.target + data[:4])
         if entry is None or len(data) < 4:
-            asked = f"{data[:4].hex()} on {checksum_address(call.target)}"
+            asked = f"{data[:4].hex()} on {to_hex(call.target)}"
             return Denied("CallPolicy", len(self._entries), asked, "this function is not part of the session")
         if not call.value and not entry.checks:
             return entry.allowed
