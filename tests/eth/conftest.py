@@ -11,7 +11,7 @@ from gamekit.contracts import artifact
 from gamekit.devnet import Anvil
 from gamekit.devnet.deployment import DEPLOYER, ENTRY_POINT_SALTS
 from gamekit.eth.entry_point_version import EntryPointVersion
-from gamekit.eth.hashing import parse_hex, to_hex
+from gamekit.eth.hashing import create2_address, parse_hex, to_hex
 from gamekit.units import Address
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -68,3 +68,29 @@ def entry_points(anvil: Anvil) -> Node:
             node.ask("eth_sendTransaction", sent)
     node.ask("evm_mine")
     return node
+
+
+class Module:
+    """The compiled session validator on a node."""
+
+    def __init__(self, node: Node, address: Address) -> None:
+        self._node = node
+        self.address = address
+
+    def call(self, data: bytes) -> bytes:
+        """Call it without effect."""
+        return self._node.call_many(self.address, [data])[0]
+
+
+@pytest.fixture
+def module(anvil: Anvil) -> Module:
+    """The session validator, deployed where its bytecode says."""
+    node = Node(anvil.url)
+    code = artifact("SessionValidator").bytecode
+    address = create2_address(DEPLOYER, bytes(32), code)
+    if node.ask("eth_getCode", to_hex(address), "latest") == "0x":
+        funder = node.ask("eth_accounts")[0]
+        sent = {"from": funder, "to": to_hex(DEPLOYER), "data": to_hex(bytes(32) + code), "gas": hex(15_000_000)}
+        node.ask("eth_sendTransaction", sent)
+        node.ask("evm_mine")
+    return Module(node, address)

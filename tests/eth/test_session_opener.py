@@ -1,0 +1,35 @@
+"""The opener's calldata is what its compiled ABI takes."""
+
+from gamekit.contracts import artifact
+from gamekit.eth.interface import ERROR, PANIC, Interface
+from gamekit.eth.session_opener import OPEN, SESSION_OPENER, encode_open
+from gamekit.units import Address, UnixSeconds
+
+
+def address(number: int) -> Address:
+    return Address(bytes((number,)) * 20)
+
+
+def test_open_behavior_equals_artifact() -> None:
+    compiled = Interface.from_json(artifact("SessionOpener").abi)
+    there = compiled.functions[OPEN.signature]
+    assert [p.name for p in OPEN.inputs] == [p.name for p in there.inputs]
+    assert (OPEN.outputs, OPEN.state_mutability) == (there.outputs, there.state_mutability)
+    ours = set(SESSION_OPENER.errors) - {ERROR.selector, PANIC.selector}
+    assert ours <= set(compiled.errors)
+
+
+def test_encode_open_default() -> None:
+    data = encode_open(
+        account=address(1),
+        factory=address(2),
+        factory_data=b"create",
+        validator=address(3),
+        scope=b"scope",
+        functions=("rest()",),
+        deadline=UnixSeconds(9),
+        signature=b"signature",
+        entry_point=address(4),
+    )
+    grant = (b"scope", ("rest()",), 9, b"signature")
+    assert OPEN.decode_call(data) == (address(1), address(2), b"create", address(4), address(3), (grant,))
