@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from gamekit.core.action import Action
+from gamekit.core.checker import ScopeChecker
 from gamekit.core.policy import Denied
 from gamekit.core.prepare import SessionCodec
-from gamekit.core.scope import Scope, ScopeChecker
+from gamekit.core.scope import Scope
 from gamekit.core.session import Session
 from gamekit.core.tracking import CONSUMED, LIVE, LiveSlot, Operation
 from gamekit.core.usage import Usage, charge

@@ -47,7 +47,7 @@ class DevnetNode(JsonRpc):
             raise ChainError(f"transaction 0x{transaction_hash.hex()} has status {status}", status=status)
 
     async def _receipt(self, transaction_hash: Hash32) -> dict[str, object] | None:
-        receipt = await self.request(object, "eth_getTransactionReceipt", to_data(transaction_hash))
+        receipt = await self.request_optional(object, "eth_getTransactionReceipt", to_data(transaction_hash))
         return receipt if isinstance(receipt, dict) else None
 
     async def block_number(self) -> BlockNumber:
@@ -56,42 +56,42 @@ class DevnetNode(JsonRpc):
 
     async def mine(self, blocks: int = 1) -> None:
         """Mine so many blocks now; pending transactions go into the first."""
-        await self.request(object, "anvil_mine", to_quantity(blocks))
+        await self.request_optional(object, "anvil_mine", to_quantity(blocks))
 
     async def mine_automatically(self, interval_s: int = 0) -> None:
         """Mine a block for each transaction (0), or one every so many whole seconds."""
         # Each of the two replaces the other's mode, and an interval of 0 would stop mining.
         if interval_s:
-            await self.request(object, "evm_setIntervalMining", interval_s)
+            await self.request_optional(object, "evm_setIntervalMining", interval_s)
         else:
-            await self.request(object, "evm_setAutomine", True)
+            await self.request_optional(object, "evm_setAutomine", True)
 
     async def set_balance(self, address: Address, balance: Wei) -> None:
         """Give `address` exactly this balance, from nowhere."""
-        await self.request(object, "anvil_setBalance", to_data(address), to_quantity(balance))
+        await self.request_optional(object, "anvil_setBalance", to_data(address), to_quantity(balance))
 
     async def set_code(self, address: Address, code: bytes) -> None:
         """Put `code` at an address, without running a constructor."""
-        await self.request(object, "anvil_setCode", to_data(address), to_data(code))
+        await self.request_optional(object, "anvil_setCode", to_data(address), to_data(code))
 
     async def set_next_base_fee(self, fee: Wei) -> None:
         """Choose the next block's base fee, in wei per gas."""
-        await self.request(object, "anvil_setNextBlockBaseFeePerGas", to_quantity(fee))
+        await self.request_optional(object, "anvil_setNextBlockBaseFeePerGas", to_quantity(fee))
 
     async def increase_time(self, seconds: int) -> None:
         """Move the chain's clock ahead; the next block shows it."""
-        await self.request(object, "evm_increaseTime", to_quantity(seconds))
+        await self.request_optional(object, "evm_increaseTime", to_quantity(seconds))
 
     async def reorganise(self, depth: int) -> None:
         """Replace the last `depth` blocks by empty ones.
 
         Their transactions are gone and not pending again: whoever sent them must send them anew.
         """
-        await self.request(object, "anvil_reorg", depth, [])
+        await self.request_optional(object, "anvil_reorg", depth, [])
 
     async def drop(self, transaction_hash: Hash32) -> None:
         """Forget a pending transaction."""
-        await self.request(object, "anvil_dropTransaction", to_data(transaction_hash))
+        await self.request_optional(object, "anvil_dropTransaction", to_data(transaction_hash))
 
     async def snapshot(self) -> str:
         """Remember the whole chain; the name is good for one `restore`."""
