@@ -69,4 +69,11 @@ def _error(revert_data: bytes | None, game: Game) -> str:
         return "unknown"
     if not revert_data:
         return "out_of_gas_or_empty_revert"
-    return str(game.decode_revert(revert_data))
+    revert = game.decode_revert(revert_data)
+    if not revert.name:
+        return f"unknown error {revert.data[:4].hex()}"
+    return f"{revert.name}({', '.join(f'{name}={_text(value)}' for name, value in revert.values.items())})"
+
+
+def _text(value: object) -> str:
+    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)

@@ -126,7 +126,8 @@ def plan_deployment(plan: Plan) -> Deployment:
             raise ChainMismatch(f"EntryPoint {version.value} would be deployed to {to_hex(address)}", address=address)
     v06, v07, v08 = entry_points.values()
     session_validator = plan.add("SessionValidator")
-    owner_validator = plan.add("OwnerValidator")
+    owner_validator = plan.add("OwnerValidator", session_validator)
+    reference_07, reference_08 = plan.add("ReferenceAccount07"), plan.add("ReferenceAccount08")
     nexus = plan.add("Nexus", v07)
     arena = plan.add("Arena")
     return Deployment(
@@ -136,8 +137,8 @@ def plan_deployment(plan: Plan) -> Deployment:
         session_validator=session_validator,
         owner_validator=owner_validator,
         session_opener=plan.add("SessionOpener"),
-        reference_factory_07=plan.add("ReferenceAccountFactory", plan.add("ReferenceAccount07")),
-        reference_factory_08=plan.add("ReferenceAccountFactory", plan.add("ReferenceAccount08")),
+        reference_factory_07=plan.add("ReferenceAccountFactory", reference_07, owner_validator, session_validator),
+        reference_factory_08=plan.add("ReferenceAccountFactory", reference_08, owner_validator, session_validator),
         nexus_implementation=nexus,
         nexus_factory=plan.add("NexusAccountFactory", nexus, DEPLOYER),
         nexus_bootstrap=plan.add("NexusBootstrap"),

@@ -125,9 +125,8 @@ class Settle:
         for follower in self._followers:
             rows.extend(follower.on_receipts(head, receipts))
         self._state.history.apply(Step((), (head,)))
-        told, settled = self._settle(head, rows)
-        await self._store.commit((*rows, *told))
-        self._notify.publish(told)
+        settled = self._settle(head, rows)
+        await self._write(rows)
         for live in settled:
             self._wake(live.actions)
         for live in consumed:
@@ -176,9 +175,8 @@ class Settle:
         else:
             log.error("the chain allowed what our policy denies: %s %s", charged.policy, charged.reason)
 
-    def _settle(self, head: Head, rows: list[Row]) -> tuple[list[Event], list[LiveSlot]]:
+    def _settle(self, head: Head, rows: list[Row]) -> list[LiveSlot]:
         """Decide the outcomes of blocks that are deep enough now."""
-        told: list[Event] = []
         settled: list[LiveSlot] = []
         deep = head.number - self._state.config.chain.included_depth + 1
         unsettled = self._state.unsettled
@@ -192,9 +190,15 @@ class Settle:
             live.actions = tuple(_settled(action, operation, place) for place, action in enumerate(live.actions))
             rows.extend(live.actions)
             body = operation_event(session.game, operation, live.actions)
-            told.append(self._notify.event(events.SETTLED, session.player, body))
+            rows.append(self._notify.event(events.SETTLED, session.player, body))
             settled.append(live)
-        return told, settled
+        return settled
+
+    async def _write(self, rows: Sequence[Row]) -> None:
+        """Make a block's rows durable, then tell the events among them."""
+        if rows:
+            await self._store.commit(rows)
+            self._notify.publish([row for row in rows if isinstance(row, Event)])
 
     def _wake(self, actions: Sequence[Action]) -> None:
         if not self._state.waiters:
@@ -208,27 +212,25 @@ class Settle:
         """Take back what blocks said that are canonical no more, highest first."""
         for head in orphaned:
             rows: list[Row] = []
-            told: list[Event] = []
             for live in {id(live): live for live in self._state.slots_by_operation.values()}.values():
                 if live.foreign_at == head.number:
                     live.foreign_at = 0
                 operation = live.included()
                 if operation is not None and operation.block_hash == head.hash:
-                    self._take_back(live, operation, rows, told)
+                    self._take_back(live, operation, rows)
             for lane in self._state.lanes.values():
                 if head.number in lane.foreign_at:
                     lane.foreign_at.remove(head.number)
                     lane.usage_known = False
             for follower in self._followers:
                 rows.extend(follower.on_orphaned(head))
-            await self._store.commit((*rows, *told))
-            self._notify.publish(told)
+            await self._write(rows)
 
-    def _take_back(self, live: LiveSlot, operation: Operation, rows: list[Row], told: list[Event]) -> None:
+    def _take_back(self, live: LiveSlot, operation: Operation, rows: list[Row]) -> None:
         session = self._state.sessions[live.slot.permission_id]
         if live.settled:
             body = operation_event(session.game, operation, live.actions)
-            told.append(self._notify.event(events.REORGED, session.player, body))
+            rows.append(self._notify.event(events.REORGED, session.player, body))
             live.actions = tuple(
                 replace(action, state=ACCEPTED, reason="", user_op_hash=b"") for action in live.actions
             )
@@ -249,23 +251,21 @@ class Settle:
         if before is not None and final.number <= before.number:
             return
         rows: list[Row] = [Meta(FINAL_BLOCK, final.number.to_bytes(8, "big"))]
-        told: list[Event] = []
         for live in {id(live): live for live in self._state.slots_by_operation.values()}.values():
             operation = live.included()
             if operation is not None and live.settled and operation.block_number <= final.number:
-                self._close(live, operation, rows, told)
+                self._close(live, operation, rows)
         for follower in self._followers:
             rows.extend(follower.on_final(final))
         self._state.history.forget(final.number)
-        await self._store.commit((*rows, *told))
-        self._notify.publish(told)
+        await self._write(rows)
 
-    def _close(self, live: LiveSlot, operation: Operation, rows: list[Row], told: list[Event]) -> None:
+    def _close(self, live: LiveSlot, operation: Operation, rows: list[Row]) -> None:
         session = self._state.sessions[live.slot.permission_id]
         rows.append(operation.moved(FINAL))
         rows.extend(op.moved(SUPERSEDED) for key, op in live.variants.items() if key != operation.user_op_hash)
         body = operation_event(session.game, operation, live.actions)
-        told.append(self._notify.event(events.FINAL, session.player, body))
+        rows.append(self._notify.event(events.FINAL, session.player, body))
         self._state.unindex(live)
         lane = self._state.lanes.get(live.slot.permission_id)
         if lane is not None:
