@@ -43,6 +43,8 @@ NEXUS_CONSTANTS = {
     "NexusAccountFactory": "NEXUS_ACCOUNT_FACTORY_BYTECODE",
     "NexusBootstrap": "NEXUS_BOOTSTRAP_BYTECODE",
 }
+CALLABLE = {"constructor", "fallback", "function", "receive"}
+"""ABI entries that something outside can call."""
 FUZZ_RUNS_NIGHTLY = 50_000
 """Runs of each fuzz test in `fuzz`; about a hundred times those of `test`."""
 
@@ -125,7 +127,10 @@ def _inputs_hash() -> str:
 
 
 def _ours() -> Iterator[dict[str, object]]:
-    """Yield each contract under src/ that can be deployed: interfaces and abstract contracts have no bytecode."""
+    """Yield each contract under src/ that can be deployed and called.
+
+    Interfaces and abstract contracts have no bytecode; the code of a library is inside the contracts that use it.
+    """
     sources = sorted((PROJECT / "src").rglob("*.sol"))
     if len({source.name for source in sources}) < len(sources):
         raise BuildFailed("two files under src/ have the same name, so forge's output of one hides the other's")
@@ -133,7 +138,9 @@ def _ours() -> Iterator[dict[str, object]]:
         for path in sorted((PROJECT / "out" / source.name).glob("*.json")):
             compiled = json.loads(path.read_text())
             target = compiled["metadata"]["settings"]["compilationTarget"]
-            if target == {str(source.relative_to(PROJECT)): path.stem} and compiled["bytecode"]["object"] != "0x":
+            is_ours = target == {str(source.relative_to(PROJECT)): path.stem}
+            is_callable = any(entry["type"] in CALLABLE for entry in compiled["abi"])
+            if is_ours and is_callable and compiled["bytecode"]["object"] != "0x":
                 yield {
                     "contractName": path.stem,
                     "abi": compiled["abi"],

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from gamekit.chain.rpc import from_data, to_data
+from gamekit.config import ChainConfig, StackConfig
 from gamekit.contracts import artifact
 from gamekit.devnet.node import DevnetNode
 from gamekit.errors import ChainMismatch
@@ -32,7 +33,7 @@ ENTRY_POINT_SALTS: Final = {
 """With these salts the published bytecode lands on the canonical addresses."""
 
 
-class Deployment(msgspec.Struct, frozen=True):
+class DevnetContracts(msgspec.Struct, frozen=True):
     """Where everything is. Addresses follow from bytecode, so the same checkout always gives the same deployment."""
 
     entry_point_06: Address
@@ -56,19 +57,37 @@ class Deployment(msgspec.Struct, frozen=True):
     item: Address
     """Its items, an ERC-721."""
 
+    def chain_config(self, rpc_url: str, chain_id: int = 31337) -> ChainConfig:
+        """Write the chain part of a configuration that plays here; the reference account is the default."""
+        owners = {"owner_validator": to_hex(self.owner_validator)}
+        v07 = {"entry_point_version": "0.7", "entry_point": to_hex(self.entry_point_07), **owners}
+        v08 = {"entry_point_version": "0.8", "entry_point": to_hex(self.entry_point_08), **owners}
+        bootstrap = to_hex(self.nexus_bootstrap)
+        return ChainConfig(
+            rpc_url=rpc_url,
+            chain_id=chain_id,
+            session_validator=to_hex(self.session_validator),
+            session_opener=to_hex(self.session_opener),
+            stacks=(
+                StackConfig(stack="reference", factory=to_hex(self.reference_factory_07), **v07),
+                StackConfig(stack="reference", factory=to_hex(self.reference_factory_08), **v08),
+                StackConfig(stack="nexus", factory=to_hex(self.nexus_factory), bootstrap=bootstrap, **v07),
+            ),
+        )
+
     def to_json(self) -> str:
-        """Write the addresses with their checksums, one a line."""
+        """Write the addresses, one a line."""
         written = {name: to_hex(getattr(self, name)) for name in self.__struct_fields__}
         return msgspec.json.format(msgspec.json.encode(written), indent=2).decode() + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "Deployment":
+    def from_json(cls, text: str) -> "DevnetContracts":
         """Read what `to_json` wrote."""
         written = msgspec.json.decode(text, type=dict[str, str])
         return cls(**{name: parse_address(address) for name, address in written.items()})
 
     @classmethod
-    def load(cls, path: Path) -> "Deployment":
+    def load(cls, path: Path) -> "DevnetContracts":
         """Read a file that holds what `to_json` wrote."""
         return cls.from_json(path.read_text())
 
@@ -88,13 +107,13 @@ class Plan:
         return address
 
 
-async def deploy(node: DevnetNode) -> Deployment:
+async def deploy(node: DevnetNode) -> DevnetContracts:
     """Deploy what is missing of a whole devnet. Raises what `carry_out` raises."""
     plan = Plan()
-    deployment = plan_deployment(plan)
+    contracts = plan_devnet(plan)
     await carry_out(node, plan)
-    await require_code(node, (getattr(deployment, name) for name in deployment.__struct_fields__))
-    return deployment
+    await require_code(node, (getattr(contracts, name) for name in contracts.__struct_fields__))
+    return contracts
 
 
 async def carry_out(node: DevnetNode, plan: Plan) -> None:
@@ -114,7 +133,7 @@ async def carry_out(node: DevnetNode, plan: Plan) -> None:
     await require_code(node, plan.steps)
 
 
-def plan_deployment(plan: Plan) -> Deployment:
+def plan_devnet(plan: Plan) -> DevnetContracts:
     """Add every contract of a devnet to `plan`. Nothing is sent.
 
     Raises:
@@ -127,18 +146,18 @@ def plan_deployment(plan: Plan) -> Deployment:
     v06, v07, v08 = entry_points.values()
     session_validator = plan.add("SessionValidator")
     owner_validator = plan.add("OwnerValidator", session_validator)
-    reference_07, reference_08 = plan.add("ReferenceAccount07"), plan.add("ReferenceAccount08")
+    account_07, account_08 = plan.add("ReferenceAccount07"), plan.add("ReferenceAccount08")
     nexus = plan.add("Nexus", v07)
     arena = plan.add("Arena")
-    return Deployment(
+    return DevnetContracts(
         entry_point_06=v06,
         entry_point_07=v07,
         entry_point_08=v08,
         session_validator=session_validator,
         owner_validator=owner_validator,
         session_opener=plan.add("SessionOpener"),
-        reference_factory_07=plan.add("ReferenceAccountFactory", reference_07, owner_validator, session_validator),
-        reference_factory_08=plan.add("ReferenceAccountFactory", reference_08, owner_validator, session_validator),
+        reference_factory_07=plan.add("ReferenceAccountFactory", account_07, owner_validator, session_validator),
+        reference_factory_08=plan.add("ReferenceAccountFactory", account_08, owner_validator, session_validator),
         nexus_implementation=nexus,
         nexus_factory=plan.add("NexusAccountFactory", nexus, DEPLOYER),
         nexus_bootstrap=plan.add("NexusBootstrap"),

@@ -51,7 +51,7 @@ def calls(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def forge(*arguments: str, **_: str) -> int:
         run.append(f"forge {arguments[0]}")
         for source in (project / "src").rglob("*.sol"):
-            _write_compiled(project, source.relative_to(project), "0x6001")
+            _write_compiled(project, source.relative_to(project))
         return 0
 
     monkeypatch.setattr(build, "npm", npm)
@@ -59,9 +59,9 @@ def calls(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return run
 
 
-def _write_compiled(project: Path, source: Path, bytecode: str) -> None:
+def _write_compiled(project: Path, source: Path, bytecode: str = "0x6001", kind: str = "function") -> None:
     compiled = {
-        "abi": [],
+        "abi": [{"type": kind}],
         "bytecode": {"object": bytecode},
         "deployedBytecode": {"object": bytecode},
         "metadata": {"settings": {"compilationTarget": {str(source): source.stem}}},
@@ -112,11 +112,12 @@ def test_build_behaviour_a_removed_contract_leaves_no_artifact(project: Path, ca
     assert calls.count("forge build") == 2
 
 
-def test_build_behaviour_interfaces_have_no_artifact(
-    project: Path, calls: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("bytecode", "kind"), [("0x", "function"), ("0x6001", "error")], ids=["interface", "library"])
+def test_build_behaviour_what_cannot_be_called_has_no_artifact(
+    project: Path, calls: list[str], monkeypatch: pytest.MonkeyPatch, bytecode: str, kind: str
 ) -> None:
     def forge(*_: str) -> int:
-        _write_compiled(project, Path("src/Ours.sol"), "0x")
+        _write_compiled(project, Path("src/Ours.sol"), bytecode, kind)
         return 0
 
     monkeypatch.setattr(build, "forge", forge)

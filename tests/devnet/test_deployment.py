@@ -1,0 +1,89 @@
+"""A whole devnet: everything stands where it should, and the pieces know each other."""
+
+from pathlib import Path
+
+import pytest
+
+from gamekit.chain.rpc import to_data
+from gamekit.core.setup import chain_setup
+from gamekit.devnet import DevnetContracts, DevnetNode, deploy
+from gamekit.devnet.deployment import ENTRY_POINT_SALTS, Plan, carry_out, plan_devnet, require_code
+from gamekit.errors import ChainError, ChainMismatch
+from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.hashing import selector
+from gamekit.units import Address
+
+NOWHERE = Address(b"\x77" * 20)
+
+
+async def ask_address(node: DevnetNode, contract: Address, function: str) -> Address:
+    asked = {"to": to_data(contract), "data": to_data(selector(function))}
+    return Address(bytes.fromhex((await node.request(str, "eth_call", asked, "latest"))[-40:]))
+
+
+async def test_deploy_default_code_at_every_address(node: DevnetNode) -> None:
+    contracts = await deploy(node)
+    addresses = [getattr(contracts, name) for name in contracts.__struct_fields__]
+    assert len(set(addresses)) == len(addresses)
+    await require_code(node, addresses)
+
+
+async def test_deploy_behaviour_entry_points_are_canonical(node: DevnetNode) -> None:
+    contracts = await deploy(node)
+    deployed = (contracts.entry_point_06, contracts.entry_point_07, contracts.entry_point_08)
+    assert deployed == tuple(version.canonical_address for version in list(EntryPointVersion)[:3])
+
+
+async def test_deploy_behaviour_twice_changes_nothing(node: DevnetNode) -> None:
+    contracts = await deploy(node)
+    before = await node.block_number()
+    assert await deploy(node) == contracts
+    assert await node.block_number() == before
+
+
+async def test_deploy_behaviour_the_pieces_know_each_other(node: DevnetNode) -> None:
+    contracts = await deploy(node)
+    assert await ask_address(node, contracts.arena, "gold()") == contracts.gold
+    assert await ask_address(node, contracts.arena, "item()") == contracts.item
+    assert await ask_address(node, contracts.owner_validator, "SESSION_VALIDATOR()") == contracts.session_validator
+    for factory in (contracts.reference_factory_07, contracts.reference_factory_08):
+        assert await ask_address(node, factory, "OWNER_VALIDATOR()") == contracts.owner_validator
+        assert await ask_address(node, factory, "SESSION_VALIDATOR()") == contracts.session_validator
+    implementation = await ask_address(node, contracts.reference_factory_08, "IMPLEMENTATION()")
+    assert await ask_address(node, implementation, "entryPoint()") == contracts.entry_point_08
+    assert (
+        await ask_address(node, contracts.nexus_factory, "ACCOUNT_IMPLEMENTATION()") == contracts.nexus_implementation
+    )
+    assert await ask_address(node, contracts.nexus_implementation, "entryPoint()") == contracts.entry_point_07
+
+
+async def test_carry_out_error_constructor_reverts(node: DevnetNode) -> None:
+    plan = Plan()
+    plan.add("Nexus", Address(bytes(20)))  # it refuses an entry point of 0
+    with pytest.raises(ChainError, match="status 0x0"):
+        await carry_out(node, plan)
+
+
+async def test_require_code_error_names_the_empty_address(node: DevnetNode) -> None:
+    with pytest.raises(ChainMismatch, match=NOWHERE.hex()):
+        await require_code(node, [NOWHERE])
+
+
+def test_plan_devnet_error_other_bytecode_than_the_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENTRY_POINT_SALTS, "EntryPoint07", bytes(32))
+    with pytest.raises(ChainMismatch, match=r"EntryPoint 0\.7 would be deployed to"):
+        plan_devnet(Plan())
+
+
+def test_json_default_round_trip(tmp_path: Path) -> None:
+    contracts = plan_devnet(Plan())
+    (tmp_path / "contracts.json").write_text(contracts.to_json())
+    assert DevnetContracts.load(tmp_path / "contracts.json") == contracts
+
+
+def test_chain_config_default_is_a_usable_configuration() -> None:
+    contracts = plan_devnet(Plan())
+    setup = chain_setup(contracts.chain_config("http://127.0.0.1:1"))
+    assert setup.session_validator == contracts.session_validator
+    assert setup.stack("reference", "0.8").entry_point == contracts.entry_point_08
+    assert setup.stack("nexus", "0.7").contracts.bootstrap == contracts.nexus_bootstrap
