@@ -178,7 +178,7 @@ class Gateway:
             autoclose=False,
             autoping=False,
             compress=False,
-            max_msg_size=config.frame_bytes_max,
+            max_msg_size=config.frame_bytes_max + 1,  # the first size that is refused
             decode_text=False,
         )
         socket.headers.update(SECURITY_HEADERS)

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final, Literal, Self
 
 from aiohttp import http_parser, web
@@ -61,7 +60,11 @@ class Server:
         config = self._gateway.config
         await self._runner.setup()
         site = web.TCPSite(self._runner, config.host, config.port, backlog=1024)
-        await site.start()
+        try:
+            await site.start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
         self.port = self._runner.addresses[0][1]
         return self
 
@@ -96,10 +99,14 @@ async def serve(gateway: Gateway, *, started: Callable[[Server], None] | None = 
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # a loop without signals is stopped by cancelling
-            loop.add_signal_handler(number, stop.set)
-    async with Server(gateway) as server:
-        if started is not None:
-            started(server)
-        await stop.wait()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with Server(gateway) as server:
+            if started is not None:
+                started(server)
+            await stop.wait()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
