@@ -45,7 +45,7 @@ class RpcUserOperation(msgspec.Struct, frozen=True, rename="camel", forbid_unkno
     paymaster_data: str | None = None
     paymaster_signature: str | None = None
     """0.9 only."""
-    eip7702_auth: dict[str, object] | None = msgspec.field(name="eip7702Auth", default=None)
+    authorization: dict[str, object] | None = msgspec.field(name="eip7702Auth", default=None)
     """The authorization that a bundler puts into its transaction; says which contract the code delegates to."""
 
 
@@ -90,7 +90,7 @@ def delegate_from_rpc(fields: object) -> Address | None:
     Raises:
         EncodingInvalid: the object is no operation, or its authorization names no address.
     """
-    authorization = _convert(fields).eip7702_auth
+    authorization = _convert(fields).authorization
     if authorization is None:
         return None
     address = authorization.get("address")

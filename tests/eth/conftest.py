@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from gamekit.contracts import artifact
 from gamekit.devnet import Anvil
@@ -13,6 +14,10 @@ from gamekit.devnet.deployment import DEPLOYER, ENTRY_POINT_SALTS
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import create2_address, parse_hex, to_hex
 from gamekit.units import Address
+
+# The same examples in every run, and no verdict that depends on how busy the machine is.
+settings.register_profile("deterministic", derandomize=True, deadline=None)
+settings.load_profile("deterministic")
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 

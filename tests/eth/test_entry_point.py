@@ -87,6 +87,8 @@ def test_encode_get_nonce_default() -> None:
     assert encode_get_nonce(ACCOUNT, NonceKey(7)).hex() == f"35567e1a{ACCOUNT.hex():0>64}{7:064x}"
     assert DEPOSIT_TO.selector.hex() == "b760faf9"
     assert BALANCE_OF.selector.hex() == "70a08231"
+    assert HANDLE_OPS_06.selector.hex() == "1fad948c"
+    assert HANDLE_OPS.selector.hex() == "765e827f"
 
 
 @pytest.mark.parametrize("name", ["EntryPoint06", "EntryPoint07", "EntryPoint08"])
