@@ -16,7 +16,7 @@ LEAVES = {"config", "errors", "units"}
 BELOW_RUNTIME = LEAVES | {"accounts", "core", "eth", "ports"}
 ADAPTERS = {"chain", "keys", "store"}
 BELOW_EDGES = BELOW_RUNTIME | ADAPTERS | {"contracts", "kit", "protocol", "runtime"}
-EDGES = {"__init__", "__main__", "cli", "client", "console", "devnet", "gateway", "testing"}
+EDGES = {"__init__", "__main__", "cli", "client", "console", "demo", "devnet", "gateway", "testing"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -37,7 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway": BELOW_RUNTIME | {"kit", "protocol", "runtime"},
     "console": BELOW_RUNTIME | {"kit", "protocol", "runtime"},
     "testing": BELOW_EDGES,
-    "devnet": BELOW_EDGES | EDGES,
+    "devnet": BELOW_EDGES,
+    "demo": BELOW_EDGES | EDGES,
     "cli": BELOW_EDGES | EDGES,
     "__init__": BELOW_EDGES | EDGES,
     "__main__": {"cli"},
