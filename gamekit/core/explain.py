@@ -94,7 +94,7 @@ def describe(subject: "Scope | Unit", game: "Game", stack: AccountStack | None =
     known = [functions.get((entry.target, entry.selector)) for entry in scope.calls.entries]
     figures = _figures(scope, [each for each in known if each], is_bound=unit is None)
     return Explanation(
-        title=f"This key is for you to {unit.meaning} in {game.name}." if unit else f"A session key for {game.name}.",
+        title=_title(game, unit.meaning if unit else ""),
         may=tuple(_may(entry, function) for entry, function in zip(scope.calls.entries, known, strict=True)),
         until=_until(figures),
         pace=_pace(scope, figures),
@@ -113,6 +113,11 @@ _NEVER: Final = (
     "Sign a message, a login, a permit or an order in your account's name.",
     "Act for another account, on another chain, or after its time; or make itself last longer, or grant a further key.",
 )
+
+
+def _title(game: "Game", meaning: str) -> str:
+    where = f"{game.name} (contract {checksum_address(game.address)}, chain {game.chain_id})"
+    return f"This key is for you to {meaning} in {where}." if meaning else f"A session key for {where}."
 
 
 def _figures(scope: Scope, functions: "Sequence[PlayFunction]", *, is_bound: bool) -> Figures:
@@ -206,11 +211,11 @@ def _pace(scope: Scope, figures: Figures) -> tuple[str, ...]:
     if scope.rate is None or figures.calls_per_minute_max is None:
         return (in_all, "The chain sets no pace.")
     interval_ms = scope.rate.interval_ms
-    each_second = f", {1000 // interval_ms} each second" if 1000 % interval_ms == 0 else ""
+    each_second = f" ({1000 // interval_ms} each second)" if 1000 % interval_ms == 0 else ""
     return (
         in_all,
         f"Up to {scope.rate.burst:,} calls at once, then one every {interval_ms:,} ms{each_second}.",
-        f"At most {figures.calls_per_minute_max:,} calls in any minute: what lands may be {SLACK_S} s old.",
+        f"At most {figures.calls_per_minute_max:,} calls in any minute: each may land up to {SLACK_S} s late.",
     )
 
 
@@ -240,7 +245,7 @@ def _revoke(scope: Scope, *, is_bound: bool) -> tuple[str, ...]:
         "In the game: the server signs the key's own end, and anyone may submit that.",
         f"Without us: {who} sends revokeSessionFor, or revokeAllSessionsFor, to the session module.",
         "From your account: revokeSession, revokeAllSessions, or uninstall the session module.",
-        f"What was signed before a revocation can land only until it is on chain, and for at most {SLACK_S} s.",
+        f"What was signed before may land until the revocation is on chain, and never later than {SLACK_S} s after.",
     )
 
 

@@ -105,6 +105,8 @@ def build_game(manifest: GameManifest, abi: object, address: Address | None = No
 
     Raises: ConfigInvalid for anything that does not fit together, or that a session must not be able to do.
     """
+    if manifest.chain_id < 1:
+        raise ConfigInvalid(f"game {manifest.name}: chain_id starts at 1, got {manifest.chain_id}")
     interface = _interface(manifest, abi)
     target = _address(manifest, address)
     functions = {}
@@ -131,9 +133,12 @@ def _interface(manifest: GameManifest, abi: object) -> Interface:
 
 
 def _address(manifest: GameManifest, address: Address | None) -> Address:
-    written = parse_address(manifest.address) if manifest.address else None
+    try:
+        written = parse_address(manifest.address) if manifest.address else None
+    except EncodingInvalid as error:
+        raise ConfigInvalid(f"game {manifest.name}: {error}") from error
     if written and address and written != address:
-        raise ConfigInvalid(f"game {manifest.name}: its manifest says {manifest.address}, given is {address.hex()}")
+        raise ConfigInvalid(f"game {manifest.name}: its manifest says {manifest.address}, given is {to_hex(address)}")
     found = written or address
     if found is None or found == ZERO_ADDRESS:
         raise ConfigInvalid(f"game {manifest.name}: its contract's address is missing")

@@ -133,8 +133,8 @@ def _rules(key: str, name: str, place: int, kind: AbiType, rule: RuleManifest) -
     singles = (
         (Condition.EQUAL, rule.equal, kind),
         (Condition.NOT_EQUAL, rule.not_equal, kind),
-        (Condition.AT_MOST, rule.at_most, None),
         (Condition.AT_LEAST, rule.at_least, None),
+        (Condition.AT_MOST, rule.at_most, None),
     )
     rules = [
         ArgumentRule(place, condition, _number(key, name, fitting or _unsigned(key, name, kind), value))

@@ -132,7 +132,7 @@ def build_unit(name: str, manifest: UnitManifest, game: "Game", functions: Seque
         gas=GasPolicy(
             Wei(budget),
             Wei(max(budget // 10, 1) if per_operation is None else per_operation),
-            parse_address(manifest.paymaster) if manifest.paymaster else None,
+            _paymaster(where, manifest),
         ),
         rate=rate,
         value=value,
@@ -186,6 +186,13 @@ def _raw_entry_fault(entry: CallEntry, references: Collection[tuple[str, int]]) 
             return f"argument {place} may name who gets something: pin it, or list it in `references`"
         at += parameter.type.head_size // 32
     return function_fault(function, manifest)
+
+
+def _paymaster(where: str, manifest: UnitManifest) -> Address | None:
+    try:
+        return parse_address(manifest.paymaster) if manifest.paymaster else None
+    except EncodingInvalid as error:
+        raise ConfigInvalid(f"{where}: paymaster: {error}") from error
 
 
 def _value_limits(where: str, manifest: UnitManifest, functions: Sequence[PlayFunction]) -> ValueLimitPolicy:

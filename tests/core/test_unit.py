@@ -1,0 +1,187 @@
+import pytest
+from msgspec.structs import replace
+
+from gamekit.core.policy import (
+    ArgumentRule,
+    CallEntry,
+    Condition,
+    GasPolicy,
+    RateLimitPolicy,
+    SpendingLimitPolicy,
+    TimeFramePolicy,
+    UsageLimitPolicy,
+    ValueLimitPolicy,
+)
+from gamekit.core.scope import Scope
+from gamekit.core.unit import Unit, raw_scope
+from gamekit.errors import ConfigInvalid
+from gamekit.units import ZERO_ADDRESS, Address, NonceKey, Wei
+from tests.core.games import UNIT, function_of, game_of, quest
+from tests.core.scopes import ACCOUNT, ATTACK, GAME, MOVE, PAYMASTER, REVOKER, SIGNER, START, entry, scope_of
+
+
+def unit_of(**settings: object) -> Unit:
+    return game_of(units={"play": replace(UNIT, **settings)}).unit("play")
+
+
+def bind(unit: Unit, account: Address = ACCOUNT, **settings: int) -> Scope:
+    minutes = settings.get("minutes")
+    return unit.bind(
+        account=account, signer=SIGNER, revoker=REVOKER, nonce_key=NonceKey(9), valid_after=START, minutes=minutes
+    )
+
+
+class TestBind:
+    def test_default_is_short_and_narrow(self) -> None:
+        scope = bind(unit_of())
+        assert scope.time == TimeFramePolicy(START, START + 1800)  # type: ignore[arg-type]
+        assert {each.target for each in scope.calls.entries} == {GAME}
+        assert scope.value == ValueLimitPolicy()
+        assert (scope.signer, scope.revoker, scope.nonce_key) == (SIGNER, REVOKER, 9)
+        assert scope.gas == GasPolicy(Wei(10**16), Wei(10**15))
+        assert scope.rate == RateLimitPolicy(100, 64)
+        assert scope.usage == UsageLimitPolicy(64 + 1920 * 10)
+        assert Scope.unpack(scope.pack(), ["move(int16,int16)"]) == scope
+
+    def test_args_everything(self) -> None:
+        scope = bind(quest().unit("raid"))
+        assert scope.gas.paymaster == PAYMASTER
+        assert scope.rate == RateLimitPolicy(334, 40)
+        assert scope.usage == UsageLimitPolicy(5_000)
+        assert scope.value == ValueLimitPolicy(Wei(5 * 10**16), Wei(25 * 10**16))
+        gold = SpendingLimitPolicy(0, 1500, 1)
+        spending = {each.function for each in scope.calls.entries if gold in each.rules}
+        assert spending == {"brew(uint256)", "forge(uint256,uint8)"}
+        assert Scope.unpack(scope.pack(), quest().signatures) == scope
+
+    def test_args_minutes(self) -> None:
+        assert bind(unit_of(), minutes=5).time.valid_until == START + 300
+
+    @pytest.mark.parametrize("minutes", [0, -1, 31])
+    def test_error_minutes(self, minutes: int) -> None:
+        with pytest.raises(ConfigInvalid, match="lasts 1 to 30 minutes"):
+            bind(unit_of(), minutes=minutes)
+
+    @pytest.mark.parametrize("account", [SIGNER, GAME, ZERO_ADDRESS])
+    def test_error_account_is_key_or_game(self, account: Address) -> None:
+        with pytest.raises(ConfigInvalid, match="neither the session key nor the game"):
+            bind(unit_of(), account)
+
+    def test_behavior_the_explanation_needs_no_key(self) -> None:
+        assert "For 30 minutes from its grant" in unit_of().explain()
+
+
+class TestBuildUnit:
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"meaning": " "}, "has no `meaning`"),
+            ({"minutes": 0}, "minutes must be 1 to 43200"),
+            ({"minutes": 43_201}, "minutes must be 1 to 43200"),
+            ({"burst": 31}, "burst 31 must admit an operation of 32 calls"),
+            ({"rate_per_s": 0.0}, "rate_per_s"),
+            ({"rate_per_s": -1.0}, "rate_per_s"),
+            ({"rate_per_s": 1001.0}, "rate_per_s"),
+            ({"rate_per_s": float("nan")}, "rate_per_s"),
+            ({"calls_max": 65, "burst": 65}, "calls_max must be 1 to 64"),
+            ({"gas_budget_wei": 0}, "gas budget_wei must be 1"),
+            ({"gas_per_operation_wei_max": 10**17}, "gas per_operation_wei_max must be 1"),
+            ({"uses_max": 0}, "uses_max must be 1"),
+            ({"paymaster": "0x01"}, "paymaster"),
+            ({"value_total_wei_max": 5}, "value needs both caps"),
+            ({"functions": ()}, "number of entries must be 1"),
+            ({"functions": ("fly",)}, "not play"),
+            ({"functions": ("move", "move")}, "named twice"),
+        ],
+    )
+    def test_error(self, settings: dict[str, object], words: str) -> None:
+        with pytest.raises(ConfigInvalid, match=f"unit play: .*{words}"):
+            unit_of(**settings)
+
+    @pytest.mark.parametrize(
+        ("rate", "interval_ms"), [(20.0, 50), (3.0, 334), (1000.0, 1), (0.5, 2000), (0.01, 100_000)]
+    )
+    def test_behavior_never_faster_than_the_manifest_says(self, rate: float, interval_ms: int) -> None:
+        found = unit_of(rate_per_s=rate).policies.rate
+        assert found is not None
+        assert found.interval_ms == interval_ms
+
+    def test_behavior_the_largest_budget_keeps_a_smallest_operation(self) -> None:
+        assert unit_of(gas_budget_wei=5).policies.gas == GasPolicy(Wei(5), Wei(1))
+        assert unit_of(gas_budget_wei=5, gas_per_operation_wei_max=4).policies.gas == GasPolicy(Wei(5), Wei(4))
+
+    def test_error_value_caps_differ(self) -> None:
+        functions = {
+            "enter": function_of(value_per_call_wei_max=1),
+            "wager": function_of(value_per_call_wei_max=2),
+        }
+        unit = replace(UNIT, functions=("enter", "wager"), value_total_wei_max=5)
+        with pytest.raises(ConfigInvalid, match=r"differently: \[1, 2\]; split"):
+            game_of(functions, {"play": unit})
+
+    def test_error_value_per_call_without_a_total(self) -> None:
+        functions = {"enter": function_of(value_per_call_wei_max=1)}
+        with pytest.raises(ConfigInvalid, match="value needs both caps"):
+            game_of(functions, {"play": replace(UNIT, functions=("enter",))})
+
+    def test_behavior_a_payable_function_without_value(self) -> None:
+        functions = {"enter": function_of(value_per_call_wei_max=0)}
+        game = game_of(functions, {"play": replace(UNIT, functions=("enter",))})
+        assert game.unit("play").policies.value == ValueLimitPolicy()
+
+    def test_error_too_many_things_counted(self) -> None:
+        rules = {"gold": {"total_at_most": 1}, "metal": {"total_at_most": 1}}
+        functions = {
+            "forge": function_of(rules=rules),
+            "enter": function_of(value_per_call_wei_max=1),
+        }
+        assert game_of(functions, {"play": replace(UNIT, functions=("forge",))}).unit("play").counted == (
+            "forge.gold",
+            "forge.metal",
+        )
+        unit = replace(UNIT, functions=("forge", "enter"), value_total_wei_max=5)
+        with pytest.raises(ConfigInvalid, match="at most 2 things can be counted"):
+            game_of(functions, {"play": unit})
+
+    def test_error_shared_caps_that_differ(self) -> None:
+        functions = {
+            "brew": function_of(rules={"gold": {"total_at_most": 1, "of": "gold"}}),
+            "forge": function_of(rules={"gold": {"total_at_most": 2, "of": "gold"}}),
+        }
+        with pytest.raises(ConfigInvalid, match="limits that share lane 0 must be equal"):
+            game_of(functions, {"play": replace(UNIT, functions=("brew", "forge"))})
+
+
+class TestRawScope:
+    def test_default(self) -> None:
+        scope = scope_of(entry(MOVE), entry(ATTACK))
+        assert raw_scope(scope) is scope
+
+    def test_args_addresses_are_pinned_or_references(self) -> None:
+        hire = "hire(uint8[2],address,address)"
+        pinned = ArgumentRule(2, Condition.PINNED_TO_ACCOUNT)
+        scope = scope_of(entry(hire, pinned, SpendingLimitPolicy(0, 1, 0), ArgumentRule(3, Condition.EQUAL)))
+        with pytest.raises(ConfigInvalid, match="argument 2 may name"):
+            raw_scope(scope)
+        assert raw_scope(scope, {(hire, 2)}) is scope
+
+    @pytest.mark.parametrize(
+        ("function", "words"),
+        [
+            ("approve(address,uint256)", "may name"),
+            ("withdraw(uint256)", "deny list"),
+            ("sellItem(uint256)", "gives value away"),
+            ("multicall(bytes[])", "may name"),
+        ],
+    )
+    def test_error_by_the_same_list_and_names(self, function: str, words: str) -> None:
+        with pytest.raises(ConfigInvalid, match=words):
+            raw_scope(scope_of(entry(function)))
+
+    def test_error_no_signature(self) -> None:
+        with pytest.raises(ConfigInvalid, match="needs its signature text"):
+            raw_scope(scope_of(CallEntry(GAME, b"abcd")))
+
+    def test_error_what_the_contract_would_refuse(self) -> None:
+        with pytest.raises(ConfigInvalid, match="raw scope: calls_max"):
+            raw_scope(scope_of(calls_max=0))
