@@ -13,6 +13,9 @@ Fill = Callable[[bytearray], object]
 """Fills a buffer with random bytes."""
 
 _DIGITS: Final = b"0123456789abcdef"
+_VALUES: Final = {digit: value for value, digit in enumerate(_DIGITS)} | {
+    digit: value for value, digit in enumerate(_DIGITS.upper())
+}
 _PRIVATE_MODE: Final = 0o600
 
 
@@ -44,9 +47,9 @@ def read_hexadecimal(text: bytearray, into: bytearray) -> bool:
     if len(text) - start != 2 * len(into):
         return False
     for place in range(len(into)):
-        high = _DIGITS.find(text[start + 2 * place] | 0x20)
-        low = _DIGITS.find(text[start + 2 * place + 1] | 0x20)
-        if high < 0 or low < 0:
+        high = _VALUES.get(text[start + 2 * place])
+        low = _VALUES.get(text[start + 2 * place + 1])
+        if high is None or low is None:
             return False
         into[place] = high << 4 | low
     return True

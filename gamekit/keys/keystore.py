@@ -24,9 +24,6 @@ from gamekit.units import Address
 PROCESS_EPOCH: Final = bytes(4)
 """Stands for the key that seals relayer keys in memory: made at start, gone with the process."""
 
-NONCE_AT: Final = slice(4, 16)
-CIPHERTEXT_AT: Final = slice(16, None)
-
 Unseal = Callable[[bytes, bytes, bytes, bytearray], int]
 """Decrypts (nonce, ciphertext and tag, binding) into a buffer."""
 
@@ -114,7 +111,7 @@ class Keystore:
         if unseal is None:
             raise SigningFailed("the epoch that sealed this key is gone")
         try:
-            unseal(sealed[NONCE_AT], sealed[CIPHERTEXT_AT], key.binding, buffer)
+            unseal(sealed[4:16], sealed[16:], key.binding, buffer)
         except (InvalidTag, ValueError) as error:
             wipe(buffer)
             raise SigningFailed("the key does not open: not sealed for this row, or under another key") from error

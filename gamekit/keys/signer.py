@@ -5,13 +5,14 @@ crash between signing and sending costs nothing. Never pass a nonce function her
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 
 from gamekit.errors import SigningFailed
-from gamekit.keys.keystore import CIPHERTEXT_AT, NONCE_AT, Keystore
+from gamekit.eth.signature import SIGNATURE_LENGTH
+from gamekit.keys.keystore import Keystore, Unseal
 from gamekit.keys.secp256k1 import CONTEXT, SECRET_LENGTH, ffi, lib, recover
 from gamekit.ports import SealedKey
 from gamekit.units import Hash32
@@ -41,17 +42,11 @@ class LocalSigner:
         Raises:
             SigningFailed: the library does not give the published signature; nothing must be signed with it.
         """
-        self._unseals = keystore.unseals
-        # One set of buffers, under one lock: the library lets go of the interpreter while it signs.
+        _test_library()
+        self._sign = _opening_signer(keystore.unseals)
+        # One set of buffers, so one signature at a time: the library lets go of the interpreter while it signs.
         self._lock = threading.Lock()
-        self._secret = bytearray(SECRET_LENGTH)
-        self._secret_pointer = ffi.from_buffer("unsigned char[32]", self._secret)
-        self._recoverable = ffi.new("secp256k1_ecdsa_recoverable_signature *")
-        self._signature = bytearray(65)
-        self._signature_pointer = ffi.from_buffer("unsigned char[]", self._signature)
-        self._recovery_id = ffi.new("int *")
         self._until_check = 1  # the first one, then one in `CHECK_EVERY`
-        self._test()
 
     def sign(self, key: SealedKey, digest: Hash32) -> bytes:
         """Sign with RFC 6979; see `gamekit.ports.Signer.sign`.
@@ -59,7 +54,12 @@ class LocalSigner:
         Raises:
             SigningFailed: the key does not open, the digest is not 32 bytes, or a sampled check failed.
         """
-        return self.sign_many((key,), (digest,))[0]
+        with self._lock:
+            signature = self._sign(key, digest)
+        self._until_check -= 1
+        if self._until_check <= 0:
+            self._sample((key,), (digest,), (signature,))
+        return signature
 
     def sign_many(self, keys: Sequence[SealedKey], digests: Sequence[Hash32]) -> list[bytes]:
         """Sign each digest with its key; see `gamekit.ports.Signer.sign_many`.
@@ -67,49 +67,66 @@ class LocalSigner:
         Raises:
             SigningFailed: as `sign`. No signature is given then, not even of the others.
         """
-        unseals, secret, pointer = self._unseals, self._secret, self._secret_pointer
-        recoverable, written, written_pointer = self._recoverable, self._signature, self._signature_pointer
-        recovery_id, null, wipe = self._recovery_id, ffi.NULL, ffi.memmove
-        sign = lib.secp256k1_ecdsa_sign_recoverable
-        serialize = lib.secp256k1_ecdsa_recoverable_signature_serialize_compact
-        signatures: list[bytes] = []
+        if len(keys) != len(digests):
+            raise SigningFailed(f"{len(keys)} keys for {len(digests)} digests", keys=len(keys), digests=len(digests))
         with self._lock:
-            for key, digest in zip(keys, digests, strict=True):
-                if len(digest) != 32:
-                    raise SigningFailed(f"a digest is 32 bytes, got {len(digest)}", found=len(digest))
-                sealed = key.sealed
-                try:
-                    unseals[sealed[:4]](sealed[NONCE_AT], sealed[CIPHERTEXT_AT], key.binding, secret)
-                    signed = sign(CONTEXT, recoverable, digest, pointer, null, null)
-                except (InvalidTag, KeyError, ValueError) as error:
-                    raise SigningFailed(
-                        "the key does not open: not sealed for this row, or under another key"
-                    ) from error
-                finally:
-                    wipe(pointer, _ZEROS, SECRET_LENGTH)
-                if not signed:
-                    raise SigningFailed("the library refused to sign with this key")
-                serialize(CONTEXT, written_pointer, recovery_id, recoverable)
-                written[64] = 27 + recovery_id[0]
-                signatures.append(bytes(written))
-        self._sample(keys, digests, signatures)
+            signatures = list(map(self._sign, keys, digests))
+        self._until_check -= len(signatures)
+        if self._until_check <= 0:
+            self._sample(keys, digests, signatures)
         return signatures
 
-    def _sample(self, keys: Sequence[SealedKey], digests: Sequence[Hash32], signatures: list[bytes]) -> None:
+    def _sample(self, keys: Sequence[SealedKey], digests: Sequence[Hash32], signatures: Sequence[bytes]) -> None:
         """Check one signature in `CHECK_EVERY`, before any of them is given away."""
-        self._until_check -= len(signatures)
         while self._until_check <= 0:
             place = len(signatures) - 1 + self._until_check
             self._until_check += CHECK_EVERY
             if recover(digests[place], signatures[place]) != keys[place].binding[-20:]:
                 raise SigningFailed("a signature does not recover to its key's address: do not trust this machine")
 
-    def _test(self) -> None:
-        """Sign the published vector."""
-        secret = ffi.new("unsigned char[32]")
-        secret[31] = _VECTOR_SECRET
-        lib.secp256k1_ecdsa_sign_recoverable(CONTEXT, self._recoverable, _VECTOR_DIGEST, secret, ffi.NULL, ffi.NULL)
-        serialize = lib.secp256k1_ecdsa_recoverable_signature_serialize_compact
-        serialize(CONTEXT, self._signature_pointer, self._recovery_id, self._recoverable)
-        if bytes(self._signature[:64]) != _VECTOR_SIGNATURE:
-            raise SigningFailed("libsecp256k1 does not give the signature of RFC 6979's vector")
+
+def _opening_signer(unseals: Mapping[bytes, Unseal]) -> Callable[[SealedKey, Hash32], bytes]:
+    """Give the function that opens, signs and wipes, with every buffer made and every name bound beforehand.
+
+    It must not run twice at once.
+    """
+    secret = bytearray(SECRET_LENGTH)
+    pointer = ffi.from_buffer("unsigned char[32]", secret)
+    recoverable = ffi.new("secp256k1_ecdsa_recoverable_signature *")
+    recovery_id = ffi.new("int *")
+    written = bytearray(SIGNATURE_LENGTH)
+    written_pointer = ffi.from_buffer("unsigned char[]", written)
+    sign_recoverable = lib.secp256k1_ecdsa_sign_recoverable
+    serialize = lib.secp256k1_ecdsa_recoverable_signature_serialize_compact
+    context, null, overwrite = CONTEXT, ffi.NULL, ffi.memmove
+
+    def sign(key: SealedKey, digest: Hash32) -> bytes:
+        if len(digest) != 32:
+            raise SigningFailed(f"a digest is 32 bytes, got {len(digest)}", found=len(digest))
+        sealed = key.sealed
+        try:
+            unseals[sealed[:4]](sealed[4:16], sealed[16:], key.binding, secret)
+            signed = sign_recoverable(context, recoverable, digest, pointer, null, null)
+        except (InvalidTag, KeyError, ValueError) as error:
+            raise SigningFailed("the key does not open: not sealed for this row, or under another key") from error
+        finally:
+            overwrite(pointer, _ZEROS, SECRET_LENGTH)
+        if not signed:
+            raise SigningFailed("the library refused to sign with this key")
+        serialize(context, written_pointer, recovery_id, recoverable)
+        written[64] = 27 + recovery_id[0]
+        return bytes(written)
+
+    return sign
+
+
+def _test_library() -> None:
+    """Sign the published vector."""
+    secret = ffi.new("unsigned char[32]")
+    secret[31] = _VECTOR_SECRET
+    recoverable = ffi.new("secp256k1_ecdsa_recoverable_signature *")
+    compact = ffi.new("unsigned char[64]")
+    lib.secp256k1_ecdsa_sign_recoverable(CONTEXT, recoverable, _VECTOR_DIGEST, secret, ffi.NULL, ffi.NULL)
+    lib.secp256k1_ecdsa_recoverable_signature_serialize_compact(CONTEXT, compact, ffi.new("int *"), recoverable)
+    if bytes(ffi.buffer(compact)) != _VECTOR_SIGNATURE:
+        raise SigningFailed("libsecp256k1 does not give the signature of RFC 6979's vector")
