@@ -12,14 +12,13 @@ An embedder, the gateway and the command line use the same façade.
 
 import asyncio
 import time
+from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
 import msgspec
-from gamekit.keys.keystore import Keystore
-from gamekit.keys.signer import LocalSigner
 from msgspec import Struct
 
 from gamekit.chain.reader import EvmChain
@@ -41,6 +40,8 @@ from gamekit.core.tracking import Operation, Slot
 from gamekit.core.withdrawal import Withdrawal
 from gamekit.errors import ChainMismatch, ConfigInvalid, OutcomeUnknown, SessionNotFound, SessionNotOpen
 from gamekit.eth.calldata import Call
+from gamekit.keys.keystore import Keystore
+from gamekit.keys.signer import LocalSigner
 from gamekit.ports import ChainReader, Clock, KeyMaker, SealedKey, Signer, Store, TransactionSender
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
@@ -236,10 +237,12 @@ class GameKit:
         rows = self.state.sessions.values()
         return [row for row in rows if row.state not in ENDED and player in (ALL, row.player)]
 
-    async def accept(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> list[Answer]:
-        """Accept actions of one session, in order: one answer each, when the accepted are on disk."""
-        lane = self.state.lanes.get(permission_id) or await self._lane(permission_id)
-        return await self._intake.accept(lane, requests)
+    def accept(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> "Future[list[Answer]]":
+        """Accept actions of one session, in order; resolves with one answer each when the accepted are on disk."""
+        lane = self.state.lanes.get(permission_id)
+        if lane is None:
+            return asyncio.ensure_future(self._accept_first(permission_id, requests))
+        return self._intake.accept(lane, requests)
 
     def handle(self, key: str, action_id: ActionId) -> ActionHandle:
         """A handle on an accepted action."""
@@ -303,6 +306,10 @@ class GameKit:
     async def submit_withdrawal(self, user_op_hash: UserOpHash, signature: bytes) -> Withdrawal:
         """Send a withdrawal that the owner's wallet signed, and follow it to final."""
         return await self._withdraw.submit(user_op_hash, signature)
+
+    async def _accept_first(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> list[Answer]:
+        """The session's first actions since start-up: its lane is built from the chain's figures."""
+        return await self._intake.accept(await self._lane(permission_id), requests)
 
     async def _lane(self, permission_id: PermissionId) -> Lane:
         row = self.session_row(permission_id)

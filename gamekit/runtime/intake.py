@@ -4,8 +4,9 @@ Accepted means on disk. Everything that can refuse an action cheaply refuses it 
 was refused left no trace.
 """
 
-from asyncio import Future
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from asyncio import Future, Task
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from gamekit.errors import (
     ClientError,
     GamekitError,
     IdempotencyConflict,
+    Outcome,
     Overloaded,
     Paused,
     ScopeDenied,
@@ -64,33 +66,26 @@ class Intake:
         self._dispatch = dispatch
         self._before_action = before_action
         self._recent: dict[bytes, dict[str, tuple[bytes, ActionId]]] = {}
+        self._tasks: set[Task[list[Answer]]] = set()
 
-    async def accept(self, lane: Lane, requests: Sequence[ActionRequest]) -> list[Answer]:
-        """Accept several actions of one session; one answer each, in order, when they are on disk.
+    def accept(self, lane: Lane, requests: Sequence[ActionRequest]) -> "Future[list[Answer]]":
+        """Accept several actions of one session; resolves with one answer each, in order, when they are on disk.
 
-        An atomic group is accepted or refused as a whole. The others are independent.
+        An atomic group is accepted or refused as a whole. The others are independent. Not a coroutine: the common case
+        costs no task, and cancelling the future cancels no action.
         """
         if self._before_action is not None:
-            requests = await _ask_game(self._before_action, lane.session, requests)
-        answers: list[Answer | None] = []
-        actions: list[Action] = []
-        refused_groups: dict[str, GamekitError] = {}
-        group_ids: dict[str, int] = {}
-        for request in requests:
-            made = refused_groups.get(request.group) or self._make(lane, request, group_ids)
-            if isinstance(made, Action):
-                actions.append(made)
-            elif request.group and isinstance(made, GamekitError):
-                refused_groups[request.group] = made
-            answers.append(None if isinstance(made, Action) else made)
-        if refused_groups:
-            self._drop_groups(lane, requests, answers, actions, refused_groups)
-        if lane.accepting and any(isinstance(answer, Accepted) for answer in answers):
-            await self._confirm(lane, answers)
-        if not actions:
-            return [answer for answer in answers if answer is not None]
-        written = iter(await self._write(lane, actions))
-        return [answer if answer is not None else next(written) for answer in answers]
+            return self._later(self._ask_then_accept(lane, requests))
+        answers, actions = self._decide(lane, requests)
+        written = self._write(lane, actions) if actions else None
+        if any(answer is not None and self._is_doubtful(lane, answer) for answer in answers):
+            return self._later(self._answer_slowly(lane, requests, answers, actions, written))
+        result: Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        if written is None:
+            result.set_result(_filled(answers, ()))
+        else:
+            written.add_done_callback(partial(self._answer, lane, requests, answers, actions, result))
+        return result
 
     async def cancel(self, lane: Lane, key: str) -> ActionId | None:
         """Take back an action that is in no operation yet; None when it is too late or was never accepted."""
@@ -107,15 +102,113 @@ class Intake:
         """Drop what is remembered of a session that has ended."""
         self._recent.pop(lane.session.permission_id, None)
 
+    async def _ask_then_accept(self, lane: Lane, requests: Sequence[ActionRequest]) -> list[Answer]:
+        """Let the game's own server look at the requests first."""
+        if self._before_action is not None:
+            requests = await _ask_game(self._before_action, lane.session, requests)
+        answers, actions = self._decide(lane, requests)
+        written = self._write(lane, actions) if actions else None
+        return await self._answer_slowly(lane, requests, answers, actions, written)
+
+    def _later(self, answering: Coroutine[None, None, list[Answer]]) -> "Future[list[Answer]]":
+        """Answer in a task: the uncommon cases, which must look into the journal."""
+        task = asyncio.create_task(answering)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return asyncio.shield(task)
+
+    def _decide(self, lane: Lane, requests: Sequence[ActionRequest]) -> tuple[list[Answer | None], list[Action]]:
+        """Decide each request: an answer, or an action to write, for which the answer is still None."""
+        answers: list[Answer | None] = []
+        actions: list[Action] = []
+        refused_groups: dict[str, GamekitError] = {}
+        group_ids: dict[str, int] = {}
+        for request in requests:
+            made = (refused_groups and refused_groups.get(request.group)) or self._make(lane, request, group_ids)
+            if isinstance(made, Action):
+                actions.append(made)
+                answers.append(None)
+                continue
+            if request.group and isinstance(made, GamekitError):
+                refused_groups[request.group] = made
+            answers.append(made)
+        if refused_groups:
+            self._drop_groups(lane, requests, answers, actions, refused_groups)
+        return answers, actions
+
+    def _is_doubtful(self, lane: Lane, answer: Answer) -> bool:
+        """Whether an answer needs a look into the journal before it is given.
+
+        A repeated key may belong to an action that is still on its way to disk; and a final refusal must not be told
+        of an action that was accepted before the memory of its key was lost.
+        """
+        if isinstance(answer, Accepted):
+            return lane.accepting > 0
+        return answer.outcome is Outcome.FINAL and not isinstance(answer, IdempotencyConflict)
+
+    def _answer(
+        self,
+        lane: Lane,
+        requests: Sequence[ActionRequest],
+        answers: list[Answer | None],
+        actions: list[Action],
+        result: "Future[list[Answer]]",
+        written: "Future[None]",
+    ) -> None:
+        """The commit is done: tell the common case."""
+        if result.done():
+            return
+        if written.exception() is None:
+            result.set_result(_filled(answers, [Accepted(action.key, action.id) for action in actions]))
+            return
+        slowly = self._later(self._answer_slowly(lane, requests, answers, actions, written))
+        slowly.add_done_callback(partial(_hand_on, result))
+
+    async def _answer_slowly(
+        self,
+        lane: Lane,
+        requests: Sequence[ActionRequest],
+        answers: list[Answer | None],
+        actions: list[Action],
+        written: "Future[None] | None",
+    ) -> list[Answer]:
+        """Wait for the commit, then look into the journal wherever the answer depends on it."""
+        told = await self._written_answers(lane, actions, written) if written is not None else []
+        filled = _filled(answers, told)
+        if any(isinstance(answer, Accepted) and answer.duplicate for answer in filled):
+            await self._store.commit(())
+        recent = self._recent.get(lane.session.permission_id, {})
+        for place, answer in enumerate(filled):
+            if isinstance(answer, Accepted):
+                if (
+                    answer.duplicate
+                    and answer.key not in recent
+                    and not await self._accepted_before(lane, requests[place])
+                ):
+                    filled[place] = StoreUnavailable("the first action with this key was not written", key=answer.key)
+            elif answer.outcome is Outcome.FINAL:
+                filled[place] = await self._accepted_before(lane, requests[place]) or answer
+        return filled
+
+    async def _accepted_before(self, lane: Lane, request: ActionRequest) -> Answer | None:
+        """What the journal says of this key: the first answer again, a conflict, or None if it has no such key."""
+        rows = await self._store.select(Action, permission_id=lane.session.permission_id, key=request.key)
+        if not rows:
+            return None
+        try:
+            game = self._state.games[lane.session.game]
+            call = game.encode(request.function, request.arguments, request.value)
+        except ActionInvalid:
+            return _same(request.key, b"", rows[0].digest, rows[0].id)
+        digest = body_digest(call.target, call.value, call.data, request.not_after, request.group)
+        return _same(request.key, digest, rows[0].digest, rows[0].id)
+
     def _make(self, lane: Lane, request: ActionRequest, group_ids: dict[str, int]) -> Action | Answer:
         """Decide one request; reserve what it takes."""
         state = self._state
         if not request.function:
             return ActionRefused("the game's own server refused the action", key=request.key)
         game = state.games[lane.session.game]
-        refusal = self._closed(lane, request)
-        if refusal is not None:
-            return refusal
         try:
             call = game.encode(request.function, request.arguments, request.value)
         except ActionInvalid as error:
@@ -125,6 +218,9 @@ class Intake:
         known = self._known(lane, request.key, digest)
         if known is not None:
             return known
+        refusal = self._closed(lane, request)
+        if refusal is not None:
+            return refusal
         verdict = lane.checker.check_call(call)
         if isinstance(verdict, Denied):
             return ScopeDenied(verdict.reason, policy=verdict.policy, limit=verdict.limit, asked=verdict.asked)
@@ -201,14 +297,6 @@ class Intake:
             return None
         return _same(key, digest, *known)
 
-    async def _confirm(self, lane: Lane, answers: list[Answer | None]) -> None:
-        """A repeated key may belong to an action that is still on its way to disk: wait for it, then look again."""
-        await self._store.commit(())
-        recent = self._recent.get(lane.session.permission_id, {})
-        for place, answer in enumerate(answers):
-            if isinstance(answer, Accepted) and answer.key not in recent:
-                answers[place] = StoreUnavailable("the first action with this key was not written", key=answer.key)
-
     def _drop_groups(
         self,
         lane: Lane,
@@ -229,12 +317,16 @@ class Intake:
                 self._release(lane, action)
                 self._recent[lane.session.permission_id].pop(action.key, None)
 
-    async def _write(self, lane: Lane, actions: list[Action]) -> list[Answer]:
+    def _write(self, lane: Lane, actions: list[Action]) -> "Future[None]":
         written: Future[None] = self._store.commit(actions)
-        # A callback and not the lines after `await`: the lane's order must be the journal's, whoever wakes first.
+        # A callback and not the lines after an `await`: the lane's order must be the journal's, whoever wakes first.
         written.add_done_callback(partial(self._written, lane, actions))
+        return written
+
+    async def _written_answers(self, lane: Lane, actions: list[Action], written: "Future[None]") -> list[Answer]:
+        """One answer for each action that was to be written."""
         try:
-            await written
+            await asyncio.shield(written)
         except StoreConflict:
             return await self._write_unknown(lane, actions)
         except GamekitError as error:
@@ -278,9 +370,25 @@ class Intake:
             return [StoreConflict("the journal refused the actions, and has none of their keys")] * len(actions)
         for action in fresh:
             self._reserve(lane, action)
-        written = await self._write(lane, fresh) if fresh else []
+        written = await self._written_answers(lane, fresh, self._write(lane, fresh)) if fresh else []
         answers.update(zip((action.key for action in fresh), written, strict=True))
         return [answers[action.key] for action in actions]
+
+
+def _hand_on(result: "Future[list[Answer]]", done: "Future[list[Answer]]") -> None:
+    if result.done() or done.cancelled():
+        return
+    error = done.exception()
+    if error is not None:
+        result.set_exception(error)
+    else:
+        result.set_result(done.result())
+
+
+def _filled(answers: Sequence[Answer | None], told: Iterable[Answer]) -> list[Answer]:
+    """Put the answers of what was written into their places."""
+    rest = iter(told)
+    return [answer if answer is not None else next(rest) for answer in answers]
 
 
 def _same(key: str, digest: bytes, known_digest: bytes, known_id: ActionId) -> Answer:
