@@ -16,7 +16,7 @@ from gamekit.config import GatewayConfig
 from gamekit.errors import AuthenticationFailed, Overloaded
 from gamekit.eth.hashing import checksum_address
 from gamekit.protocol.login import Expectation, check_login
-from gamekit.protocol.messages import Login, TicketLogin, TokenLogin, WalletLogin
+from gamekit.protocol.messages import Login, TicketLogin, TokenLogin
 from gamekit.units import Address, ChainId, PlayerId, UnixSeconds
 
 TokenHook = Callable[[str], Awaitable[PlayerId | None]]
@@ -38,6 +38,8 @@ class Identity(Struct, frozen=True):
     """Logs in again without the wallet."""
     until: UnixSeconds
     """Wall-clock end of this login."""
+    owner: Address | None = None
+    """The wallet that signed the login, if it was one."""
 
 
 class Nonces:
@@ -94,30 +96,30 @@ class Tickets:
     def __init__(self, config: GatewayConfig, random: RandomBytes) -> None:
         self._most = config.tickets_max
         self._random = random
-        self._owners: dict[bytes, tuple[PlayerId, UnixSeconds]] = {}
+        self._logins: dict[bytes, tuple[PlayerId, UnixSeconds, Address | None]] = {}
 
-    def issue(self, player: PlayerId, until: UnixSeconds) -> str:
+    def issue(self, player: PlayerId, until: UnixSeconds, owner: Address | None = None) -> Identity:
         """Make a ticket; the oldest one goes if there are too many."""
         ticket = self._random(32).hex()
-        while len(self._owners) >= self._most:
-            del self._owners[next(iter(self._owners))]
-        self._owners[_fingerprint(ticket)] = (player, until)
-        return ticket
+        while len(self._logins) >= self._most:
+            del self._logins[next(iter(self._logins))]
+        self._logins[_fingerprint(ticket)] = (player, until, owner)
+        return Identity(player, ticket, until, owner)
 
-    def owner(self, ticket: str, now: float) -> tuple[PlayerId, UnixSeconds]:
-        """Tell whose ticket it is, and until when.
+    def find(self, ticket: str, now: float) -> Identity:
+        """Tell who logged in with this ticket's login.
 
         Raises: AuthenticationFailed.
         """
-        found = self._owners.get(_fingerprint(ticket))
-        if found is None or found[1] <= now:
+        player, until, owner = self._logins.get(_fingerprint(ticket), (None, UnixSeconds(0), None))
+        if player is None or until <= now:
             raise AuthenticationFailed("login refused")
-        return found
+        return Identity(player, ticket, until, owner)
 
     def forget(self, player: PlayerId) -> None:
         """Drop every ticket of a player: the next login needs the wallet or the token."""
-        for ticket in [ticket for ticket, owner in self._owners.items() if owner[0] == player]:
-            del self._owners[ticket]
+        for ticket in [ticket for ticket, login in self._logins.items() if login[0] == player]:
+            del self._logins[ticket]
 
 
 def _fingerprint(ticket: str) -> bytes:
@@ -156,20 +158,15 @@ class Authenticator:
             Overloaded: too many logins at once.
         """
         if isinstance(login, TicketLogin):
-            player, until = self.tickets.owner(login.ticket, now)
-            return Identity(player, login.ticket, until)
-        found = await (self._by_token(login) if isinstance(login, TokenLogin) else self._by_wallet(login, address, now))
-        if not found or len(found) > PLAYER_LENGTH_MAX:
+            return self.tickets.find(login.ticket, now)
+        owner = None
+        if isinstance(login, TokenLogin):
+            player = None if self._token is None else await self._token(login.token)
+        else:
+            message = check_login(login.message, login.signature, self.expected, UnixSeconds(int(now)))
+            self.nonces.spend(message.nonce, address, now)
+            owner = message.address
+            player = PlayerId(checksum_address(owner)) if self._wallet is None else await self._wallet(owner)
+        if not player or len(player) > PLAYER_LENGTH_MAX:
             raise AuthenticationFailed("login refused")
-        until = UnixSeconds(int(now + self._life_s))
-        return Identity(found, self.tickets.issue(found, until), until)
-
-    async def _by_token(self, login: TokenLogin) -> PlayerId | None:
-        return None if self._token is None else await self._token(login.token)
-
-    async def _by_wallet(self, login: WalletLogin, address: str, now: float) -> PlayerId | None:
-        message = check_login(login.message, login.signature, self.expected, UnixSeconds(int(now)))
-        self.nonces.spend(message.nonce, address, now)
-        if self._wallet is None:
-            return PlayerId(checksum_address(message.address))
-        return await self._wallet(message.address)
+        return self.tickets.issue(player, UnixSeconds(int(now + self._life_s)), owner)

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from gamekit.config import GatewayConfig
 from gamekit.core.journal import Event
-from gamekit.errors import AuthenticationFailed, GamekitError, OutcomeUnknown, Overloaded
+from gamekit.errors import ActionInvalid, AuthenticationFailed, GamekitError, OutcomeUnknown, Overloaded
 from gamekit.gateway.auth import Authenticator, Identity
 from gamekit.gateway.backend import Accepted, Backend, SessionView
 from gamekit.gateway.limits import Limits
@@ -42,7 +42,7 @@ from gamekit.protocol.messages import (
 from gamekit.protocol.messages import Limits as ToldLimits
 from gamekit.protocol.octets import Octets16, Octets20, Octets32
 from gamekit.protocol.peer import Close, CloseCode, Peer, PeerLimits, Reply, State
-from gamekit.units import ChainId, PermissionId, PlayerId
+from gamekit.units import Address, ChainId, PermissionId, PlayerId
 
 WebSocket = web.WebSocketResponse[Literal[False]]
 
@@ -105,6 +105,7 @@ class Connection:
         self._room: Future[None] | None = None  # set while the reader waits for in_flight to fall
         self._heard_at = self._loop.time()
         self._draining = False
+        self._owner: Address | None = None  # the wallet that logged in, if it was one
         self._closers: list[Callable[[], None]] = []  # what to undo when the socket ends
         self._watching: TimerHandle | None = None
         self.address = address
@@ -182,7 +183,7 @@ class Connection:
 
     def _welcome(self, hello: Hello, identity: Identity) -> None:
         shared, backend, player = self._shared, self._backend, identity.player
-        self.player = player
+        self.player, self._owner = player, identity.owner
         now = shared.monotonic()
         buckets = shared.limits.action_buckets(player, self.address, now)
         resumed = self._peer.welcome(backend.journal_epoch, backend.cursor, hello.resume, buckets)
@@ -340,6 +341,10 @@ class Connection:
                 await backend.open_session(player, frame.request_id, bytes(frame.signature))
                 return Done(frame.id, done=True)
             case Propose():
+                owner = Address(bytes(frame.account.owner))
+                if self._owner not in (None, owner):
+                    # Else a player could tie somebody else's account to their own name.
+                    raise ActionInvalid("sessions are opened by the wallet that logged in", asked=owner)
                 request = await backend.propose_session(player, frame.game, frame.unit, frame.account)
                 return Proposed(
                     frame.id,

@@ -7,6 +7,7 @@ from typing import Self
 
 import msgspec
 
+from gamekit.config import Config
 from gamekit.core.event import ActionResult, OperationEvent, RefusedEvent, SessionEvent
 from gamekit.core.journal import Event
 from gamekit.errors import ActionInvalid, GamekitError, IdempotencyConflict, Overloaded, SessionNotFound
@@ -36,6 +37,7 @@ class MemoryBackend:
         self.calls: list[tuple[object, ...]] = []
         self.failure: BaseException | None = None
         """Raised by the next call of any kind."""
+        self.config = Config()
         self.entered = self.left = False
         self._listeners: dict[PlayerId, list[Callable[[Sequence[Event]], None]]] = {}
 

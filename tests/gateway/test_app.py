@@ -15,8 +15,20 @@ from gamekit.gateway.app import Gateway
 from gamekit.protocol.codec import encode
 from gamekit.protocol.events import Refused
 from gamekit.protocol.login import LoginMessage, format_time, personal_hash
-from gamekit.protocol.messages import Accepted, Hello, Ping, Resume, TicketLogin, TokenLogin, WalletLogin
-from gamekit.protocol.octets import Octets16, SignatureOctets
+from gamekit.protocol.messages import (
+    Accepted,
+    AccountRequest,
+    Error,
+    Hello,
+    Ping,
+    Propose,
+    Proposed,
+    Resume,
+    TicketLogin,
+    TokenLogin,
+    WalletLogin,
+)
+from gamekit.protocol.octets import Octets16, Octets20, SignatureOctets
 from gamekit.protocol.peer import CloseCode
 from gamekit.units import ChainId, PlayerId
 from tests.gateway.conftest import World, until
@@ -363,6 +375,19 @@ async def test_wallet_login_end_to_end(world: World) -> None:
     assert (await (await world.connect()).login(login)).player.startswith("0x")
     with pytest.raises(AssertionError, match="4401"):
         await (await world.connect()).login(login)
+
+
+async def test_a_wallet_proposes_for_itself_only(world: World) -> None:
+    await world.start()
+    socket = await world.connect()
+    await socket.login(await wallet_login(world))
+    await socket.send(Propose(1, "arena", "play_match", AccountRequest(Octets20(bytes(20)))))
+    refused = await socket.receive()
+    assert isinstance(refused, Error)
+    assert refused.code == "action_invalid"
+    mine = Octets20(public_key_address(KEY.public_key.format(compressed=False)))
+    await socket.send(Propose(2, "arena", "play_match", AccountRequest(mine)))
+    assert isinstance(await socket.receive(), Proposed)
 
 
 @pytest.mark.parametrize("changes", [{"domain": "evil.example"}, {"chain_id": 1}, {"nonce": "a" * 74}])

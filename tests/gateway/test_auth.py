@@ -114,17 +114,21 @@ def test_used_nonces_are_bounded_and_forgotten_when_they_end() -> None:
 
 def test_tickets() -> None:
     tickets = Tickets(GatewayConfig(tickets_max=2), counting())
-    first, second = tickets.issue(PlayerId("a"), UnixSeconds(100)), tickets.issue(PlayerId("b"), UnixSeconds(100))
-    assert tickets.owner(first, 99.0) == ("a", 100)
-    for ticket, now in ((first, 100.0), ("", 0.0), (first[:-1], 0.0)):
+    first, second = (
+        tickets.issue(PlayerId("a"), UnixSeconds(100), ADDRESS),
+        tickets.issue(PlayerId("b"), UnixSeconds(100)),
+    )
+    assert tickets.find(first.ticket, 99.0) == first
+    assert (first.player, first.until, first.owner) == ("a", 100, ADDRESS)
+    for ticket, now in ((first.ticket, 100.0), ("", 0.0), (first.ticket[:-1], 0.0)):
         with pytest.raises(AuthenticationFailed):
-            tickets.owner(ticket, now)
+            tickets.find(ticket, now)
     tickets.issue(PlayerId("c"), UnixSeconds(100))
     with pytest.raises(AuthenticationFailed):
-        tickets.owner(first, 0.0)
+        tickets.find(first.ticket, 0.0)
     tickets.forget(PlayerId("b"))
     with pytest.raises(AuthenticationFailed):
-        tickets.owner(second, 0.0)
+        tickets.find(second.ticket, 0.0)
 
 
 async def test_token_login() -> None:
@@ -151,7 +155,8 @@ async def test_without_a_hook_tokens_are_refused() -> None:
 async def test_wallet_login_names_the_player_by_address() -> None:
     logins = authenticator()
     login = wallet_login(logins.nonces.issue(HERE, NOW))
-    assert (await logins.authenticate(login, HERE, NOW)).player == checksum_address(ADDRESS)
+    identity = await logins.authenticate(login, HERE, NOW)
+    assert (identity.player, identity.owner) == (checksum_address(ADDRESS), ADDRESS)
     with pytest.raises(AuthenticationFailed):
         await logins.authenticate(login, HERE, NOW)
 

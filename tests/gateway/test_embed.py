@@ -1,6 +1,7 @@
 """A gateway inside an application that exists."""
 
 import asyncio
+from typing import cast
 
 import aiohttp
 from aiohttp import web
@@ -8,9 +9,10 @@ from msgspec.structs import replace
 
 from gamekit.config import Config
 from gamekit.gateway.embed import GATEWAY, KIT, setup
+from gamekit.kit import GameKit
 from gamekit.units import PlayerId
 from tests.gateway.conftest import NO_PROXY_LIMITS, Socket
-from tests.gateway.memory import ACCOUNT, ALICE, MemoryBackend
+from tests.gateway.memory import MemoryBackend
 
 
 async def who_is(token: str) -> PlayerId | None:
@@ -18,23 +20,25 @@ async def who_is(token: str) -> PlayerId | None:
 
 
 async def test_the_kit_lives_and_dies_with_the_application() -> None:
-    kit = MemoryBackend()
+    memory = MemoryBackend()
+    kit = cast("GameKit", memory)
     app = web.Application()
 
     async def sessions(request: web.Request) -> web.Response:
-        (view,) = request.app[KIT].sessions_of(ALICE)
-        return web.Response(text=view.account.hex())
+        assert request.app[KIT] is kit
+        return web.Response(text="mine")
 
     app.router.add_get("/mine", sessions)
-    setup(app, kit, replace(Config(), gateway=NO_PROXY_LIMITS), token=who_is)
+    memory.config = replace(Config(), gateway=NO_PROXY_LIMITS)
+    setup(app, kit, token=who_is, backend=lambda _: memory)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    assert kit.entered
+    assert memory.entered
     async with aiohttp.ClientSession() as http:
-        assert await (await http.get(f"{url}/mine")).text() == ACCOUNT.hex()
+        assert await (await http.get(f"{url}/mine")).text() == "mine"
         assert (await http.get(f"{url}/play/health")).status == 200
         assert (await http.post(f"{url}/play/nonce")).status == 200
         assert (await http.options(f"{url}/play/nonce")).status == 204
@@ -42,9 +46,9 @@ async def test_the_kit_lives_and_dies_with_the_application() -> None:
             socket = Socket(raw, binary=True)
             await socket.login()
             assert app[GATEWAY].counts.logins == 1
-            assert not kit.left
+            assert not memory.left
             closed, _ = await asyncio.gather(socket.closed(), app.shutdown())
             assert closed[0] == 1012
-            assert not kit.left, "sockets end before the kit does"
+            assert not memory.left, "sockets end before the kit does"
     await runner.cleanup()
-    assert kit.left
+    assert memory.left

@@ -1,0 +1,136 @@
+"""The kit as the gateway sees it: every request is checked to be the player's own before the kit is asked.
+
+The kit trusts its caller, a game's own server. A socket is no such caller: what it names (a session, a request) must be
+that player's, or it does not exist.
+"""
+
+import asyncio
+from asyncio import Future
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from gamekit.core.action import ActionRequest
+from gamekit.core.journal import Event
+from gamekit.core.session import Session
+from gamekit.errors import ActionInvalid, GamekitError, SessionNotFound
+from gamekit.gateway.backend import Accepted, SessionView, WalletRequest
+from gamekit.kit import GameKit
+from gamekit.protocol import messages
+from gamekit.protocol.answers import plain
+from gamekit.units import Address, Cursor, PermissionId, PlayerId, UnixSeconds, Wei
+
+
+class KitBackend:
+    """Satisfies `Backend` with a running kit."""
+
+    def __init__(self, kit: GameKit) -> None:
+        self._kit = kit
+
+    @property
+    def journal_epoch(self) -> bytes:
+        """The birth of the journal."""
+        return self._kit.store.journal_epoch
+
+    @property
+    def cursor(self) -> Cursor:
+        """The last event of the stream."""
+        return self._kit.cursor
+
+    def sessions_of(self, player: PlayerId) -> Sequence[SessionView]:
+        """List the player's sessions that have not ended."""
+        return [self._view(row) for row in self._kit.sessions(player)]
+
+    def act(
+        self, player: PlayerId, permission_id: PermissionId, actions: Sequence[messages.ActionRequest]
+    ) -> "Future[list[Accepted | GamekitError]]":
+        """Take actions in order, in a task: one for each frame on its way to disk, which the sockets' bound counts."""
+        self._own(player, permission_id)
+        requests = [
+            ActionRequest(
+                action.key,
+                action.function,
+                action.arguments,
+                UnixSeconds(action.not_after),
+                action.group,
+                Wei(int(action.value)),
+            )
+            for action in actions
+        ]
+        return asyncio.ensure_future(self._accept(permission_id, requests))
+
+    async def cancel(self, player: PlayerId, permission_id: PermissionId, key: str) -> bool:
+        """Take an action back."""
+        self._own(player, permission_id)
+        return await self._kit.cancel(permission_id, key)
+
+    async def revoke(self, player: PlayerId, permission_id: PermissionId) -> None:
+        """Stop signing for a session."""
+        self._own(player, permission_id)
+        await self._kit.revoke(permission_id, "revoked by the player")
+
+    async def propose_session(
+        self, player: PlayerId, game: str, unit: str, account: messages.AccountRequest
+    ) -> WalletRequest:
+        """Prepare what the owner's wallet signs."""
+        request = await self._kit.propose(
+            player,
+            game,
+            unit,
+            Address(bytes(account.owner)),
+            stack=account.stack,
+            entry_point_version=account.entry_point_version,
+        )
+        if account.address is not None and bytes(account.address) != request.account:
+            wanted, found = bytes(account.address), request.account
+            raise ActionInvalid("the owner's account on this stack is another one", asked=wanted, found=found)
+        return WalletRequest(
+            request_id=request.permission_id.hex(),
+            permission_id=request.permission_id,
+            account=request.account,
+            signer=request.owner,
+            method="eth_signTypedData_v4",
+            payload=plain(msgspec.to_builtins(request.typed_data, builtin_types=(bytes,))),
+            readable=True,
+            explanation=request.explanation,
+            sign_before=request.sign_before,
+        )
+
+    async def open_session(self, player: PlayerId, request_id: str, signature: bytes) -> None:
+        """Take the wallet's signature."""
+        try:
+            permission_id = PermissionId(bytes.fromhex(request_id))
+        except ValueError as error:
+            raise SessionNotFound("no such request") from error
+        self._own(player, permission_id)
+        await self._kit.open(permission_id, signature)
+
+    async def events(self, player: PlayerId, since: Cursor, limit: int) -> list[Event]:
+        """Read durable events of this player."""
+        return await self._kit.events_since(since, limit, player)
+
+    def subscribe(self, player: PlayerId, callback: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        """Call back with new durable events of this player."""
+        return self._kit.subscribe(player, callback)
+
+    async def _accept(
+        self, permission_id: PermissionId, requests: Sequence[ActionRequest]
+    ) -> list[Accepted | GamekitError]:
+        answers = await self._kit.accept(permission_id, requests)
+        epoch = self.journal_epoch
+        return [
+            answer if isinstance(answer, GamekitError) else Accepted(answer.key, answer.action_id, epoch)
+            for answer in answers
+        ]
+
+    def _own(self, player: PlayerId, permission_id: PermissionId) -> Session:
+        """Find the player's own session. Another player's does not exist: the answer is the same."""
+        row = self._kit.state.sessions.get(permission_id)
+        if row is None or row.player != player:
+            raise SessionNotFound("no such session", permission_id=permission_id)
+        return row
+
+    def _view(self, row: Session) -> SessionView:
+        unit = self._kit.game(row.game).units.get(row.unit)
+        functions = tuple(function.key for function in unit.functions) if unit else ()
+        return SessionView(row.permission_id, row.game, row.unit, row.account, row.state, row.valid_until, functions)
