@@ -32,6 +32,7 @@ from gamekit.eth.block import Log
 from gamekit.eth.calldata import Call, decode_execute
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.interface import Event, Function
+from gamekit.eth.typed_data import TypedData
 from gamekit.units import ZERO_ADDRESS, Address, NonceKey
 
 CREATE_ACCOUNT: Final = Function.parse("createAccount(bytes initData,bytes32 salt)", "address", "payable")
@@ -124,7 +125,7 @@ class NexusStack:
             return all_failed(len(calls), revert_reason)
         return _match([call.data for call in calls], _failures(logs, account))
 
-    def grant_request(self, typed_data: dict[str, object]) -> WalletRequest:
+    def grant_request(self, typed_data: TypedData) -> WalletRequest:
         """Ask the owner's wallet: the account passes the digest on unchanged, so the wallet can show the fields."""
         return WalletRequest("typed_data", typed_data, readable=True, note="")
 

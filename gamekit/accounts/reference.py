@@ -28,6 +28,7 @@ from gamekit.eth.block import Log
 from gamekit.eth.calldata import Call, decode_execute
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.interface import Event, Function
+from gamekit.eth.typed_data import TypedData
 from gamekit.units import Address, NonceKey
 
 TRY_EXECUTE_FAIL: Final = Event.parse("ERC7579TryExecuteFail(uint256 batchExecutionIndex,bytes returndata)")
@@ -107,6 +108,6 @@ class ReferenceStack:
                 failed[place] = revert_data
         return tuple(CallOutcome(place not in failed, failed.get(place)) for place in range(count))
 
-    def grant_request(self, typed_data: dict[str, object]) -> WalletRequest:
+    def grant_request(self, typed_data: TypedData) -> WalletRequest:
         """Ask the owner's wallet: the account passes the digest on unchanged, so the wallet can show the fields."""
         return WalletRequest("typed_data", typed_data, readable=True, note="")

@@ -14,6 +14,7 @@ from gamekit.errors import ConfigInvalid
 from gamekit.eth.block import Log
 from gamekit.eth.calldata import Call, Mode, execute_batch, execute_single
 from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.typed_data import TypedData
 from gamekit.units import Address, NonceKey
 
 
@@ -52,7 +53,7 @@ class WalletRequest(Struct, frozen=True):
 
     kind: str
     """`typed_data` for eth_signTypedData_v4."""
-    typed_data: dict[str, object]
+    typed_data: TypedData
     readable: bool
     """Whether the wallet shows what is granted in words, or only a hash."""
     note: str
@@ -138,7 +139,7 @@ class AccountStack(Protocol):
         """
         ...
 
-    def grant_request(self, typed_data: dict[str, object]) -> WalletRequest:
+    def grant_request(self, typed_data: TypedData) -> WalletRequest:
         """Say what the owner's wallet signs to grant a session, and whether a person can read it there.
 
         Args:
