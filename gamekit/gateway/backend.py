@@ -7,20 +7,11 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from gamekit.core.journal import Event
-from gamekit.errors import GamekitError
 from gamekit.protocol.messages import AccountRequest, ActionRequest
-from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UnixSeconds
+from gamekit.runtime.intake import Accepted, Answer
+from gamekit.units import Address, Cursor, PermissionId, PlayerId, UnixSeconds
 
-__all__ = ["Accepted", "ActionRequest", "Backend", "SessionView", "WalletRequest"]
-
-
-class Accepted(Struct, frozen=True, gc=False):
-    """One action that is on disk."""
-
-    key: str
-    action_id: ActionId
-    journal_epoch: bytes
-    """16 bytes: the birth of the journal that holds it."""
+__all__ = ["Accepted", "Answer", "Backend", "SessionView", "WalletRequest"]
 
 
 class SessionView(Struct, frozen=True, gc=False):
@@ -79,8 +70,8 @@ class Backend(Protocol):
 
     def act(
         self, player: PlayerId, permission_id: PermissionId, actions: Sequence[ActionRequest]
-    ) -> "Future[list[Accepted | GamekitError]]":
-        """Take actions in order; resolves, with one result for each in the same order, when the accepted are on disk.
+    ) -> "Future[list[Answer]]":
+        """Take actions in order; resolves, with one answer for each in the same order, when the accepted are on disk.
 
         Not a coroutine, so that a socket reads on while its actions are on their way to disk without a task for each.
         Cancelling the future must not cancel the actions.

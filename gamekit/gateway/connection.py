@@ -21,7 +21,7 @@ from gamekit.config import GatewayConfig
 from gamekit.core.journal import Event
 from gamekit.errors import ActionInvalid, AuthenticationFailed, GamekitError, OutcomeUnknown, Overloaded
 from gamekit.gateway.auth import Authenticator, Identity
-from gamekit.gateway.backend import Accepted, Backend, SessionView
+from gamekit.gateway.backend import Answer, Backend, SessionView
 from gamekit.gateway.limits import Limits
 from gamekit.gateway.sending import BINARY, CLOSE, PONG, TEXT, SendWindow, frame_header
 from gamekit.protocol.answers import answer_act, refuse_all, request_failed
@@ -287,7 +287,7 @@ class Connection:
         self._in_flight += 1
         future.add_done_callback(partial(self._acted, act))
 
-    def _acted(self, act: Act, done: "Future[list[Accepted | GamekitError]]") -> None:
+    def _acted(self, act: Act, done: "Future[list[Answer]]") -> None:
         self._in_flight -= 1
         if self._room is not None and not self._room.done():
             self._room.set_result(None)

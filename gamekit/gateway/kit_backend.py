@@ -4,7 +4,6 @@ The kit trusts its caller, a game's own server. A socket is no such caller: what
 that player's, or it does not exist.
 """
 
-import asyncio
 from asyncio import Future
 from collections.abc import Callable, Sequence
 
@@ -13,8 +12,8 @@ import msgspec
 from gamekit.core.action import ActionRequest
 from gamekit.core.journal import Event
 from gamekit.core.session import Session
-from gamekit.errors import ActionInvalid, GamekitError, SessionNotFound
-from gamekit.gateway.backend import Accepted, SessionView, WalletRequest
+from gamekit.errors import ActionInvalid, SessionNotFound
+from gamekit.gateway.backend import Answer, SessionView, WalletRequest
 from gamekit.kit import GameKit
 from gamekit.protocol import messages
 from gamekit.protocol.answers import plain
@@ -43,8 +42,8 @@ class KitBackend:
 
     def act(
         self, player: PlayerId, permission_id: PermissionId, actions: Sequence[messages.ActionRequest]
-    ) -> "Future[list[Accepted | GamekitError]]":
-        """Take actions in order, in a task: one for each frame on its way to disk, which the sockets' bound counts."""
+    ) -> "Future[list[Answer]]":
+        """Take actions in order."""
         self._own(player, permission_id)
         requests = [
             ActionRequest(
@@ -57,7 +56,7 @@ class KitBackend:
             )
             for action in actions
         ]
-        return asyncio.ensure_future(self._accept(permission_id, requests))
+        return self._kit.accept(permission_id, requests)
 
     async def cancel(self, player: PlayerId, permission_id: PermissionId, key: str) -> bool:
         """Take an action back."""
@@ -112,16 +111,6 @@ class KitBackend:
     def subscribe(self, player: PlayerId, callback: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         """Call back with new durable events of this player."""
         return self._kit.subscribe(player, callback)
-
-    async def _accept(
-        self, permission_id: PermissionId, requests: Sequence[ActionRequest]
-    ) -> list[Accepted | GamekitError]:
-        answers = await self._kit.accept(permission_id, requests)
-        epoch = self.journal_epoch
-        return [
-            answer if isinstance(answer, GamekitError) else Accepted(answer.key, answer.action_id, epoch)
-            for answer in answers
-        ]
 
     def _own(self, player: PlayerId, permission_id: PermissionId) -> Session:
         """Find the player's own session. Another player's does not exist: the answer is the same."""

@@ -10,8 +10,8 @@ import msgspec
 from gamekit.config import Config
 from gamekit.core.event import ActionResult, OperationEvent, RefusedEvent, SessionEvent
 from gamekit.core.journal import Event
-from gamekit.errors import ActionInvalid, GamekitError, IdempotencyConflict, Overloaded, SessionNotFound
-from gamekit.gateway.backend import Accepted, SessionView, WalletRequest
+from gamekit.errors import ActionInvalid, IdempotencyConflict, Overloaded, SessionNotFound
+from gamekit.gateway.backend import Accepted, Answer, SessionView, WalletRequest
 from gamekit.protocol.messages import AccountRequest, ActionRequest
 from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UnixSeconds
 
@@ -21,7 +21,7 @@ ACCOUNT = Address(b"\x22" * 20)
 ALICE = PlayerId("alice")
 AT = UnixSeconds(1_700_000_000)
 
-Answers = asyncio.Future[list[Accepted | GamekitError]]
+Answers = asyncio.Future[list[Answer]]
 
 
 class MemoryBackend:
@@ -32,7 +32,7 @@ class MemoryBackend:
         self.stream: list[Event] = []
         self.holding = False
         """While true, accepted actions wait for `release`: the disk is slow."""
-        self.held: list[tuple[Answers, list[Accepted | GamekitError]]] = []
+        self.held: list[tuple[Answers, list[Answer]]] = []
         self.keys: dict[tuple[bytes, str], tuple[ActionRequest, ActionId]] = {}
         self.calls: list[tuple[object, ...]] = []
         self.failure: BaseException | None = None
@@ -83,7 +83,7 @@ class MemoryBackend:
         for answers, results in held:
             answers.set_result(results)
 
-    def _accept(self, permission_id: PermissionId, action: ActionRequest) -> Accepted | GamekitError:
+    def _accept(self, permission_id: PermissionId, action: ActionRequest) -> Answer:
         if action.function == "full":
             return Overloaded("the lane is full", queue="lane", depth=256, depth_max=256)
         if action.function not in ("attack", "move"):
@@ -91,7 +91,7 @@ class MemoryBackend:
         request, action_id = self.keys.setdefault((permission_id, action.key), (action, ActionId(len(self.keys) + 1)))
         if request != action:
             return IdempotencyConflict("another body", key=action.key)
-        return Accepted(action.key, action_id, EPOCH)
+        return Accepted(action.key, action_id)
 
     async def cancel(self, player: PlayerId, permission_id: PermissionId, key: str) -> bool:
         self._fail()

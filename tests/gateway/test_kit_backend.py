@@ -11,12 +11,11 @@ from gamekit.core.action import ActionRequest
 from gamekit.core.consent import GrantRequest
 from gamekit.errors import ActionInvalid, GamekitError, SessionNotFound
 from gamekit.eth.typed_data import Field, TypedData
-from gamekit.gateway.backend import Accepted
+from gamekit.gateway.backend import Accepted, Answer
 from gamekit.gateway.kit_backend import KitBackend
 from gamekit.kit import GameKit
 from gamekit.protocol import messages
 from gamekit.protocol.octets import Octets20
-from gamekit.runtime import intake
 from gamekit.units import ActionId, Cursor, PermissionId, PlayerId, UnixSeconds, Wei
 from tests.gateway.memory import ACCOUNT, ALICE, EPOCH, PERMISSION
 
@@ -49,9 +48,11 @@ class FakeKit:
     def game(self, _name: str) -> Any:
         return self._game
 
-    async def accept(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> list[intake.Answer]:
+    def accept(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> asyncio.Future[list[Answer]]:
         self.calls.append(("accept", permission_id, tuple(requests)))
-        return [intake.Accepted(requests[0].key, ActionId(7)), *(ActionInvalid("no") for _ in requests[1:])]
+        answers: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        answers.set_result([Accepted(requests[0].key, ActionId(7)), *(ActionInvalid("no") for _ in requests[1:])])
+        return answers
 
     async def cancel(self, permission_id: PermissionId, key: str) -> bool:
         self.calls.append(("cancel", permission_id, key))
@@ -102,7 +103,7 @@ def test_what_a_player_sees(backend: KitBackend) -> None:
 
 async def test_actions_are_handed_over(backend: KitBackend, kit: FakeKit) -> None:
     accepted, refused = await backend.act(ALICE, PERMISSION, [request("a", str(10**18)), request("b")])
-    assert accepted == Accepted("a", ActionId(7), EPOCH)
+    assert accepted == Accepted("a", ActionId(7))
     assert isinstance(refused, GamekitError)
     assert kit.calls[0][2][0] == ActionRequest("a", "attack", [7], UnixSeconds(9), "group", Wei(10**18))
 
@@ -110,7 +111,7 @@ async def test_actions_are_handed_over(backend: KitBackend, kit: FakeKit) -> Non
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda backend, player, name: asyncio.wait_for(backend.act(player, name, [request()]), 1),
+        lambda backend, player, name: backend.act(player, name, [request()]),
         lambda backend, player, name: backend.cancel(player, name, "k"),
         lambda backend, player, name: backend.revoke(player, name),
         lambda backend, player, name: backend.open_session(player, name.hex(), b""),
