@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC7579Validator} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {ISessionValidator, SessionState} from "src/ISessionValidator.sol";
+import {Arena} from "src/example/Arena.sol";
+import {Fields, Harness} from "test/Harness.sol";
+
+contract GrantSessionForTest is Harness {
+    uint48 private constant DEADLINE = uint48(NOW + 300);
+
+    function test_grantSessionFor_success_byOwner() public {
+        Fields memory f = fields();
+        bytes memory scope = pack(f);
+        bytes memory signature = _sign(f, ownerKey);
+        vm.expectEmit(address(validator));
+        emit ISessionValidator.SessionGranted(
+            address(account), permissionIdOf(scope), signer, revoker, f.validAfter, f.validUntil, 1, scope
+        );
+        vm.prank(thief);
+        bytes32 permissionId = validator.grantSessionFor(address(account), scope, _texts(f), DEADLINE, signature);
+        assertEq(permissionId, permissionIdOf(scope));
+        assertState(scope, SessionState.Live);
+        submit(sealedBatch(f, attacks(2)));
+        assertEq(actions(), 2);
+    }
+
+    function test_grantSessionFor_success_prefixedSignature() public {
+        Fields memory f = fields();
+        bytes32 digest = validator.grantDigest(address(account), pack(f), _texts(f), DEADLINE);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(ownerKey, MessageHashUtils.toEthSignedMessageHash(digest));
+        validator.grantSessionFor(address(account), pack(f), _texts(f), DEADLINE, abi.encodePacked(r, s, v));
+        assertState(pack(f), SessionState.Live);
+    }
+
+    function test_grantSessionFor_success_byDelegatedAccountItself() public {
+        // An EIP-7702 account: its own key speaks, with or without an owner validator.
+        (address eoa, uint256 key) = makeAddrAndKey("player with delegated code");
+        vm.signAndAttachDelegation(factory.IMPLEMENTATION(), key);
+        assertEq(eoa.code.length, 23);
+        vm.prank(eoa);
+        validator.onInstall("");
+        Fields memory f = fields();
+        bytes32 digest = validator.grantDigest(eoa, pack(f), _texts(f), DEADLINE);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        validator.grantSessionFor(eoa, pack(f), _texts(f), DEADLINE, abi.encodePacked(r, s, v));
+        bytes32 permissionId = validator.permissionIdOf(eoa, pack(f));
+        assertEq(uint256(validator.sessionOf(eoa, permissionId).state), uint256(SessionState.Live));
+    }
+
+    function test_grantSessionFor_revert_delegatedAccountByAnother() public {
+        (address eoa, uint256 key) = makeAddrAndKey("player with delegated code");
+        vm.signAndAttachDelegation(factory.IMPLEMENTATION(), key);
+        vm.prank(eoa);
+        validator.onInstall("");
+        Fields memory f = fields();
+        bytes32 digest = validator.grantDigest(eoa, pack(f), _texts(f), DEADLINE);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(ownerKey, digest);
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.GrantSignatureInvalid.selector, eoa, address(0)));
+        validator.grantSessionFor(eoa, pack(f), _texts(f), DEADLINE, abi.encodePacked(r, s, v));
+    }
+
+    function test_grantSessionFor_success_atDeadline() public {
+        Fields memory f = fields();
+        bytes memory signature = _sign(f, ownerKey);
+        vm.warp(DEADLINE);
+        validator.grantSessionFor(address(account), pack(f), _texts(f), DEADLINE, signature);
+    }
+
+    function test_grantSessionFor_revert_grantExpired() public {
+        Fields memory f = fields();
+        bytes memory signature = _sign(f, ownerKey);
+        vm.warp(DEADLINE + 1);
+        _refuses(f, signature, abi.encodeWithSelector(ISessionValidator.GrantExpired.selector, DEADLINE + 1, DEADLINE));
+    }
+
+    function test_grantSessionFor_revert_moduleNotInstalled() public {
+        Fields memory f = fields();
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.ModuleNotInstalled.selector, thief));
+        validator.grantSessionFor(thief, pack(f), _texts(f), DEADLINE, "");
+    }
+
+    function test_grantSessionFor_revert_bySomebodyElse() public {
+        (, uint256 thiefKey) = makeAddrAndKey("thief");
+        Fields memory f = fields();
+        _refuses(f, _sign(f, thiefKey), _invalid());
+    }
+
+    function test_grantSessionFor_revert_bySessionKey() public {
+        grant(fields());
+        Fields memory f = fields();
+        f.usesMax += 1;
+        _refuses(f, _sign(f, signerKey), _invalid());
+    }
+
+    function test_grantSessionFor_revert_anotherScope() public {
+        Fields memory f = fields();
+        bytes memory signature = _sign(f, ownerKey);
+        f.usesMax += 1;
+        _refuses(f, signature, _invalid());
+    }
+
+    function test_grantSessionFor_revert_anotherDeadline() public {
+        Fields memory f = fields();
+        bytes memory signature = _sign(f, ownerKey);
+        vm.expectRevert(_invalid());
+        validator.grantSessionFor(address(account), pack(f), _texts(f), DEADLINE + 1, signature);
+    }
+
+    function test_grantSessionFor_revert_anotherAccount() public {
+        // The owner has two accounts; what was signed for the one is nothing for the other.
+        address other = factory.createAccount(owner, "another");
+        Fields memory f = fields();
+        bytes memory signature = _sign(f, ownerKey);
+        vm.expectRevert(
+            abi.encodeWithSelector(ISessionValidator.GrantSignatureInvalid.selector, other, address(ownerValidator))
+        );
+        validator.grantSessionFor(other, pack(f), _texts(f), DEADLINE, signature);
+    }
+
+    function test_grantSessionFor_revert_anotherChain() public {
+        Fields memory f = fields();
+        bytes memory signature = _sign(f, ownerKey);
+        vm.chainId(10);
+        _refuses(f, signature, _invalid());
+    }
+
+    function test_grantSessionFor_revert_anotherEpoch() public {
+        Fields memory f = fields();
+        bytes memory signature = _sign(f, ownerKey);
+        vm.prank(address(account));
+        validator.revokeAllSessions();
+        _refuses(f, signature, _invalid());
+    }
+
+    function test_grantSessionFor_revert_replayed() public {
+        Fields memory f = fields();
+        bytes memory signature = _sign(f, ownerKey);
+        validator.grantSessionFor(address(account), pack(f), _texts(f), DEADLINE, signature);
+        bytes32 permissionId = permissionIdOf(pack(f));
+        vm.prank(address(account));
+        validator.revokeSession(permissionId);
+        _refuses(
+            f,
+            signature,
+            abi.encodeWithSelector(ISessionValidator.SessionAlreadyGranted.selector, permissionId, SessionState.Revoked)
+        );
+    }
+
+    function test_grantSessionFor_revert_withoutOwnerValidator() public {
+        vm.startPrank(address(account));
+        account.uninstallModule(1, address(validator), "");
+        account.installModule(1, address(validator), "");
+        vm.stopPrank();
+        Fields memory f = fields();
+        _refuses(
+            f,
+            _sign(f, ownerKey),
+            abi.encodeWithSelector(ISessionValidator.GrantSignatureInvalid.selector, address(account), address(0))
+        );
+    }
+
+    function test_grantSessionFor_revert_validatorThatSaysYes() public {
+        // Another installed validator that accepts everything is not the one that is asked.
+        YesValidator yes = new YesValidator();
+        vm.prank(address(account));
+        account.installModule(1, address(yes), "");
+        Fields memory f = fields();
+        _refuses(f, abi.encodePacked(address(yes), new bytes(65)), _invalid());
+    }
+
+    function test_grantSessionFor_revert_ownerValidatorUninstalled() public {
+        Fields memory f = fields();
+        bytes memory signature = _sign(f, ownerKey);
+        vm.prank(address(account));
+        account.uninstallModule(1, address(ownerValidator), "");
+        _refuses(f, signature, _invalid());
+    }
+
+    function test_grantSessionFor_revert_functionCountMismatch() public {
+        Fields memory f = fields();
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.FunctionCountMismatch.selector, 2, 3));
+        validator.grantSessionFor(address(account), pack(f), new string[](2), DEADLINE, "");
+    }
+
+    function test_grantSessionFor_revert_functionMismatch() public {
+        Fields memory f = fields();
+        string[] memory texts = _texts(f);
+        texts[1] = "dance(uint256)";
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ISessionValidator.FunctionMismatch.selector,
+                1,
+                bytes4(keccak256("dance(uint256)")),
+                f.entries[1].selector
+            )
+        );
+        validator.grantSessionFor(address(account), pack(f), texts, DEADLINE, "");
+    }
+
+    function test_grantSessionFor_revert_scopeLengthMismatch() public {
+        Fields memory f = fields();
+        bytes memory scope = bytes.concat(pack(f), hex"00");
+        vm.expectRevert(
+            abi.encodeWithSelector(ISessionValidator.ScopeLengthMismatch.selector, scope.length, scope.length - 1)
+        );
+        validator.grantSessionFor(address(account), scope, _texts(f), DEADLINE, "");
+    }
+
+    function test_grantSessionFor_revert_scopeRefused() public {
+        // The owner's signature does not lift what no session may have.
+        Fields memory f = fields();
+        f.signer = address(0);
+        _refuses(f, _sign(f, ownerKey), abi.encodeWithSelector(ISessionValidator.SignerInvalid.selector, address(0)));
+    }
+
+    // -------------------------------------------------------------------------------------------------- helpers
+
+    function _refuses(Fields memory f, bytes memory signature, bytes memory reason) private {
+        string[] memory texts = _texts(f);
+        vm.expectRevert(reason);
+        validator.grantSessionFor(address(account), pack(f), texts, DEADLINE, signature);
+    }
+
+    function _invalid() private view returns (bytes memory) {
+        return abi.encodeWithSelector(
+            ISessionValidator.GrantSignatureInvalid.selector, address(account), address(ownerValidator)
+        );
+    }
+
+    function _sign(Fields memory f, uint256 key) private view returns (bytes memory) {
+        bytes32 digest = validator.grantDigest(address(account), pack(f), _texts(f), DEADLINE);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    function _texts(Fields memory f) private pure returns (string[] memory texts) {
+        texts = new string[](f.entries.length);
+        for (uint256 i = 0; i < f.entries.length; ++i) {
+            bytes4 selector = f.entries[i].selector;
+            texts[i] = selector == Arena.move.selector
+                ? "move(int16,int16)"
+                : selector == Arena.attack.selector ? "attack(uint256,uint16)" : "craft(uint256,uint256)";
+        }
+    }
+}
+
+/// @notice A validator that accepts every signature.
+contract YesValidator {
+    function isModuleType(uint256 moduleTypeId) external pure returns (bool) {
+        return moduleTypeId == 1;
+    }
+
+    function onInstall(bytes calldata) external {}
+
+    function isValidSignatureWithSender(address, bytes32, bytes calldata) external pure returns (bytes4) {
+        return 0x1626ba7e;
+    }
+}
