@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from gamekit.core.policy import CALLS_MAX_LIMIT, SLACK_S, Denied
 from gamekit.core.scope import VALUE_LANE, Scope, lane_limits
+from gamekit.eth.hashing import to_hex
 from gamekit.eth.session_validator_abi import SessionRecord
-from gamekit.units import UINT48_MAX, UnixSeconds, Wei
+from gamekit.units import UINT48_MAX, Address, UnixSeconds, Wei
 
 _MS_PER_S: Final = 1000
 
@@ -31,7 +32,7 @@ class Usage(Struct, frozen=True, gc=False):
     """What spending limits have counted; always 0 on the lane that counts value."""
 
 
-def charge(  # noqa: PLR0917 - one operation, all of it
+def charge(
     scope: Scope,
     usage: Usage,
     claimed_at: UnixSeconds,
@@ -65,6 +66,15 @@ def charge(  # noqa: PLR0917 - one operation, all of it
         or _amounts_denial(scope, after)
         or after
     )
+
+
+def paymaster_denial(scope: Scope, paymaster: Address | None) -> Denied | None:
+    """Refuse an operation with another paymaster than the scope's, or without the one that it names."""
+    allowed = scope.gas.paymaster
+    if paymaster == allowed:
+        return None
+    limit, asked = ("none" if each is None else to_hex(each) for each in (allowed, paymaster))
+    return Denied("GasPolicy", limit, asked, f"the paymaster must be {limit}")
 
 
 def admissible_calls(scope: Scope, usage: Usage, claimed_at: UnixSeconds) -> int:

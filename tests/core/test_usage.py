@@ -12,10 +12,18 @@ from gamekit.core.policy import (
     ValueLimitPolicy,
 )
 from gamekit.core.scope import Scope
-from gamekit.core.usage import Usage, admissible_at, admissible_calls, charge, stored_usage, time_range
+from gamekit.core.usage import (
+    Usage,
+    admissible_at,
+    admissible_calls,
+    charge,
+    paymaster_denial,
+    stored_usage,
+    time_range,
+)
 from gamekit.eth.session_validator_abi import SessionRecord, SessionState
 from gamekit.units import UnixSeconds, Wei
-from tests.core.scopes import MOVE, START, entry, scope_of
+from tests.core.scopes import MOVE, PAYMASTER, SIGNER, START, entry, scope_of
 
 NOW = UnixSeconds(START + 100)
 
@@ -155,6 +163,24 @@ class TestAdmissible:
 
     def test_behavior_never_below_zero(self) -> None:
         assert admissible_calls(scope_of(), Usage(uses=2000), NOW) == 0
+
+
+class TestPaymasterDenial:
+    def test_default(self) -> None:
+        sponsored = scope_of(gas=GasPolicy(Wei(5), Wei(5), PAYMASTER))
+        assert paymaster_denial(scope_of(), None) is None
+        assert paymaster_denial(sponsored, PAYMASTER) is None
+
+    def test_error_another_or_left_out(self) -> None:
+        sponsored = scope_of(gas=GasPolicy(Wei(5), Wei(5), PAYMASTER))
+        wanted = f"0x{PAYMASTER.hex()}"
+        assert paymaster_denial(sponsored, None) == Denied(
+            "GasPolicy", wanted, "none", f"the paymaster must be {wanted}"
+        )
+        assert isinstance(paymaster_denial(sponsored, SIGNER), Denied)
+        assert paymaster_denial(scope_of(), PAYMASTER) == Denied(
+            "GasPolicy", "none", wanted, "the paymaster must be none"
+        )
 
 
 class TestTimeRange:
