@@ -291,7 +291,8 @@ interface ISessionValidator {
     /// @notice What is remembered of an account.
     function accountOf(address account) external view returns (SessionAccount memory);
 
-    /// @notice What the owner signs to grant: typed data, at the account's present epoch.
+    /// @notice What the owner signs to grant: typed data, at the account's present epoch. On an account that does not
+    /// have the module, or does not exist yet, it is the epoch that its next install begins.
     function grantDigest(address account, bytes calldata scope, string[] calldata functions, uint48 deadline)
         external
         view

@@ -467,7 +467,8 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         view
         returns (bytes32)
     {
-        uint32 epoch = SlotLib.epochOf(_accounts[account]);
+        SessionAccount memory known = SlotLib.unpackAccount(_accounts[account]);
+        uint32 epoch = known.installed ? known.epoch : known.epoch + 1;
         return _hashTypedDataV4(GrantLib.structHash(account, scope, functions, epoch, deadline));
     }
 
