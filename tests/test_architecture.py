@@ -39,6 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": BELOW_EDGES,
     "devnet": BELOW_EDGES,
     "demo": BELOW_EDGES | EDGES,
+    "demo": BELOW_EDGES | EDGES,
+    "commands": BELOW_EDGES | EDGES,
     "cli": BELOW_EDGES | EDGES,
     "__init__": BELOW_EDGES | EDGES,
     "__main__": {"cli"},
