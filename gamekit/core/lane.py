@@ -40,6 +40,7 @@ class Lane:
     __slots__ = (
         "accepting",
         "accepting_value",
+        "chain_sequence",
         "checker",
         "codec",
         "foreign_at",
@@ -75,6 +76,8 @@ class Lane:
         self.accepting_value = Wei(0)
         self.scheduled = False
         """Whether dispatch has the lane on its list already."""
+        self.chain_sequence = NonceSequence(sequence)
+        """The next sequence of the lane on chain, when it was last asked."""
         self.foreign_at: list[int] = []
         """Heights of blocks in which operations that are none of ours used this lane."""
         self.stopped = ""

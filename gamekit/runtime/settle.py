@@ -21,19 +21,21 @@ from gamekit.core.receipt import Inclusion, included, inclusions
 from gamekit.core.setup import ChainSetup
 from gamekit.core.tracking import CONSUMED, FINAL, INCLUDED, LIVE, SENT, SUPERSEDED, LiveSlot, Operation
 from gamekit.core.usage import Usage
-from gamekit.errors import ChainError, ChainUnavailable
+from gamekit.errors import ChainError, ChainMismatch, ChainUnavailable
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.ports import ChainReader, Clock, Store
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.state import State
-from gamekit.units import BlockNumber
+from gamekit.units import BlockHash, BlockNumber, Gas, UnixSeconds, Wei
 
 log = logging.getLogger(__name__)
 
 FINAL_BLOCK = "final_block"
-"""Meta row: the last final block of which everything is written; reading resumes after it."""
+"""Meta row: number and hash of the last final block of which everything is told; reading resumes after it."""
+BLOCK_ROWS = 65_536
+"""Meta rows that name the latest blocks in which something of ours stood, by their number modulo this."""
 
 
 class Settle:
@@ -58,6 +60,8 @@ class Settle:
         self._dispatch = dispatch
         self._notify = notify
         self._followers = followers
+        self._done: BlockHash | None = None
+        """The head after which everything due was done."""
         """Others that a block concerns: relayers, grants, revocations, withdrawals."""
 
     async def run(self) -> None:
@@ -71,33 +75,62 @@ class Settle:
             await asyncio.sleep(poll_s)
 
     async def catch_up(self) -> None:
-        """Read every block since the last final one that is written, up to the head: at start-up."""
+        """Take back what blocks said that are canonical no more, then read on from the last final one: at start-up.
+
+        Raises: ChainMismatch when the last final block is another one now: the journal belongs to another chain.
+        """
         row = await self._store.get(Meta, FINAL_BLOCK)
-        if row is not None:
-            start = await self._chain.block(BlockNumber(int.from_bytes(row.value, "big")))
+        if row is None:
+            # So that a crash before the first block of ours is final does not skip a block.
+            await self._store.commit((_final_row(await self._chain.finalized()),))
+        else:
+            number, block_hash = BlockNumber(int.from_bytes(row.value[:8], "big")), row.value[8:]
+            start = await self._chain.block(number)
             if start is None:
                 raise ChainUnavailable("the node is behind the last final block that the journal knows")
+            if start.hash != block_hash:
+                text = f"block {number} is {start.hash.hex()}, the journal knows it as {block_hash.hex()}"
+                raise ChainMismatch(text, expected=block_hash, found=start.hash)
             self._state.history.apply(Step((), (start,)))
+            await self._orphan(await self._lost_since(number))
         await self.step()
+
+    async def _lost_since(self, final: BlockNumber) -> list[Head]:
+        """The blocks above the last final one that the journal knows and the chain has no more, highest first."""
+        rows = [row.value for row in await self._store.select(Meta) if row.name.startswith("block/")]
+        known = {int.from_bytes(value[:8], "big"): BlockHash(value[8:]) for value in rows}
+        lost: list[Head] = []
+        for number in sorted((number for number in known if number > final), reverse=True):
+            found = await self._chain.block(BlockNumber(number))
+            if found is not None and found.hash == known[number]:
+                break
+            gone = BlockNumber(number), known[number], BlockHash(b""), UnixSeconds(0), Wei(0), Gas(0)
+            lost.append(Head(*gone))
+        return lost
 
     async def step(self) -> bool:
         """Read what is new; whether there was a new head."""
         head = await self._chain.head()
         known = self._state.history.at(head.number)
-        if known is not None and known.hash == head.hash:
-            # Ours already, or a node that lags behind what it showed before: neither says anything new.
+        is_known = known is not None and known.hash == head.hash
+        if is_known and (known is not self._state.history.head or head.hash == self._done):
+            # Done already, or a node that lags behind what it showed before: neither says anything new.
             return False
-        step = await self._branch(head)
-        await self._orphan(step.orphaned)
-        self._state.history.apply(Step(step.orphaned, ()))
-        for added in step.added:
-            await self._block(added, await self._chain.receipts(added))
-        await self._finalize(await self._chain.finalized())
+        # Asked for before the blocks are read: the chain goes on meanwhile.
+        final = await self._chain.finalized()
+        if not is_known:
+            step = await self._branch(head)
+            await self._orphan(step.orphaned)
+            self._state.history.apply(Step(step.orphaned, ()))
+            for added in step.added:
+                await self._block(added, await self._chain.receipts(added))
+        await self._finalize(final)
         self._state.tip = await self._chain.max_priority_fee_per_gas()
         self._state.head_seen_at = self._clock.monotonic()
         for follower in self._followers:
             await follower.on_head()
         self._dispatch.on_head()
+        self._done = head.hash
         return True
 
     async def _branch(self, head: Head) -> Step:
@@ -126,6 +159,8 @@ class Settle:
             rows.extend(follower.on_receipts(head, receipts))
         self._state.history.apply(Step((), (head,)))
         settled = self._settle(head, rows)
+        if rows:
+            rows.append(Meta(f"block/{head.number % BLOCK_ROWS}", head.number.to_bytes(8, "big") + head.hash))
         await self._write(rows)
         for live in settled:
             self._wake(live.actions)
@@ -145,7 +180,8 @@ class Settle:
         if before.state in (INCLUDED, FINAL) and before.block_hash == found.receipt.block_hash:
             return None
         session = self._state.sessions[live.slot.permission_id]
-        operation = included(before, found, stack(session.stack), self._state.games[session.game])
+        game = self._state.games[session.game]
+        operation = included(before, live.call_data, found, stack(session.stack), game)
         live.variants[operation.user_op_hash] = operation
         live.slot = replace(live.slot, state=CONSUMED, consumed_by=operation.user_op_hash)
         rows += (operation, live.slot)
@@ -247,18 +283,24 @@ class Settle:
     async def _finalize(self, final: Head) -> None:
         """Close what is final now; it never moves again."""
         before = self._state.final
-        self._state.final = final
         if before is not None and final.number <= before.number:
             return
-        rows: list[Row] = [Meta(FINAL_BLOCK, final.number.to_bytes(8, "big"))]
+        read = self._state.history.at(final.number)
+        if read is None or read.hash != final.hash:
+            # Beyond our head, or of another fork: what stands below it is not read yet, so it proves nothing.
+            return
+        self._state.final = final
+        told = self._state.head.number - self._state.config.chain.included_depth + 1
+        anchor = self._state.history.at(min(final.number, told))
+        rows: list[Row] = [] if anchor is None else [_final_row(anchor)]
         for live in {id(live): live for live in self._state.slots_by_operation.values()}.values():
             operation = live.included()
             if operation is not None and live.settled and operation.block_number <= final.number:
                 self._close(live, operation, rows)
         for follower in self._followers:
             rows.extend(follower.on_final(final))
-        self._state.history.forget(final.number)
         await self._write(rows)
+        self._state.history.forget(BlockNumber(min(final.number, told)))
 
     def _close(self, live: LiveSlot, operation: Operation, rows: list[Row]) -> None:
         session = self._state.sessions[live.slot.permission_id]
@@ -270,6 +312,10 @@ class Settle:
         lane = self._state.lanes.get(live.slot.permission_id)
         if lane is not None:
             lane.close_slot(live.slot.sequence)
+
+
+def _final_row(final: Head) -> Meta:
+    return Meta(FINAL_BLOCK, final.number.to_bytes(8, "big") + final.hash)
 
 
 def operation_event(game: str, operation: Operation, actions: Sequence[Action]) -> OperationEvent:

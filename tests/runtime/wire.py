@@ -1,0 +1,76 @@
+"""What a node reads and gamekit only writes: RLP, signed transactions, raw logs."""
+
+from typing import Self, cast
+
+from msgspec import Struct
+
+from gamekit.eth.block import Log
+from gamekit.eth.hashing import keccak256
+from gamekit.eth.rlp import RlpItem, rlp_encode
+from gamekit.eth.signature import Signature, recover_address
+from gamekit.units import Address, Hash32
+
+
+class DecodedTransaction(Struct, frozen=True):
+    """A transaction as a pool holds it."""
+
+    hash: Hash32
+    sender: Address
+    nonce: int
+    to: Address
+    data: bytes
+    max_fee: int
+    tip: int
+    raw: bytes
+
+    @classmethod
+    def read(cls, raw: bytes) -> Self:
+        """Decode a signed transaction of the fee-market kind, and recover who signed it."""
+        assert raw[0] == 2
+        fields = rlp_decode(raw[1:])
+        assert isinstance(fields, list)
+        unsigned, signature = fields[:9], [int.from_bytes(field, "big") for field in fields[9:]]  # type: ignore[arg-type]
+        digest = keccak256(b"\x02" + rlp_encode(cast("list[RlpItem]", unsigned)))
+        parity, r, s = signature
+        numbers = [int.from_bytes(field, "big") for field in unsigned[:5] if isinstance(field, bytes)]
+        to, data = unsigned[5], unsigned[7]
+        assert isinstance(to, bytes)
+        assert isinstance(data, bytes)
+        sender = recover_address(digest, Signature(r, s, parity).to_bytes())
+        return cls(keccak256(raw), sender, numbers[1], Address(to), data, numbers[3], numbers[2], raw)
+
+
+def rlp_decode(data: bytes) -> bytes | list[object]:
+    """Decode one item that fills the data."""
+    item, end = _item(data, 0)
+    assert end == len(data)
+    return item
+
+
+def _item(data: bytes, at: int) -> tuple[bytes | list[object], int]:
+    first = data[at]
+    if first < 0x80:
+        return data[at : at + 1], at + 1
+    is_list = first >= 0xC0
+    length, start = first - (0xC0 if is_list else 0x80), at + 1
+    if length > 55:
+        start += length - 55
+        length = int.from_bytes(data[at + 1 : start], "big")
+    if not is_list:
+        return data[start : start + length], start + length
+    items: list[object] = []
+    at, end = start, start + length
+    while at < end:
+        item, at = _item(data, at)
+        items.append(item)
+    return items, end
+
+
+def words(*numbers: int) -> bytes:
+    """Write numbers as ABI words."""
+    return b"".join(number.to_bytes(32, "big") for number in numbers)
+
+
+def event_log(address: Address, *topics: bytes, data: bytes = b"") -> Log:
+    """Write a log whose place in the block is still open."""
+    return Log(address, tuple(Hash32(topic) for topic in topics), data, 0)

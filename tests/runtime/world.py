@@ -1,0 +1,281 @@
+"""The real runtime on a fake chain and a journal in memory, driven by hand: nothing runs until a test says so."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct
+
+from gamekit.config import BatchConfig, ChainConfig, Config, RelayConfig, StackConfig
+from gamekit.core.action import Action, ActionRequest
+from gamekit.core.event import OperationEvent, RefusedEvent
+from gamekit.core.game import Game, build_game
+from gamekit.core.journal import Event
+from gamekit.core.lane import Lane
+from gamekit.core.manifest import parse_manifest
+from gamekit.core.tracking import Operation
+from gamekit.errors import GamekitError
+from gamekit.eth.calldata import Call
+from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.hashing import checksum_address
+from gamekit.eth.interface import CustomError
+from gamekit.keys.keystore import Keystore
+from gamekit.keys.signer import LocalSigner
+from gamekit.kit import KINDS, GameKit, Ports
+from gamekit.runtime.intake import Accepted, BeforeAction
+from gamekit.store.memory import MemoryStore
+from gamekit.units import Address, Cursor, PermissionId, PlayerId, UserOpHash
+from tests.runtime.fake_chain import CHAIN_ID, Executed, FakeChain
+
+MODULE = Address(b"\x5e" * 20)
+OPENER = Address(b"\x0e" * 20)
+FACTORY = Address(b"\xfa" * 20)
+OWNER_VALIDATOR = Address(b"\x0a" * 20)
+ARENA = Address(b"\xa4" * 20)
+OWNER = Address(b"\x0b" * 20)
+ALICE = PlayerId("alice")
+NO_STAMINA = CustomError.parse("NoStamina(uint256 strength,uint256 stamina)")
+ENTRY_POINT = EntryPointVersion.V07.canonical_address
+
+MANIFEST = f"""
+name = "arena"
+chain_id = {CHAIN_ID}
+address = "{checksum_address(ARENA)}"
+abi = "none"
+
+[function.attack]
+play = true
+meaning = "attack"
+gas = 50000
+reference.target = "whom you attack"
+
+[function.move]
+play = true
+meaning = "move"
+gas = 40000
+
+[unit.play]
+meaning = "play"
+functions = ["attack", "move"]
+minutes = 10
+rate_per_s = 1000
+burst = 640
+calls_max = 8
+gas_budget_wei = 900000000000000000
+gas_per_operation_wei_max = 90000000000000000
+uses_max = 400
+"""
+ABI = [
+    {"type": "function", "name": "attack", "stateMutability": "nonpayable", "outputs": [],
+     "inputs": [{"name": "target", "type": "uint256"}, {"name": "strength", "type": "uint16"}]},
+    {"type": "function", "name": "move", "stateMutability": "nonpayable", "outputs": [],
+     "inputs": [{"name": "dx", "type": "int16"}, {"name": "dy", "type": "int16"}]},
+    {"type": "error", "name": "NoStamina",
+     "inputs": [{"name": "strength", "type": "uint256"}, {"name": "stamina", "type": "uint256"}]},
+]  # fmt: skip
+
+
+def arena() -> Game:
+    return build_game(parse_manifest(MANIFEST), ABI)
+
+
+def chain_config(**changes: Any) -> ChainConfig:
+    """One reference stack on EntryPoint 0.7."""
+    where = [checksum_address(address) for address in (ENTRY_POINT, FACTORY, OWNER_VALIDATOR)]
+    settings: dict[str, Any] = {
+        "chain_id": CHAIN_ID,
+        "session_validator": checksum_address(MODULE),
+        "session_opener": checksum_address(OPENER),
+        "stacks": (StackConfig("reference", "0.7", *where),),
+    }
+    return ChainConfig(**settings | changes)
+
+
+def config(**sections: Any) -> Config:
+    """Everything at its default but the addresses; a section's changes by its name."""
+    return Config(**{"chain": chain_config(), "batch": BatchConfig(calls_max=8), "relay": RelayConfig()} | sections)
+
+
+class Keys(Struct, frozen=True):
+    """Key material of a server: outlives its process."""
+
+    keystore: Keystore
+    pool: dict[Address, Any]
+    apart: dict[Address, Any]
+
+    @classmethod
+    def make(cls, folder: Path, relayers: int = 1) -> "Keys":
+        keystore = Keystore.open(folder / "master.key")
+        pools = []
+        for name, first, count in (("pool", 1, relayers), ("apart", 100, 1)):
+            path = folder / name
+            path.touch(mode=0o600)
+            path.write_text("\n".join(f"{number:064x}" for number in range(first, first + count)))
+            pools.append(dict(keystore.relayers(path)))
+        return cls(keystore, *pools)
+
+
+class FrozenClock:
+    def monotonic(self) -> float:
+        return 0.0
+
+
+class World:
+    """A chain, a journal and a kit."""
+
+    def __init__(self, keys: Keys, settings: Config | None = None, before_action: BeforeAction | None = None) -> None:
+        self.keys = keys
+        self.config = settings or config()
+        self.before_action = before_action
+        self.chain = FakeChain(ENTRY_POINT, MODULE, OPENER)
+        self.chain.mine(5)
+        self.store = MemoryStore(KINDS)
+        self.kit = self._kit()
+        self.signed: list[bytes] = []
+        """Every digest that the session keys signed, in order."""
+
+    def _kit(self) -> GameKit:
+        async def close() -> None:
+            return None
+
+        signer = LocalSigner(self.keys.keystore)
+        sign_many = signer.sign_many
+
+        def watched(keys: Any, digests: Any) -> list[bytes]:
+            self.signed.extend(digests)
+            return sign_many(keys, digests)
+
+        signer.sign_many = watched  # type: ignore[method-assign]
+        ports = Ports(self.store, self.chain, self.chain, signer, self.keys.keystore, self.keys.pool, self.keys.apart,
+                      FrozenClock(), close)  # fmt: skip
+        return GameKit(self.config, [arena()], ports, before_action=self.before_action)
+
+    async def start(self) -> None:
+        """What `kit.start` does, without its loops."""
+        await self.kit._recover()
+
+    async def restart(self) -> None:
+        """The process dies and another one starts on the same journal, keys and chain."""
+        self.kit = self._kit()
+        await self.start()
+
+    async def open(self, player: PlayerId = ALICE, owner: Address = OWNER) -> PermissionId:
+        """Propose, sign, grant: a session that plays."""
+        request = await self.kit.propose(player, "arena", "play", owner)
+        await self.kit.open(request.permission_id, b"owner's signature")
+        await self.block()
+        assert self.kit.session_row(request.permission_id).state == "open"
+        return request.permission_id
+
+    async def act(self, session: PermissionId, *keys: str, **changes: Any) -> list[Any]:
+        """Ask for one `attack` for each key; what was asked of one key is always the same."""
+        answers = await self.kit.accept(session, [attack(key, **changes) for key in keys])
+        return list(answers)
+
+    async def accepted(self, session: PermissionId, *keys: str, **changes: Any) -> list[Accepted]:
+        """The same, where every action must be accepted."""
+        answers = await self.act(session, *keys, **changes)
+        for answer in answers:
+            if isinstance(answer, GamekitError):
+                raise answer
+        return answers
+
+    async def sign(self) -> None:
+        """One turn of dispatch: sign for every lane that may have an operation."""
+        dispatch = self.kit._dispatch
+        due, dispatch._due = dispatch._due, []
+        for lane in due:
+            lane.scheduled = False
+        await dispatch.sign(due)
+
+    async def send(self) -> None:
+        """One turn of the bundler."""
+        await self.kit._bundler.send_queued()
+
+    async def step(self) -> bool:
+        """One turn of settle."""
+        return await self.kit._settle.step()
+
+    async def block(self, count: int = 1, **how: Any) -> None:
+        """Blocks, each of them read."""
+        for _ in range(count):
+            self.chain.mine(**how)
+            await self.step()
+
+    async def turn(self, count: int = 1, **how: Any) -> None:
+        """What happens between two blocks, and the block."""
+        for _ in range(count):
+            await self.sign()
+            await self.send()
+            await self.block(**how)
+
+    async def quiet(self, turns: int = 80) -> None:
+        """Go on until nothing is in flight and nothing waits."""
+        for _ in range(turns):
+            await self.turn()
+            if not any(lane.ready or lane.slots or lane.accepting for lane in self.kit.state.lanes.values()):
+                return
+        raise AssertionError(f"not quiet after {turns} turns: {list(self.kit.state.lanes.values())}")
+
+    def lane(self, session: PermissionId) -> Lane:
+        return self.kit.state.lanes[session]
+
+    async def action(self, key: str) -> Action:
+        """The journal's row of an action."""
+        return next(row for row in await self.store.select(Action) if row.key == key)
+
+    async def states(self) -> dict[str, str]:
+        return {row.key: row.state for row in await self.store.select(Action)}
+
+    async def operations(self) -> list[Operation]:
+        return await self.store.select(Operation)
+
+    async def events(self, *kinds: str) -> list[Event]:
+        """The durable events of these kinds; all without."""
+        return [event for event in await self.kit.events_since(Cursor(0)) if not kinds or event.kind in kinds]
+
+    async def told(self, key: str) -> list[str]:
+        """The kinds of all events that name an action, in order."""
+        kinds = []
+        for event in await self.events("settled", "reorged", "final", "refused"):
+            form = RefusedEvent if event.kind == "refused" else OperationEvent
+            body = cast("OperationEvent | RefusedEvent", msgspec.msgpack.decode(event.body, type=form))
+            kinds += [event.kind for action in body.actions if action.key == key]
+        return kinds
+
+    def ran(self) -> list[int]:
+        """The targets of the attacks that the canonical chain ran, in order."""
+        return [target_of(each) for each in self.chain.executed]
+
+    async def check(self) -> None:
+        """At quiescence: every accepted action ran exactly once, or was refused and never ran."""
+        ran = self.ran()
+        for row in await self.store.select(Action):
+            expected = {"ok": 1, "reverted": 1, "refused": 0}[row.state]
+            found = ran.count(target_of(row.call))
+            assert found == expected, f"{row.key} is {row.state} and ran {found} times"
+
+
+def attack(key: str, **changes: Any) -> ActionRequest:
+    """An attack whose target names its key, so that the chain shows whose it is."""
+    return ActionRequest(key, "attack", (int.from_bytes(key.encode(), "big"), 1), **changes)
+
+
+def target_of(what: Executed | Call) -> int:
+    call = what.call if isinstance(what, Executed) else what
+    return int.from_bytes(call.data[4:36], "big")
+
+
+def targets(*keys: str) -> list[int]:
+    return [int.from_bytes(key.encode(), "big") for key in keys]
+
+
+def reverting(*keys: str) -> Any:
+    """What to set as `chain.reverts`: the attacks of these keys revert with NoStamina."""
+    wanted = set(targets(*keys))
+    return lambda call: NO_STAMINA.encode(9, 1) if int.from_bytes(call.data[4:36], "big") in wanted else None
+
+
+def hashes(operations: Iterable[Operation]) -> Sequence[UserOpHash]:
+    return [operation.user_op_hash for operation in operations]
