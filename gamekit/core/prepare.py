@@ -6,6 +6,8 @@ ceilings and not from a wish for safety.
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from gamekit.accounts.stack import AccountStack
 from gamekit.config import BatchConfig
 from gamekit.core.action import Action
@@ -18,7 +20,7 @@ from gamekit.eth.block import Head
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.user_op_hash import UserOpHasher
 from gamekit.eth.user_operation import UserOperation
-from gamekit.units import Gas, Hash32, NonceSequence, UnixSeconds, Wei
+from gamekit.units import Gas, Hash32, NonceSequence, UnixSeconds, UserOpHash, Wei
 
 
 def call_gas(ceilings: int, calls: int, limits: BatchConfig) -> Gas:
@@ -55,6 +57,11 @@ def times(head: Head, scope: Scope, limits: BatchConfig) -> tuple[UnixSeconds, U
     return UnixSeconds(claimed_at), UnixSeconds(deadline)
 
 
+_NO_HASH = UserOpHash(b"")
+_OPERATION_BYTES = 700
+"""Bytes of an operation in handleOps beside calldata, hints and scope: its words, the envelope's head, padding."""
+
+
 class SessionCodec:
     """Writes the operations of one session: what they share is computed once."""
 
@@ -68,52 +75,56 @@ class SessionCodec:
         version = EntryPointVersion(session.entry_point_version)
         self._hasher = UserOpHasher(version, session.entry_point, session.chain_id, session.account)
 
+    def call_data(self, actions: Sequence[Action], try_mode: bool) -> bytes:
+        """Write what the account executes for 1 to 64 actions, in lane order.
+
+        Args:
+            actions: in lane order.
+            try_mode: whether each may revert by itself.
+        """
+        return self._stack.execute([action.call for action in actions], try_mode)
+
     def plan(
         self,
         actions: Sequence[Action],
+        call_data: bytes,
         try_mode: bool,
         sequence: NonceSequence,
         times: tuple[UnixSeconds, UnixSeconds],
         fees: Fees,
     ) -> Operation:
-        """Make the operation of a batch; it has no signature yet.
+        """Make an operation of these actions; it has no signature yet.
 
         Args:
             actions: 1 to 64, in lane order.
-            try_mode: whether each may revert by itself.
+            call_data: theirs, as `call_data` wrote it.
+            try_mode: as `call_data` was written.
+            sequence: the slot's place on the lane.
             times: claimed time and deadline.
+            fees: the bid.
         """
         calls = len(actions)
-        ceilings = sum(action.gas for action in actions)
+        ceilings = sum([action.gas for action in actions])
         session, limits = self._session, self._limits
-        unsigned = UserOperation(
-            sender=session.account,
-            nonce=session.key << 64 | sequence,
-            call_data=self._stack.execute([action.call for action in actions], try_mode),
-            call_gas_limit=call_gas(ceilings, calls, limits),
-            verification_gas_limit=verification_gas(calls, limits),
-            pre_verification_gas=pre_verification_gas(calls, limits),
-            max_fee_per_gas=fees.max_fee_per_gas,
-            max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
-        )
-        return Operation(
-            user_op_hash=self._hasher.hash(unsigned),
+        operation = Operation(
+            user_op_hash=_NO_HASH,
             permission_id=session.permission_id,
             sender=session.account,
             nonce_key=session.nonce_key,
             sequence=sequence,
             action_ids=tuple([action.id for action in actions]),
-            call_data=unsigned.call_data,
             try_mode=try_mode,
             hints=bytes([action.hint for action in actions]),
-            call_gas_limit=unsigned.call_gas_limit,
-            verification_gas_limit=unsigned.verification_gas_limit,
-            pre_verification_gas=unsigned.pre_verification_gas,
+            calldata_bytes=len(call_data) + len(session.scope) + calls + _OPERATION_BYTES,
+            call_gas_limit=call_gas(ceilings, calls, limits),
+            verification_gas_limit=verification_gas(calls, limits),
+            pre_verification_gas=pre_verification_gas(calls, limits),
             max_fee_per_gas=fees.max_fee_per_gas,
             max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
             claimed_at=times[0],
             deadline=times[1],
         )
+        return replace(operation, user_op_hash=self._hasher.hash(_user_operation(operation, call_data, b"")))
 
     def digest(self, operation: Operation) -> Hash32:
         """What the session key signs: the operation, the permission, the claimed time and the deadline."""
@@ -121,24 +132,23 @@ class SessionCodec:
             operation.user_op_hash, self._session.permission_id, operation.claimed_at, operation.deadline
         )
 
-    def envelope(self, operation: Operation, signature: bytes) -> bytes:
-        """What stands in the operation's `signature`, as the account wants it."""
-        inner = session_validator.envelope(
-            operation.claimed_at, operation.deadline, signature, operation.hints, self._session.scope
+    def submission(self, operation: Operation, call_data: bytes) -> UserOperation:
+        """Give a signed operation as it is submitted: its calldata, and the envelope as the account wants it."""
+        envelope = session_validator.envelope(
+            operation.claimed_at, operation.deadline, operation.signature, operation.hints, self._session.scope
         )
-        return self._stack.signature(inner)
+        return _user_operation(operation, call_data, self._stack.signature(envelope))
 
 
-def signed_operation(operation: Operation) -> UserOperation:
-    """The user operation as it is submitted."""
+def _user_operation(operation: Operation, call_data: bytes, signature: bytes) -> UserOperation:
     return UserOperation(
         sender=operation.sender,
         nonce=operation.nonce,
-        call_data=operation.call_data,
+        call_data=call_data,
         call_gas_limit=operation.call_gas_limit,
         verification_gas_limit=operation.verification_gas_limit,
         pre_verification_gas=operation.pre_verification_gas,
         max_fee_per_gas=operation.max_fee_per_gas,
         max_priority_fee_per_gas=operation.max_priority_fee_per_gas,
-        signature=operation.signature,
+        signature=signature,
     )

@@ -34,8 +34,8 @@ def inclusions(receipts: Iterable[TransactionReceipt], entry_points: frozenset[A
     ]
 
 
-def included(operation: Operation, found: Inclusion, stack: AccountStack, game: Game) -> Operation:
-    """Give the operation as included by this transaction, with one outcome per call."""
+def included(operation: Operation, call_data: bytes, found: Inclusion, stack: AccountStack, game: Game) -> Operation:
+    """Give the operation as included by this transaction, with one outcome per call of its calldata."""
     event = found.logs.event
     return operation.moved(
         INCLUDED,
@@ -45,16 +45,18 @@ def included(operation: Operation, found: Inclusion, stack: AccountStack, game: 
         succeeded=event.success,
         actual_gas_cost=event.actual_gas_cost,
         actual_gas_used=event.actual_gas_used,
-        outcomes=outcomes(operation, found, stack, game),
+        outcomes=outcomes(operation, call_data, found, stack, game),
     )
 
 
-def outcomes(operation: Operation, found: Inclusion, stack: AccountStack, game: Game) -> tuple[CallOutcome, ...]:
+def outcomes(
+    operation: Operation, call_data: bytes, found: Inclusion, stack: AccountStack, game: Game
+) -> tuple[CallOutcome, ...]:
     """Decode what became of each call, its revert data read as the game's own errors."""
     calls = stack.call_outcomes(
         found.logs.logs,
         account=operation.sender,
-        call_data=operation.call_data,
+        call_data=call_data,
         succeeded=found.logs.event.success,
         revert_reason=found.logs.revert_reason,
     )

@@ -99,7 +99,7 @@ def operation_gas(operation: Operation) -> Gas:
     The entry point wants 64/63 of the inner call's gas to be there before it enters it (else AA95).
     """
     inner = (operation.call_gas_limit + 10_000) * 64 // 63
-    calldata = (len(operation.call_data) + len(operation.signature) + 600) * CALLDATA_GAS
+    calldata = operation.calldata_bytes * CALLDATA_GAS
     return Gas(inner + operation.verification_gas_limit + calldata + OPERATION_OVERHEAD)
 
 

@@ -98,9 +98,11 @@ class Operation(Row, frozen=True):
     nonce_key: bytes
     sequence: NonceSequence
     action_ids: tuple[int, ...]
-    call_data: bytes
     try_mode: bool
     hints: bytes
+    calldata_bytes: int
+    """What it adds to a bundle's calldata. The calldata itself follows from the actions, the envelope from the session:
+    neither is stored, both are written again when the operation is sent."""
     call_gas_limit: Gas
     verification_gas_limit: Gas
     pre_verification_gas: Gas
@@ -110,7 +112,7 @@ class Operation(Row, frozen=True):
     deadline: UnixSeconds
     state: str = PLANNED
     signature: bytes = b""
-    """The whole envelope as the account wants it; empty until signed."""
+    """The session key's 65 bytes; empty until signed."""
     transaction_hash: Hash32 = Hash32(b"")
     block_hash: bytes = b""
     block_number: BlockNumber = BlockNumber(0)
@@ -125,7 +127,8 @@ class Operation(Row, frozen=True):
         """A released signature never changes, and final never moves."""
         if stored is None:
             return ""
-        if stored.signature and self.signature != stored.signature:
+        # What is dead may be signed anew: at the same fees the same actions have the same hash again.
+        if stored.signature and self.signature != stored.signature and stored.state != DEAD:
             return f"operation {self.user_op_hash.hex()} is signed already, with other bytes"
         if stored.state == FINAL and self.state != FINAL:
             return f"operation {self.user_op_hash.hex()} is final and cannot become {self.state}"
@@ -153,12 +156,16 @@ class LiveSlot:
     `variants` grows by `dispatch` and `resolve`; their states change in `settle` and `resolve`, nowhere else.
     """
 
-    __slots__ = ("actions", "foreign_at", "settled", "slot", "variants")
+    __slots__ = ("actions", "call_data", "foreign_at", "settled", "slot", "variants")
 
-    def __init__(self, slot: Slot, actions: tuple[Action, ...], variants: dict[UserOpHash, Operation]) -> None:
+    def __init__(
+        self, slot: Slot, actions: tuple[Action, ...], call_data: bytes, variants: dict[UserOpHash, Operation]
+    ) -> None:
         self.slot = slot
         self.actions = actions
         """The rows of `slot.action_ids`, in their order."""
+        self.call_data = call_data
+        """What the account executes: the same in every variant."""
         self.variants = variants
         self.settled = False
         """Whether the callers were told an outcome that still stands."""

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from gamekit.core import relay
 from gamekit.core.event import ALARM, AlarmEvent
-from gamekit.core.prepare import signed_operation
 from gamekit.core.relay import HANDLE_OPS, Bundle
 from gamekit.core.tracking import RELEASED, SENT, Operation
 from gamekit.errors import CallReverted, ChainUnavailable, EncodingInvalid
 from gamekit.eth.entry_point import FailedOp, decode_failed_op, encode_handle_ops
 from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.user_operation import UserOperation
 from gamekit.ports import ChainReader, Store
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import ALL, Notify
@@ -100,9 +100,7 @@ class Bundler(Follower):
         if relayer is None:
             self._queue.update((operation.user_op_hash, operation) for operation in operations)
             return
-        calldata = encode_handle_ops(
-            [signed_operation(operation) for operation in operations], relayer.address, version
-        )
+        calldata = encode_handle_ops(self._submissions(operations), relayer.address, version)
         gas = min(relay.bundle_gas(operations), self._state.config.chain.transaction_gas_max)
         transaction = self._relayers.sign(
             relayer, HANDLE_OPS, bundle.entry_point, calldata, Gas(gas), [op.user_op_hash for op in operations]
@@ -123,7 +121,7 @@ class Bundler(Follower):
         while operations:
             version = self._version(operations[0])
             sender = self._relayers.any_address()
-            calldata = encode_handle_ops([signed_operation(operation) for operation in operations], sender, version)
+            calldata = encode_handle_ops(self._submissions(operations), sender, version)
             try:
                 gas = relay.bundle_gas(operations)
                 await self._chain.call(bundle.entry_point, calldata, sender=sender, gas=gas)
@@ -153,6 +151,16 @@ class Bundler(Follower):
         event = self._notify.event(ALARM, ALL, AlarmEvent(what, detail))
         await self._store.commit((event,))
         self._notify.publish((event,))
+
+    def _submissions(self, operations: Sequence[Operation]) -> list[UserOperation]:
+        """The operations as they are submitted."""
+        state = self._state
+        return [
+            state.lanes[operation.permission_id].codec.submission(
+                operation, state.slots_by_operation[operation.user_op_hash].call_data
+            )
+            for operation in operations
+        ]
 
     def _remember(self, operations: Sequence[Operation]) -> None:
         for operation in operations:

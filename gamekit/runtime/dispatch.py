@@ -144,7 +144,8 @@ class Dispatch:
     async def _open(
         self, lane: Lane, taken: batching.Batch, times: tuple[UnixSeconds, UnixSeconds], fees: Fees
     ) -> tuple[Lane, LiveSlot, Operation] | None:
-        operation = lane.codec.plan(taken.actions, taken.try_mode, lane.sequence, times, fees)
+        call_data = lane.codec.call_data(taken.actions, taken.try_mode)
+        operation = lane.codec.plan(taken.actions, call_data, taken.try_mode, lane.sequence, times, fees)
         charged = lane.charge(taken.actions, operation)
         if isinstance(charged, Denied):
             batching.put_back(lane.ready, taken.actions)
@@ -165,7 +166,7 @@ class Dispatch:
             session.permission_id,
             operation.action_ids,
         )
-        live = LiveSlot(slot, taken.actions, {operation.user_op_hash: operation})
+        live = LiveSlot(slot, taken.actions, call_data, {operation.user_op_hash: operation})
         lane.open_slot(live)
         self._state.index(live)
         return lane, live, operation
@@ -176,8 +177,8 @@ class Dispatch:
         digests = [lane.codec.digest(operation) for lane, _, operation in planned]
         signatures = self._signer.sign_many(sessions, digests)
         return [
-            (live, operation.moved(SIGNED, signature=lane.codec.envelope(operation, signature)))
-            for (lane, live, operation), signature in zip(planned, signatures, strict=True)
+            (live, operation.moved(SIGNED, signature=signature))
+            for (_, live, operation), signature in zip(planned, signatures, strict=True)
         ]
 
     async def _drop(self, lane: Lane, live: LiveSlot, operation: Operation) -> None:

@@ -18,7 +18,8 @@ from gamekit.core.fees import Fees, bid, outbid
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
 from gamekit.core.scope import Scope
-from gamekit.core.session import OPEN, PROPOSED, Account, Session
+from gamekit.core.session import EXPIRED as SESSION_EXPIRED
+from gamekit.core.session import GRANTING, OPEN, PROPOSED, REVOKED, REVOKING, Account, Session
 from gamekit.core.tracking import (
     CONSUMED,
     DEAD,
@@ -51,6 +52,9 @@ from gamekit.units import UINT64_MAX, Address, NonceSequence, PermissionId, User
 
 log = logging.getLogger(__name__)
 
+
+STOPPED = {REVOKING: "session_revoked", REVOKED: "session_revoked", SESSION_EXPIRED: "session_expired"}
+"""States of a session in which nothing is signed any more, with the code that its waiting actions are told."""
 
 REJECTED_EVERY = 8
 """What the chain would not take when it was last asked is tried again every so many blocks: a deposit may be filled."""
@@ -117,6 +121,9 @@ class Resolve(Follower):
         below_s = state.config.batch.resign_below_s
         if lane.stopped or live.foreign_at or not may_resign(live, head.timestamp, below_s):
             return False
+        if live.slot.sequence > lane.sequence:
+            # A slot before it was given up: the chain cannot take this one, so it must die before anything goes on.
+            return False
         if state.pauses.find(lane.session.game) is not None or batching.any_stale(live.actions, head.timestamp):
             return False
         times = prepare.times(head, lane.scope, state.config.batch)
@@ -126,7 +133,7 @@ class Resolve(Follower):
         latest = live.latest()
         before = Fees(latest.max_fee_per_gas, latest.max_priority_fee_per_gas)
         fees = outbid(before, fresh, state.config.fees) or fresh
-        operation = lane.codec.plan(live.actions, latest.try_mode, live.slot.sequence, times, fees)
+        operation = lane.codec.plan(live.actions, live.call_data, latest.try_mode, live.slot.sequence, times, fees)
         if operation.user_op_hash in live.variants or isinstance(lane.charge(live.actions, operation), Denied):
             return False
         live.variants[operation.user_op_hash] = operation
@@ -160,12 +167,14 @@ class Resolve(Follower):
         checker = ScopeChecker(scope, session.account, (session.validator, session.entry_point))
         codec = prepare.SessionCodec(session, scope, stack(session.stack), self._state.config.batch)
         lane = Lane(session, checker, codec, usage, sequence)
+        lane.stopped = STOPPED.get(session.state, "")
         self._state.put_lane(lane)
         return lane
 
     async def load(self) -> None:
         """Build the state from the journal, before any block is read."""
-        for kind_state in ("proposed", "granting", "open", "revoking", "revoked"):
+        # Those that have ended too: what was signed before, or accepted while they ended, is not told yet.
+        for kind_state in (PROPOSED, GRANTING, OPEN, REVOKING, REVOKED, SESSION_EXPIRED):
             for session in await self._store.select(Session, state=kind_state):
                 self._state.sessions[session.permission_id] = session
                 account = await self._store.get(Account, session.account)
@@ -183,16 +192,18 @@ class Resolve(Follower):
         for key, variants in by_slot.items():
             slot = await self._store.get(Slot, *key)
             if slot is not None and slot.state != EXPIRED:
-                await self._load_slot(slot, variants)
+                ours = {key: op for key, op in variants.items() if op.action_ids == slot.action_ids}
+                await self._load_slot(slot, ours)
         await self._load_waiting()
 
     async def _load_slot(self, slot: Slot, variants: dict[UserOpHash, Operation]) -> None:
         rows = [await self._store.get(Action, action_id) for action_id in slot.action_ids]
         actions = tuple(row for row in rows if row is not None)
-        live = LiveSlot(slot, actions, dict(variants))
-        live.settled = bool(actions) and actions[0].state != ACCEPTED
         session = self._session(slot.permission_id)
         lane = self._state.lanes.get(slot.permission_id) or self.make_lane(session, Usage(), slot.sequence)
+        try_mode = next(iter(variants.values())).try_mode
+        live = LiveSlot(slot, actions, lane.codec.call_data(actions, try_mode), dict(variants))
+        live.settled = bool(actions) and actions[0].state != ACCEPTED
         lane.usage_known = False
         lane.open_slot(live)
         self._state.index(live)
@@ -220,9 +231,10 @@ class Resolve(Follower):
         """After all blocks up to the head are read: take the chain's figures, sign what was only planned, go on."""
         for lane in list(self._state.lanes.values()):
             await self._refresh(lane)
-            if lane.session.state != OPEN:
-                lane.stopped = "session_revoked"
-                await self._dispatch.refuse(lane, tuple(lane.ready), lane.stopped, "the session was revoked")
+            self._notice_foreign(lane)
+            if lane.stopped and lane.ready:
+                why = "the session ended before it was signed"
+                await self._dispatch.refuse(lane, tuple(lane.ready), lane.stopped, why)
             unsigned = [
                 (lane, live, latest)
                 for live in lane.slots.values()
@@ -239,14 +251,23 @@ class Resolve(Follower):
         head = self._state.head
         usage = await self.chain_usage(session, head)
         sequence = await self.chain_sequence(session, head)
+        # Read again after the awaits: the session may have ended meanwhile.
+        session = self._session(session.permission_id)
         return self._state.lanes.get(session.permission_id) or self.make_lane(session, usage, sequence)
+
+    def _notice_foreign(self, lane: Lane) -> None:
+        """A slot below the chain's own sequence, whose operations are in no block: something else went through it."""
+        for sequence, live in lane.slots.items():
+            if live.slot.state == LIVE and sequence < lane.chain_sequence:
+                live.foreign_at = live.foreign_at or self._state.head.number
 
     async def _refresh(self, lane: Lane) -> None:
         if lane.session.state == PROPOSED:
             return
         head = self._state.head
         lane.usage = await self.chain_usage(lane.session, head)
-        lane.start_at(await self.chain_sequence(lane.session, head))
+        lane.chain_sequence = NonceSequence(await self.chain_sequence(lane.session, head))
+        lane.start_at(lane.chain_sequence)
         lane.usage_known = True
 
     def _scope(self, session: Session) -> Scope:
