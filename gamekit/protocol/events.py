@@ -13,7 +13,7 @@ from msgspec import Struct
 from gamekit.core import event as kinds
 from gamekit.core.event import OperationEvent, RefusedEvent, SessionEvent
 from gamekit.core.journal import Event
-from gamekit.errors import GamekitError
+from gamekit.protocol.codes import outcome_of
 from gamekit.protocol.messages import Part, RefusedAction
 from gamekit.protocol.octets import Octets20, Octets32
 from gamekit.units import UnixSeconds
@@ -201,21 +201,3 @@ _READERS: Final[dict[str, Callable[[Event], EventFrames]]] = {
     kinds.SESSION_EXPIRED: lambda event: _session(SessionExpired, event),
     kinds.SESSION_REVOKED: _revoked,
 }
-
-
-def _outcomes() -> dict[str, str]:
-    found: dict[str, str] = {}
-    waiting: list[type[GamekitError]] = [GamekitError]
-    while waiting:
-        error = waiting.pop()
-        found[error.code] = error.outcome.value
-        waiting.extend(error.__subclasses__())
-    return found
-
-
-_OUTCOMES: Final = _outcomes()
-
-
-def outcome_of(code: str) -> str:
-    """Tell what an error's code says about asking again: final, retry or unknown. A strange code is final."""
-    return _OUTCOMES.get(code, "final")

@@ -8,7 +8,7 @@ from gamekit.core.event import ActionResult, AlarmEvent, OperationEvent, PauseEv
 from gamekit.core.journal import Event
 from gamekit.protocol import events
 from gamekit.protocol.codec import decode_server, encode
-from gamekit.protocol.events import frame_of, outcome_of
+from gamekit.protocol.events import frame_of
 from gamekit.units import Cursor, PlayerId, UnixSeconds
 
 ID, OPERATION, TRANSACTION, ACCOUNT = b"\x11" * 32, b"\x22" * 32, b"\x33" * 32, b"\x44" * 20
@@ -103,16 +103,3 @@ def test_frames_travel(kind: str, binary: bool) -> None:
     frame = frame_of(row(kind, session() if kind == kinds.SESSION_REVOKED else operation()))
     assert frame is not None
     assert decode_server(encode(frame, binary=binary), binary=binary) == frame
-
-
-@pytest.mark.parametrize(
-    ("code", "outcome"),
-    [
-        ("overloaded", "retry"),
-        ("outcome_unknown", "unknown"),
-        ("scope_denied", "final"),
-        ("of a later version", "final"),
-    ],
-)
-def test_codes_say_whether_to_ask_again(code: str, outcome: str) -> None:
-    assert outcome_of(code) == outcome

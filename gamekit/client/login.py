@@ -1,0 +1,56 @@
+"""Ways to log in: each gives, at every connect that needs one, the login to send."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import aiohttp
+
+from gamekit.errors import AuthenticationFailed
+from gamekit.protocol.login import LoginMessage
+from gamekit.protocol.messages import Login, TokenLogin, WalletLogin
+from gamekit.protocol.octets import SignatureOctets
+from gamekit.units import Address
+
+LoginSource = Callable[[aiohttp.ClientSession, str], Awaitable[Login]]
+"""Given an HTTP session and the websocket's URL, makes a login."""
+SignMessage = Callable[[str], Awaitable[bytes]]
+"""Signs a text as wallets do (ERC-191) and gives 65 bytes."""
+
+
+def by_token(token: str) -> LoginSource:
+    """Log in with a token of the game's own."""
+
+    async def login(_http: aiohttp.ClientSession, _url: str) -> Login:
+        return TokenLogin(token)
+
+    return login
+
+
+def by_wallet(address: Address, sign: SignMessage, statement: str | None = None) -> LoginSource:
+    """Log in by signing an ERC-4361 message.
+
+    Args:
+        address: the wallet's address.
+        sign: asks the wallet; may take as long as a person does.
+        statement: a line for the person to read.
+    """
+
+    async def login(http: aiohttp.ClientSession, url: str) -> Login:
+        async with http.post(f"{url.replace('ws', 'http', 1) if url.startswith('ws') else url}/nonce") as answer:
+            if answer.status != 200:
+                raise AuthenticationFailed(f"no login nonce: the server answered {answer.status}")
+            told = await answer.json()
+        message = str(
+            LoginMessage(
+                domain=told["domain"],
+                address=address,
+                statement=statement,
+                uri=told["uri"],
+                chain_id=told["chain_id"],
+                nonce=told["nonce"],
+                issued_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            )
+        )
+        return WalletLogin(message, SignatureOctets(await sign(message)))
+
+    return login
