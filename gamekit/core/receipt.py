@@ -10,6 +10,7 @@ from msgspec import Struct
 from gamekit.accounts.stack import AccountStack
 from gamekit.core.game import Game
 from gamekit.core.tracking import INCLUDED, CallOutcome, Operation
+from gamekit.errors import EncodingInvalid
 from gamekit.eth.block import TransactionReceipt
 from gamekit.eth.entry_point import OperationLogs, split_logs_by_operation
 from gamekit.units import Address
@@ -53,13 +54,17 @@ def outcomes(
     operation: Operation, call_data: bytes, found: Inclusion, stack: AccountStack, game: Game
 ) -> tuple[CallOutcome, ...]:
     """Decode what became of each call, its revert data read as the game's own errors."""
-    calls = stack.call_outcomes(
-        found.logs.logs,
-        account=operation.sender,
-        call_data=call_data,
-        succeeded=found.logs.event.success,
-        revert_reason=found.logs.revert_reason,
-    )
+    try:
+        calls = stack.call_outcomes(
+            found.logs.logs,
+            account=operation.sender,
+            call_data=call_data,
+            succeeded=found.logs.event.success,
+            revert_reason=found.logs.revert_reason,
+        )
+    except EncodingInvalid:
+        # An account may emit what it likes: it deceives its own player, and must not stop the others.
+        return (CallOutcome(False, "unreadable"),) * len(operation.action_ids)
     return tuple(
         CallOutcome(True) if call.succeeded else CallOutcome(False, _error(call.revert_data, game)) for call in calls
     )

@@ -6,7 +6,7 @@ transaction is sent again, byte for byte or with both fees raised, until its non
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gamekit.core import relay
 from gamekit.core.event import ALARM, AlarmEvent
@@ -64,11 +64,9 @@ class Bundler(Follower):
         config = self._state.config
         queued, self._queue = self._queue, {}
         by_entry_point: dict[Address, list[Operation]] = {}
-        for operation in queued.values():
-            live = self._state.slots_by_operation.get(operation.user_op_hash)
-            # Included by somebody else, superseded or dead since it was queued: nothing to send.
-            if live is not None and live.variants[operation.user_op_hash].state in RELEASED and not live.included():
-                by_entry_point.setdefault(live.slot.entry_point, []).append(operation)
+        for operation in self._unsettled(queued.values()):
+            entry_point = self._state.slots_by_operation[operation.user_op_hash].slot.entry_point
+            by_entry_point.setdefault(entry_point, []).append(operation)
         ready = [
             bundle
             for entry_point, operations in by_entry_point.items()
@@ -92,7 +90,7 @@ class Bundler(Follower):
     async def _simulate_and_send(self, bundle: Bundle) -> None:
         operations = bundle.operations
         if self._state.config.relay.simulate:
-            operations = await self._without_failing(bundle)
+            operations = self._unsettled(await self._without_failing(bundle))
         if not operations:
             return
         version = self._version(operations[0])
@@ -118,7 +116,7 @@ class Bundler(Follower):
         Validation is all that can make handleOps revert; an operation whose calls revert is included all the same.
         """
         operations = bundle.operations
-        while operations:
+        while operations := self._unsettled(operations):
             version = self._version(operations[0])
             sender = self._relayers.any_address()
             calldata = encode_handle_ops(self._submissions(operations), sender, version)
@@ -161,6 +159,14 @@ class Bundler(Follower):
             )
             for operation in operations
         ]
+
+    def _unsettled(self, operations: Iterable[Operation]) -> tuple[Operation, ...]:
+        """Those that may still land, as they are now. Blocks are read while the chain is asked about a bundle: one that
+        was included, by whomever, or superseded or given up meanwhile must not be marked sent."""
+        slots = self._state.slots_by_operation
+        found = [(slots.get(operation.user_op_hash), operation.user_op_hash) for operation in operations]
+        now = [live.variants[user_op_hash] for live, user_op_hash in found if live is not None and not live.included()]
+        return tuple(operation for operation in now if operation.state in RELEASED)
 
     def _remember(self, operations: Sequence[Operation]) -> None:
         for operation in operations:

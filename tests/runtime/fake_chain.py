@@ -42,7 +42,7 @@ from gamekit.eth.session_validator_abi import (
 )
 from gamekit.eth.signature import recover_address
 from gamekit.eth.user_op_hash import hash_on_chain_form
-from gamekit.eth.user_operation import PackedUserOperation, split_pair
+from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack, split_pair
 from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, UserOpHash, Wei
 from tests.runtime.wire import DecodedTransaction, event_log, rlp_decode, words
 
@@ -140,6 +140,10 @@ class FakeChain:
         """Let somebody else bundle operations, in the next block."""
         rows = [tuple(getattr(op, name) for name in op.__struct_fields__) for op in operations]
         self.push(sender, self.entry_point, HANDLE_OPS.encode_call(rows, sender))
+
+    def run_unpacked(self, operations: Sequence[UserOperation]) -> None:
+        """The same for operations in the standard's own form."""
+        self.run([cast("PackedUserOperation", pack(operation, EntryPointVersion.V07)) for operation in operations])
 
     def push(self, sender: Address, to: Address, data: bytes) -> None:
         """Put a transaction of anybody into the pool."""

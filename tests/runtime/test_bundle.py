@@ -1,0 +1,126 @@
+import pytest
+
+from gamekit.core.tracking import FINAL, SENT
+from gamekit.errors import ChainUnavailable
+from gamekit.units import PermissionId
+from tests.runtime.world import Keys, OWNER, World, config, targets
+from gamekit.config import RelayConfig
+from gamekit.units import Address, PlayerId
+
+
+async def signed(world: World, *keys: str) -> PermissionId:
+    session = await world.open()
+    await world.accepted(session, *keys)
+    await world.sign()
+    return session
+
+
+async def several(world: World, count: int) -> list[PermissionId]:
+    """As many sessions, each with one signed operation: of actions a0, a1 …"""
+    sessions = []
+    for number in range(count):
+        session = await world.open(PlayerId(f"p{number}"), Address(bytes([1 + number]) * 20))
+        await world.accepted(session, f"a{number}")
+        sessions.append(session)
+    await world.sign()
+    return sessions
+
+
+async def test_an_operation_is_durable_as_sent_before_it_leaves(world: World) -> None:
+    await signed(world, "a")
+    seen: list[str] = []
+    send = world.chain.send_raw_transaction
+
+    async def look(raw: bytes) -> None:
+        seen.extend(operation.state for operation in await world.operations())
+        await send(raw)
+
+    world.chain.send_raw_transaction = look  # type: ignore[method-assign]
+    await world.send()
+    assert seen == [SENT]
+
+
+async def test_operations_of_several_players_share_a_transaction(world: World) -> None:
+    await several(world, 3)
+    await world.send()
+    assert len(world.chain.pending) == 1
+    assert len(world.chain.operations()) == 3
+    await world.quiet()
+    await world.check()
+
+
+async def test_what_validation_refuses_is_taken_out_and_the_others_go_on(world: World) -> None:
+    sessions = await several(world, 3)
+    lane = world.lane(sessions[1])
+    world.chain.consume(lane.session.account, lane.session.key)
+    world.chain.mine()
+    await world.send()
+    assert [int.from_bytes(op.call_data[152:184], "big") for op in world.chain.operations()] != []
+    assert len(world.chain.operations()) == 2
+    refused = [operation for operation in await world.operations() if operation.rejected]
+    assert [operation.permission_id for operation in refused] == [sessions[1]]
+    assert refused[0].rejected.startswith("AA25")
+    await world.step()
+    await world.quiet()
+    await world.check()
+
+
+async def test_an_unexpected_refusal_raises_one_alarm(world: World) -> None:
+    session = await signed(world, "a")
+    account = world.lane(session).session.account
+    world.chain.top.world.sessions.clear()
+    for _ in range(20):
+        await world.send()
+        await world.block(empty=True)
+    assert len(await world.events("alarm")) == 1
+    assert account
+
+
+async def test_what_is_included_while_it_is_simulated_stays_included(world: World) -> None:
+    """Somebody else bundles our operation, and the block is read while we ask the chain about our own bundle."""
+    await signed(world, "a")
+    operation = next(iter(world.kit._bundler._queue.values()))
+    call = world.chain.call
+
+    async def meanwhile(*args: object, **how: object) -> bytes:
+        world.chain.call = call  # type: ignore[method-assign]
+        answer = await call(*args, **how)  # type: ignore[arg-type]
+        submissions = world.kit._bundler._submissions([operation])
+        world.chain.run_unpacked(submissions)
+        await world.block()
+        return answer
+
+    world.chain.call = meanwhile  # type: ignore[assignment, method-assign]
+    await world.send()
+    await world.quiet()
+    assert [row.state for row in await world.operations()] == [FINAL]
+    await world.check()
+
+
+async def test_a_lost_reply_is_treated_as_sent(world: World) -> None:
+    await signed(world, "a")
+    world.chain.silent_after = 1
+    await world.send()
+    assert (await world.operations())[0].state == SENT
+    await world.quiet()
+    assert world.ran() == targets("a")
+    assert {raw for raw in world.chain.sent[1:]} == {world.chain.sent[1]}
+
+
+async def test_a_node_that_does_not_answer_a_simulation_delays_and_loses_nothing(world: World) -> None:
+    await signed(world, "a")
+    world.chain.down = 1
+    await world.send()
+    assert world.chain.operations() == []
+    await world.quiet()
+    await world.check()
+
+
+async def test_bundles_wait_while_every_relayer_is_busy(keys: Keys) -> None:
+    world = World(keys, config(relay=RelayConfig(in_flight_max=1, operations_max=1)))
+    await world.start()
+    await several(world, 3)
+    await world.send()
+    assert len(world.chain.operations()) == 1
+    await world.quiet()
+    await world.check()
