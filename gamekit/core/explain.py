@@ -14,6 +14,7 @@ from gamekit.accounts.stack import AccountStack
 from gamekit.core.policy import SLACK_S, ArgumentRule, CallEntry, Condition, SpendingLimitPolicy
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
+from gamekit.units import ZERO_ADDRESS
 
 if TYPE_CHECKING:
     from gamekit.core.game import Game
@@ -241,9 +242,12 @@ def _revoke(scope: Scope, *, is_bound: bool) -> tuple[str, ...]:
     who = (
         checksum_address(scope.revoker) if is_bound else "the address that the grant names (your own wallet, as a rule)"
     )
+    without_us = f"Without us: {who} sends revokeSessionFor, or revokeAllSessionsFor, to the session module."
+    if scope.revoker == ZERO_ADDRESS:
+        without_us = "Without us: only from your account, as the grant names nobody else."
     return (
         "In the game: the server signs the key's own end, and anyone may submit that.",
-        f"Without us: {who} sends revokeSessionFor, or revokeAllSessionsFor, to the session module.",
+        without_us,
         "From your account: revokeSession, revokeAllSessions, or uninstall the session module.",
         f"What was signed before may land until the revocation is on chain, and never later than {SLACK_S} s after.",
     )

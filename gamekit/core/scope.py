@@ -11,7 +11,8 @@
     entries  target 20 | selector 4 | first rule 1 | rules 1 | reserved 6
     rules    argument 1 | condition 1 | lane 1 | reserved 29, value 32
 
-Reserved bytes are zero. The verdict on a call is `checker.py`, what a session has used up is `usage.py`.
+Reserved bytes are zero. The rules of an entry stand behind those of the entry before it; the contract would also take
+them in another order, or shared. The verdict on a call is `checker.py`, what a session has used up is `usage.py`.
 
 Source: SessionValidator.sol, which must never allow less than this does.
 """
@@ -21,9 +22,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from gamekit.core.asset_selectors import DENIED_SELECTORS
 from gamekit.core.policy import (
     CALLS_MAX_LIMIT,
     CUMULATIVE_AT_MOST,
+    DURATION_S_MAX,
     LANES_MAX,
     ArgumentRule,
     CallEntry,
@@ -37,6 +40,7 @@ from gamekit.core.policy import (
     ValueLimitPolicy,
 )
 from gamekit.errors import ConfigInvalid, EncodingInvalid
+from gamekit.eth.entry_point_version import CANONICAL_ENTRY_POINTS
 from gamekit.eth.hashing import selector
 from gamekit.units import (
     UINT48_MAX,
@@ -65,7 +69,7 @@ class Scope(Struct, frozen=True, gc=False):
     signer: Address
     """Address of the session key."""
     revoker: Address
-    """May revoke by a plain transaction, without the server: by default the owner's own account."""
+    """May revoke by a plain transaction, without the server: by default the owner's own account. Zero: nobody may."""
     nonce_key: NonceKey
     """The only lane whose operations the session may sign, as the account writes it."""
     calls_max: int
@@ -110,10 +114,38 @@ def scope_fault(scope: Scope) -> str:
     for name, found, low, high in _bounds(scope):
         if not low <= found <= high:
             return f"{name} must be {low} to {high}, got {found}"
-    for name, address in (("signer", scope.signer), ("revoker", scope.revoker), ("paymaster", scope.gas.paymaster)):
+    if len(scope.revoker) != 20:
+        return f"revoker must be 20 bytes, got {scope.revoker.hex()}"
+    for name, address in (("signer", scope.signer), ("paymaster", scope.gas.paymaster)):
         if address is not None and (len(address) != 20 or address == ZERO_ADDRESS):
             return f"{name} must be 20 bytes and not zero, got {address.hex()}"
     return _entries_fault(scope.calls.entries) or _lanes_fault(scope)
+
+
+def grant_fault(scope: Scope, account: Address, module: Address, now: UnixSeconds) -> str:
+    """Say why the contract would refuse to grant this scope on an account now; empty if it would not.
+
+    What only the chain can say is left out: whether the targets have code, are tokens, or are the account's modules.
+
+    Args:
+        scope: what is to be granted.
+        account: whose session it would be.
+        module: the session validator.
+        now: chain time.
+    """
+    fault = scope_fault(scope)
+    if fault:
+        return fault
+    if scope.signer in (account, module):
+        return f"the session key cannot be the account or the module, got {scope.signer.hex()}"
+    if not now <= scope.time.valid_until <= now + DURATION_S_MAX:
+        return f"valid_until must be {now} to {now + DURATION_S_MAX}, got {scope.time.valid_until}"
+    forbidden = {account, module, *CANONICAL_ENTRY_POINTS}
+    for entry in scope.calls.entries:
+        if entry.target in forbidden or entry.selector in DENIED_SELECTORS:
+            place = f"{entry.function or entry.selector.hex()} of {entry.target.hex()}"
+            return f"no session may call {place}: it could act for the account, or moves assets, rights or code"
+    return ""
 
 
 def lane_limits(scope: Scope) -> tuple[int, int]:
@@ -211,8 +243,9 @@ def _pack(scope: Scope) -> bytes:
     ]
     first_rule = 0
     for entry in entries:
-        parts.append(entry.target + entry.selector + bytes((first_rule, len(entry.rules))) + bytes(6))
-        first_rule += len(entry.rules)
+        count = len(entry.rules)
+        parts.append(entry.target + entry.selector + bytes((first_rule if count else 0, count)) + bytes(6))
+        first_rule += count
     return b"".join(parts) + b"".join(map(_pack_rule, rules))
 
 

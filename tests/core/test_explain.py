@@ -15,7 +15,7 @@ from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
 from gamekit.core.policy import ArgumentRule, Condition, SpendingLimitPolicy, TimeFramePolicy
 from gamekit.core.scope import Scope
-from gamekit.units import Address, NonceKey, UnixSeconds
+from gamekit.units import ZERO_ADDRESS, Address, NonceKey, UnixSeconds
 from tests.core.games import GOLDEN, quest
 from tests.core.scopes import ACCOUNT, GAME, MOVE, REVOKER, SIGNER, START, entry, scope_of
 
@@ -37,7 +37,7 @@ def raw() -> Scope:
     rules = ArgumentRule(0, Condition.EQUAL, 1), SpendingLimitPolicy(1, 9, 1)
     unnamed = entry(MOVE, *rules, target=Address(b"\x77" * 20))
     odd = TimeFramePolicy(UnixSeconds(0), UnixSeconds(100_001))
-    return scope_of(entry(MOVE), replace(unnamed, function=""), rate=None, time=odd)
+    return scope_of(entry(MOVE), replace(unnamed, function=""), rate=None, time=odd, revoker=ZERO_ADDRESS)
 
 
 TEXTS: dict[str, Callable[[], str]] = {

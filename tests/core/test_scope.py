@@ -1,4 +1,7 @@
+import json
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,11 +19,12 @@ from gamekit.core.policy import (
     UsageLimitPolicy,
     ValueLimitPolicy,
 )
-from gamekit.core.scope import Scope, lane_limits, scope_fault
+from gamekit.core.scope import Scope, grant_fault, lane_limits, scope_fault
 from gamekit.errors import ConfigInvalid, EncodingInvalid
-from gamekit.eth.hashing import selector
+from gamekit.eth.entry_point_version import CANONICAL_ENTRY_POINTS
+from gamekit.eth.hashing import parse_hex, selector
 from gamekit.units import ZERO_ADDRESS, Address, UnixSeconds, Wei
-from tests.core.scopes import ATTACK, GAME, MOVE, PAYMASTER, START, entry, scope_of, scopes
+from tests.core.scopes import ACCOUNT, ATTACK, GAME, MOVE, PAYMASTER, START, entry, scope_of, scopes
 
 
 class TestPack:
@@ -162,6 +166,107 @@ class TestUnpack:
         changed[57] = 64
         with pytest.raises(EncodingInvalid, match="canonical"):
             Scope.unpack(bytes(changed))
+
+
+class TestGrantFault:
+    MODULE = Address(b"\x5e" * 20)
+
+    def test_default(self) -> None:
+        assert grant_fault(scope_of(), ACCOUNT, self.MODULE, START) == ""
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"calls_max": 0}, "calls_max must be"),
+            ({"signer": ACCOUNT}, "cannot be the account or the module"),
+            ({"signer": MODULE}, "cannot be the account or the module"),
+            ({"calls": CallPolicy((entry(MOVE, target=ACCOUNT),))}, "no session may call"),
+            ({"calls": CallPolicy((entry(MOVE, target=MODULE),))}, "no session may call"),
+            ({"calls": CallPolicy((entry(MOVE, target=min(CANONICAL_ENTRY_POINTS)),))}, "no session may call"),
+            ({"calls": CallPolicy((entry("withdraw(uint256)"),))}, "no session may call withdraw"),
+        ],
+    )
+    def test_error(self, changes: dict[str, object], words: str) -> None:
+        assert words in grant_fault(scope_of(**changes), ACCOUNT, self.MODULE, START)
+
+    @pytest.mark.parametrize(
+        ("now", "allowed"),
+        [
+            (START + 1800, True),
+            (START + 1801, False),
+            (START + 1800 - 30 * 86400, True),
+            (START + 1799 - 30 * 86400, False),
+        ],
+    )
+    def test_args_now(self, now: int, allowed: bool) -> None:
+        assert (grant_fault(scope_of(), ACCOUNT, self.MODULE, UnixSeconds(now)) == "") == allowed
+
+
+STRICTER = {"two games, rules on each": "the rules stand in another order than their entries; the contract takes any"}
+"""Scopes that the contract grants and Python does not write or read, each with the reason."""
+
+
+def number(text: object) -> int:
+    return int(str(text), 0)
+
+
+class TestVectors:
+    """Scopes that the contract has granted, and others that it has refused."""
+
+    VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "session_scope.json").read_text())
+
+    @pytest.mark.parametrize("vector", VECTORS["scopes"], ids=lambda vector: str(vector["name"]))
+    def test_granted(self, vector: dict[str, Any]) -> None:
+        packed, fields = parse_hex(vector["scope"]), vector["fields"]
+        if vector["name"] in STRICTER:
+            with pytest.raises(EncodingInvalid, match="canonical"):
+                Scope.unpack(packed)
+            return
+        scope = Scope.unpack(packed, vector["grant"]["functions"])
+        assert scope.pack() == packed
+        account, module = (Address(parse_hex(self.VECTORS[each])) for each in ("account", "module"))
+        assert grant_fault(scope, account, module, self.VECTORS["granted_at"]) == ""
+        assert [each.function for each in scope.calls.entries] == vector["grant"]["functions"]
+        rate = scope.rate or RateLimitPolicy(0, 0)
+        assert {
+            "signer": scope.signer,
+            "valid_after": scope.time.valid_after,
+            "valid_until": scope.time.valid_until,
+            "revoker": scope.revoker,
+            "calls_max": scope.calls_max,
+            "burst": rate.burst,
+            "nonce_key": scope.nonce_key,
+            "uses_max": scope.usage.uses_max,
+            "rate_interval_ms": rate.interval_ms,
+            "gas_budget_wei": scope.gas.budget_wei,
+            "gas_per_operation_wei_max": scope.gas.per_operation_wei_max,
+            "value_total_wei_max": scope.value.total_wei_max,
+            "value_per_call_wei_max": scope.value.per_call_wei_max,
+            "paymaster": scope.gas.paymaster or ZERO_ADDRESS,
+        } == {
+            name: parse_hex(value) if name in ("signer", "revoker", "paymaster") else number(value)
+            for name, value in fields.items()
+            if name not in ("entries", "rules")
+        }
+        rules = [rule for each in scope.calls.entries for rule in each.rules]
+        assert [_rule(rule) for rule in rules] == [
+            (each["argument"], each["condition"], each["lane"], number(each["value"])) for each in fields["rules"]
+        ]
+
+    @pytest.mark.parametrize("vector", VECTORS["refused"], ids=lambda vector: str(vector["name"]))
+    def test_refused(self, vector: dict[str, str]) -> None:
+        account, module = (Address(parse_hex(self.VECTORS[each])) for each in ("account", "module"))
+        try:
+            scope = Scope.unpack(parse_hex(vector["scope"]))
+        except EncodingInvalid:
+            return
+        assert grant_fault(scope, account, module, self.VECTORS["granted_at"])
+
+
+def _rule(rule: ArgumentRule | SpendingLimitPolicy) -> tuple[int, int, int, int]:
+    if isinstance(rule, SpendingLimitPolicy):
+        return rule.argument, 6, rule.lane, rule.total_max
+    return rule.argument, rule.condition, 0, rule.value
 
 
 class TestLaneLimits:
