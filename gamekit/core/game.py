@@ -13,15 +13,12 @@ from gamekit.core.manifest import GameManifest
 from gamekit.core.play import PlayFunction, play_function
 from gamekit.core.unit import Unit, build_unit
 from gamekit.errors import ConfigInvalid, EncodingInvalid
-from gamekit.eth.abi import AbiValue
 from gamekit.eth.calldata import Call, CallTemplate
 from gamekit.eth.hashing import parse_address, to_hex
 from gamekit.eth.interface import Interface, Revert
 from gamekit.units import ZERO_ADDRESS, Address, ChainId, Gas, Wei
 
 _NO_VALUE: Final = Wei(0)
-_SHOWN_MAX: Final = 200
-"""Characters of one value of an error that are shown: a contract may revert with as many as its gas buys."""
 
 
 class Game(Struct, frozen=True, eq=False):
@@ -83,13 +80,6 @@ class Game(Struct, frozen=True, eq=False):
         """Signature texts of all functions that are play: what a packed scope does not hold."""
         return tuple(function.function.signature for function in self.functions.values())
 
-    def decode_error(self, data: bytes) -> str:
-        """Name a revert in one line: `NotEnoughGold(has=1, needs=5)`, or its bytes when the game's ABI has none."""
-        revert = self.decode_revert(data)
-        if not revert.name:
-            return to_hex(data[:68])
-        return f"{revert.name}({', '.join(f'{name}={_show(value)}' for name, value in revert.values.items())})"
-
     def decode_revert(self, data: bytes) -> Revert:
         """Say why a call reverted, in the game's own custom errors."""
         return self.interface.decode_revert(data)
@@ -143,11 +133,3 @@ def _address(manifest: GameManifest, address: Address | None) -> Address:
     if found is None or found == ZERO_ADDRESS:
         raise ConfigInvalid(f"game {manifest.name}: its contract's address is missing")
     return found
-
-
-def _show(value: AbiValue) -> str:
-    """Write a value of an error for a person: bytes in hexadecimal, long text cut."""
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_show, value))})"
-    text = to_hex(value) if isinstance(value, bytes) else str(value)
-    return text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "…"
