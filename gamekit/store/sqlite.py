@@ -22,7 +22,7 @@ from gamekit.core.journal import Meta, Row
 from gamekit.errors import StoreError, StoreUnavailable
 from gamekit.store.group import GroupCommit, Rows
 from gamekit.store.schema import EPOCH, SqlValue, Table, lay_out, tables_of
-from gamekit.store.schema.layout import read_meta, write_meta
+from gamekit.store.schema.layout import leave_mark, read_meta
 from gamekit.store.writer import Tables, Writer
 
 R = TypeVar("R", bound=Row)
@@ -35,9 +35,6 @@ _BUSY_TIMEOUT_MS: Final = 5_000
 
 _CACHE_KIB: Final = 64 * 1024
 """Page cache of the writer: the upper levels and the warm leaves of its indexes."""
-
-_MARK: Final = "opened"
-"""Name of the meta row that each opening for writing changes; see `Writer._bury`."""
 
 
 class SqliteStore:
@@ -188,8 +185,7 @@ def _connect(path: str | Path, vfs: str | None, tables: Tables, entropy: Callabl
         connection.wal_autocheckpoint(0)  # `Writer.tend` does it, after the futures have resolved
         _require_sound(connection)
         lay_out(connection, tables.values(), entropy)
-        count = int.from_bytes(read_meta(connection, _MARK) or b"", "big")
-        write_meta(connection, _MARK, (count + 1).to_bytes(8, "big"))
+        leave_mark(connection)
     except (apsw.Error, StoreError):
         connection.close(True)
         raise

@@ -5,6 +5,7 @@ halves halved, until the commit that does not fit stands alone: the others are w
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from itertools import groupby
 from typing import Final
 
@@ -14,6 +15,7 @@ from gamekit.core.journal import Row
 from gamekit.errors import StoreConflict, StoreError, StoreUnavailable
 from gamekit.store.group import Outcomes, Rows
 from gamekit.store.schema import SqlValue, Table
+from gamekit.store.schema.layout import leave_mark
 
 WAL_PAGES_MAX: Final = 8_192
 """Pages of 4 KiB in the write-ahead log after which it is copied into the database file: 32 MiB."""
@@ -61,8 +63,7 @@ class Writer:
                 refusal = StoreUnavailable(f"the journal cannot be written: {error}")
                 refusal.__cause__ = error
                 refusals.append(refusal)
-            if isinstance(error, apsw.Error) and not isinstance(error, apsw.FullError | apsw.BusyError):
-                self._bury()
+            self._recover(error)
             return refusals
 
     def tend(self) -> None:
@@ -87,12 +88,19 @@ class Writer:
         connection = self._connection = self._connect()
         return connection
 
-    def _bury(self) -> None:
-        """Close a connection that failed, and open the next one at once.
+    def _recover(self, error: Exception) -> None:
+        """Make sure that what was refused stays refused, as far as the disk still works."""
+        if isinstance(error, apsw.BusyError):
+            return  # nothing was written
+        if isinstance(error, apsw.FullError) and self._connection is not None:
+            with suppress(apsw.Error):  # full still: whatever is written next does as well
+                leave_mark(self._connection)
+            return
+        if isinstance(error, apsw.Error):
+            self._bury()
 
-        After a failed fsync the file may hold a whole group that nobody was told is written. The mark that opening
-        leaves lies on top of it, so that no later recovery can find it: a refused commit stays refused.
-        """
+    def _bury(self) -> None:
+        """Close a connection that failed, and open the next one at once, which leaves a mark; see `leave_mark`."""
         if self._connection is not None:
             self._connection.close(True)
             self._connection = None

@@ -20,6 +20,9 @@ VERSION: Final = "schema_version"
 EPOCH: Final = "journal_epoch"
 """Name of the meta row that holds 16 random bytes: the journal's birth."""
 
+MARK: Final = "mark"
+"""Name of the meta row that `leave_mark` changes."""
+
 
 def lay_out(connection: apsw.Connection, tables: Iterable[Table[Row]], entropy: Callable[[int], bytes]) -> None:
     """Make what is missing, in one transaction, so that a crash leaves the old layout or the new one.
@@ -85,6 +88,16 @@ def _rebuild(connection: apsw.Connection, table: Table[Row], existing: dict[str,
     for (body,) in bodies:
         _write(connection, table, table.codec.decode(body))
     connection.execute(f'DROP TABLE "{old}"')
+
+
+def leave_mark(connection: apsw.Connection) -> None:
+    """Make a durable write that means nothing.
+
+    After a failed fsync the log may hold a whole group that everybody was told is refused. The next write lies on top
+    of it, so that no later recovery can find it: a refused commit stays refused.
+    """
+    count = int.from_bytes(read_meta(connection, MARK) or b"", "big")
+    write_meta(connection, MARK, (count + 1).to_bytes(8, "big"))
 
 
 def write_meta(connection: apsw.Connection, name: str, value: bytes) -> None:
