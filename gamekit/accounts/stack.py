@@ -6,16 +6,17 @@ where only the chain knows, an adapter gives the call that asks.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from gamekit.errors import ConfigInvalid
 from gamekit.eth.block import Log
-from gamekit.eth.calldata import Call, Mode, execute_batch, execute_single
+from gamekit.eth.calldata import BatchTemplate, Call, CallSlot, Mode, execute_single
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.typed_data import TypedData
-from gamekit.units import Address, NonceKey
+from gamekit.units import Address, NonceKey, Wei
 
 
 class CallOutcome(Struct, frozen=True, gc=False):
@@ -166,7 +167,18 @@ def encode_execution(calls: Sequence[Call], try_mode: bool) -> bytes:
     """Encode calls for an ERC-7579 account: one alone in the short form, several as a batch."""
     if len(calls) == 1:
         return execute_single(Mode.SINGLE_TRY if try_mode else Mode.SINGLE, *calls[0])
-    return execute_batch(Mode.BATCH_TRY if try_mode else Mode.BATCH, calls)
+    template = _BATCH_TRY if try_mode else _BATCH
+    return template.encode([_call_slot(target, value).element(data) for target, value, data in calls])
+
+
+_BATCH: Final = BatchTemplate(Mode.BATCH)
+_BATCH_TRY: Final = BatchTemplate(Mode.BATCH_TRY)
+
+
+@lru_cache(maxsize=256)
+def _call_slot(target: Address, value: Wei) -> CallSlot:
+    """The constant bytes of calls to one contract; a server plays few of them."""
+    return CallSlot(target, value)
 
 
 def all_failed(count: int, revert_reason: bytes) -> tuple[CallOutcome, ...]:

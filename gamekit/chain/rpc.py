@@ -24,7 +24,7 @@ class RpcError(msgspec.Struct, frozen=True):
 
     code: int
     message: str
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Reply(msgspec.Struct):
@@ -132,17 +132,16 @@ def _refusal(method: str, error: RpcError) -> CallReverted | RpcRefused:
 
 def _revert_data(error: RpcError) -> bytes | None:
     """The revert data, where the error is a revert: nodes put it as text, or in an object's `data`."""
-    if error.data is None:
-        return b"" if error.code == REVERTED_CODE or "revert" in error.message.lower() else None
     value: object = msgspec.json.decode(error.data)
     if isinstance(value, dict):
-        value = value.get("data", "")
+        value = value.get("data")
     if isinstance(value, str) and value.startswith("0x"):
         try:
             return bytes.fromhex(value[2:])
         except ValueError:
             return None
-    return None
+    is_revert = error.code == REVERTED_CODE or "revert" in error.message.lower()
+    return b"" if is_revert else None
 
 
 def from_quantity(value: str) -> int:

@@ -31,6 +31,8 @@ class ActionResult(Struct, frozen=True, omit_defaults=True):
     ok: bool = True
     error: str = ""
     """The game's custom error, decoded, or why it was refused; empty when ok."""
+    inferred: bool = False
+    """Whether the account left open which of several equal calls reverted, and this is one reading."""
 
 
 class OperationEvent(Struct, frozen=True, omit_defaults=True):

@@ -5,7 +5,7 @@ meaning. What is neither is refused.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from msgspec import Struct
 
@@ -60,9 +60,12 @@ class PlayFunction(Struct, frozen=True, eq=False):
         Raises: EncodingInvalid for arguments that do not fit.
         """
         inputs = self.function.inputs
-        values = arrange(inputs, arguments)
-        if len(values) == len(inputs) and any(value.__class__ is not int for value in values):
-            values = [read_argument(parameter.type, value) for parameter, value in zip(inputs, values, strict=True)]
+        is_plain = arguments.__class__ is tuple or arguments.__class__ is list
+        values = cast("Sequence[object]", arguments) if is_plain else arrange(inputs, arguments)
+        for value in values:
+            if value.__class__ is not int and len(values) == len(inputs):
+                pairs = zip(inputs, values, strict=True)
+                return self.template.encode([read_argument(parameter.type, each) for parameter, each in pairs])
         return self.template.encode(values)
 
 

@@ -6,8 +6,6 @@ ceilings and not from a wish for safety.
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
 from gamekit.accounts.stack import AccountStack
 from gamekit.config import BatchConfig
 from gamekit.core.action import Action
@@ -20,7 +18,7 @@ from gamekit.eth.block import Head
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.user_op_hash import UserOpHasher
 from gamekit.eth.user_operation import UserOperation
-from gamekit.units import Gas, Hash32, NonceSequence, UnixSeconds, UserOpHash, Wei
+from gamekit.units import Gas, Hash32, NonceSequence, UnixSeconds, Wei
 
 
 def call_gas(ceilings: int, calls: int, limits: BatchConfig) -> Gas:
@@ -57,7 +55,6 @@ def times(head: Head, scope: Scope, limits: BatchConfig) -> tuple[UnixSeconds, U
     return UnixSeconds(claimed_at), UnixSeconds(deadline)
 
 
-_NO_HASH = UserOpHash(b"")
 _OPERATION_BYTES = 700
 """Bytes of an operation in handleOps beside calldata, hints and scope: its words, the envelope's head, padding."""
 
@@ -106,25 +103,34 @@ class SessionCodec:
         calls = len(actions)
         ceilings = sum([action.gas for action in actions])
         session, limits = self._session, self._limits
-        operation = Operation(
-            user_op_hash=_NO_HASH,
-            permission_id=session.permission_id,
+        nonce = session.key << 64 | sequence
+        gas = call_gas(ceilings, calls, limits), verification_gas(calls, limits), pre_verification_gas(calls, limits)
+        unsigned = UserOperation(
             sender=session.account,
-            nonce_key=session.nonce_key,
-            sequence=sequence,
-            action_ids=tuple([action.id for action in actions]),
-            try_mode=try_mode,
-            hints=bytes([action.hint for action in actions]),
-            calldata_bytes=len(call_data) + len(session.scope) + calls + _OPERATION_BYTES,
-            call_gas_limit=call_gas(ceilings, calls, limits),
-            verification_gas_limit=verification_gas(calls, limits),
-            pre_verification_gas=pre_verification_gas(calls, limits),
+            nonce=nonce,
+            call_data=call_data,
+            call_gas_limit=gas[0],
+            verification_gas_limit=gas[1],
+            pre_verification_gas=gas[2],
             max_fee_per_gas=fees.max_fee_per_gas,
             max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
-            claimed_at=times[0],
-            deadline=times[1],
         )
-        return replace(operation, user_op_hash=self._hasher.hash(_user_operation(operation, call_data, b"")))
+        return Operation(
+            self._hasher.hash(unsigned),
+            session.permission_id,
+            session.account,
+            session.nonce_key,
+            sequence,
+            tuple([action.id for action in actions]),
+            try_mode,
+            bytes([action.hint for action in actions]),
+            len(call_data) + len(session.scope) + calls + _OPERATION_BYTES,
+            *gas,
+            fees.max_fee_per_gas,
+            fees.max_priority_fee_per_gas,
+            times[0],
+            times[1],
+        )
 
     def digest(self, operation: Operation) -> Hash32:
         """What the session key signs: the operation, the permission, the claimed time and the deadline."""
@@ -137,18 +143,14 @@ class SessionCodec:
         envelope = session_validator.envelope(
             operation.claimed_at, operation.deadline, operation.signature, operation.hints, self._session.scope
         )
-        return _user_operation(operation, call_data, self._stack.signature(envelope))
-
-
-def _user_operation(operation: Operation, call_data: bytes, signature: bytes) -> UserOperation:
-    return UserOperation(
-        sender=operation.sender,
-        nonce=operation.nonce,
-        call_data=call_data,
-        call_gas_limit=operation.call_gas_limit,
-        verification_gas_limit=operation.verification_gas_limit,
-        pre_verification_gas=operation.pre_verification_gas,
-        max_fee_per_gas=operation.max_fee_per_gas,
-        max_priority_fee_per_gas=operation.max_priority_fee_per_gas,
-        signature=signature,
-    )
+        return UserOperation(
+            sender=operation.sender,
+            nonce=operation.nonce,
+            call_data=call_data,
+            call_gas_limit=operation.call_gas_limit,
+            verification_gas_limit=operation.verification_gas_limit,
+            pre_verification_gas=operation.pre_verification_gas,
+            max_fee_per_gas=operation.max_fee_per_gas,
+            max_priority_fee_per_gas=operation.max_priority_fee_per_gas,
+            signature=self._stack.signature(envelope),
+        )

@@ -66,7 +66,8 @@ def outcomes(
         # An account may emit what it likes: it deceives its own player, and must not stop the others.
         return (CallOutcome(False, "unreadable"),) * len(operation.action_ids)
     return tuple(
-        CallOutcome(True) if call.succeeded else CallOutcome(False, _error(call.revert_data, game)) for call in calls
+        CallOutcome(call.succeeded, call.inferred, "" if call.succeeded else _error(call.revert_data, game))
+        for call in calls
     )
 
 

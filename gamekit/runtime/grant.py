@@ -17,7 +17,7 @@ from gamekit.core.consent import GrantRequest, consent
 from gamekit.core.event import SESSION_OPENED, SessionEvent
 from gamekit.core.journal import Event, Row
 from gamekit.core.relay import OPEN as OPEN_TRANSACTION
-from gamekit.core.scope import Scope
+from gamekit.core.scope import Scope, grant_fault
 from gamekit.core.session import GRANTING, LAPSED, OPEN, PROPOSED, Account, Session, key_binding
 from gamekit.core.setup import ChainSetup, StackSetup
 from gamekit.core.unit import Unit
@@ -114,9 +114,13 @@ class Grant(Follower):
                 signer=signer,
                 revoker=owner,
                 nonce_key=nonce_key,
-                valid_after=head.timestamp,
+                # EntryPoint 0.8 leaves out the first second of a range.
+                valid_after=UnixSeconds(head.timestamp - 1),
                 minutes=minutes,
             )
+            fault = grant_fault(scope, account.address, self._setup.session_validator, head.timestamp)
+            if fault:
+                raise ConfigInvalid(f"unit {unit.name} cannot be granted: {fault}", unit=unit.name)
             scopes.append(scope)
             return key_binding(account, self._setup.session_validator, where.entry_point, signer)
 

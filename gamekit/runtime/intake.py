@@ -19,6 +19,7 @@ from gamekit.errors import (
     ActionInvalid,
     ActionRefused,
     ClientError,
+    EncodingInvalid,
     GamekitError,
     IdempotencyConflict,
     Outcome,
@@ -123,17 +124,23 @@ class Intake:
         actions: list[Action] = []
         refused_groups: dict[str, GamekitError] = {}
         group_ids: dict[str, int] = {}
+        closed = self._closed(lane)
+        room = self._room(lane)
         for request in requests:
-            made = (refused_groups and refused_groups.get(request.group)) or self._make(lane, request, group_ids)
+            group = request.group
+            made: Action | Answer | None = refused_groups.get(group) if group and refused_groups else None
+            if made is None:
+                made = self._make(lane, request, closed, room - len(actions), group_ids)
             if isinstance(made, Action):
                 actions.append(made)
                 answers.append(None)
                 continue
-            if request.group and isinstance(made, GamekitError):
-                refused_groups[request.group] = made
+            if group and isinstance(made, GamekitError):
+                refused_groups[group] = made
             answers.append(made)
         if refused_groups:
             self._drop_groups(lane, requests, answers, actions, refused_groups)
+        self._reserve(lane, actions)
         return answers, actions
 
     def _is_doubtful(self, lane: Lane, answer: Answer) -> bool:
@@ -198,64 +205,75 @@ class Intake:
         try:
             game = self._state.games[lane.session.game]
             call = game.encode(request.function, request.arguments, request.value)
-        except ActionInvalid:
+        except (EncodingInvalid, ActionInvalid):
             return _same(request.key, b"", rows[0].digest, rows[0].id)
         digest = body_digest(call.target, call.value, call.data, request.not_after, request.group)
         return _same(request.key, digest, rows[0].digest, rows[0].id)
 
-    def _make(self, lane: Lane, request: ActionRequest, group_ids: dict[str, int]) -> Action | Answer:
-        """Decide one request; reserve what it takes."""
+    def _make(
+        self, lane: Lane, request: ActionRequest, closed: ClientError | None, room: int, group_ids: dict[str, int]
+    ) -> Action | Answer:
+        """Decide one request.
+
+        Args:
+            lane: the session's.
+            request: what is asked for.
+            closed: why the session takes no action now.
+            room: how many more actions fit into the queues and the session's uses.
+            group_ids: the ids that the frame's groups have so far.
+        """
         state = self._state
-        if not request.function:
+        name, group = request.function, request.group
+        if not name:
             return ActionRefused("the game's own server refused the action", key=request.key)
         game = state.games[lane.session.game]
         try:
-            call = game.encode(request.function, request.arguments, request.value)
+            call = game.encode(name, request.arguments, request.value)
+        except EncodingInvalid as error:
+            return ActionInvalid(str(error), function=name, **error.compared)
         except ActionInvalid as error:
             return error
-        group = request.group
         digest = body_digest(call.target, call.value, call.data, request.not_after, group)
-        known = self._known(lane, request.key, digest)
+        recent = self._recent.get(lane.session.permission_id)
+        if recent is None:
+            recent = self._recent[lane.session.permission_id] = {}
+        known = recent.get(request.key)
         if known is not None:
-            return known
-        refusal = self._closed(lane, request)
-        if refusal is not None:
-            return refusal
+            return _same(request.key, digest, *known)
+        if closed is not None:
+            return closed
         verdict = lane.checker.check_call(call)
         if isinstance(verdict, Denied):
             return ScopeDenied(verdict.reason, policy=verdict.policy, limit=verdict.limit, asked=verdict.asked)
-        refusal = self._bounds(lane, call.value)
-        if refusal is not None:
-            return refusal
+        if room < 1 or call.value or state.pauses or not 1 <= len(request.key) <= KEY_LENGTH_MAX:
+            refusal = self._refusal(lane, request, room)
+            if refusal is not None:
+                return refusal
         action_id = state.new_action_id()
-        action = Action(
+        recent[request.key] = (digest, action_id)
+        if len(recent) > RECENT_KEYS:
+            del recent[next(iter(recent))]
+        if call.value:
+            lane.accepting_value = Wei(lane.accepting_value + call.value)
+        return Action(
             action_id,
             lane.session.permission_id,
             request.key,
             digest,
-            request.function,
+            name,
             call.target,
             call.data,
             call.value,
-            game.function(request.function).gas or Gas(state.config.batch.call_gas_default),
+            game.functions[name].gas or Gas(state.config.batch.call_gas_default),
             verdict.hint,
             verdict.lane_amounts,
             request.not_after,
             group_ids.setdefault(group, action_id) if group else 0,
         )
-        self._reserve(lane, action)
-        recent = self._recent.setdefault(lane.session.permission_id, {})
-        recent[request.key] = (digest, action_id)
-        if len(recent) > RECENT_KEYS:
-            del recent[next(iter(recent))]
-        return action
 
-    def _closed(self, lane: Lane, request: ActionRequest) -> ClientError | None:
+    def _closed(self, lane: Lane) -> ClientError | None:
         """Whether this session takes no action now."""
         session = lane.session
-        if not 1 <= len(request.key) <= KEY_LENGTH_MAX:
-            text = f"an idempotency key has 1 to {KEY_LENGTH_MAX} characters, this one {len(request.key)}"
-            return ActionInvalid(text, length=len(request.key), length_max=KEY_LENGTH_MAX)
         if lane.stopped == "session_revoked":
             return SessionRevoked("the session is revoked", session=session.permission_id)
         head_at = self._state.head.timestamp
@@ -264,38 +282,48 @@ class Intake:
             return SessionExpired(text, valid_until=session.valid_until, now=head_at)
         if session.state != OPEN:
             return SessionNotOpen(f"the session is {session.state}", state=session.state)
-        pause = self._state.pauses.find(session.game, request.function)
+        return None
+
+    def _room(self, lane: Lane) -> int:
+        """How many more actions fit into the bounded queues and the session's uses."""
+        limits = self._state.config.lanes
+        return min(
+            limits.depth_max - lane.depth,
+            limits.journal_queue_max - self._state.accepting,
+            limits.accepted_max - self._state.accepted,
+            lane.uses_left(),
+        )
+
+    def _refusal(self, lane: Lane, request: ActionRequest, room: int) -> ClientError | None:
+        """The uncommon reasons: a bad key, a pause, a full queue, or uses or value that run out."""
+        if not 1 <= len(request.key) <= KEY_LENGTH_MAX:
+            text = f"an idempotency key has 1 to {KEY_LENGTH_MAX} characters, this one {len(request.key)}"
+            return ActionInvalid(text, length=len(request.key), length_max=KEY_LENGTH_MAX)
+        pause = self._state.pauses.find(lane.session.game, request.function)
         if pause is not None:
             return Paused(f"{pause.subject} is paused: {pause.reason}", subject=pause.subject, reason=pause.reason)
+        if room < 1:
+            return self._full(lane)
+        left = lane.value_left() if request.value else 0
+        if request.value > left:
+            text = f"{left} wei of value are left"
+            return ScopeDenied(text, policy="ValueLimitPolicy", limit=left, asked=request.value)
         return None
 
-    def _bounds(self, lane: Lane, value: Wei) -> ClientError | None:
-        """Whether a bounded queue is full, or the session's uses or value run out."""
-        state = self._state
-        limits = state.config.lanes
-        full = lane.room(1, limits.depth_max)
-        if full is not None:
-            text = f"the lane holds {full.depth} actions, at most {full.depth_max}"
-            return Overloaded(text, queue=full.queue, depth=full.depth, depth_max=full.depth_max)
-        for queue, depth, most in (
+    def _full(self, lane: Lane) -> ClientError:
+        """Which bound it is that leaves no room: the session's uses, or the fullest of the queues."""
+        state, limits = self._state, self._state.config.lanes
+        queues = (
+            ("lane", lane.depth, limits.depth_max),
             ("journal", state.accepting, limits.journal_queue_max),
             ("server", state.accepted, limits.accepted_max),
-        ):
-            if depth >= most:
-                return Overloaded(f"the {queue} queue holds {depth} actions", queue=queue, depth=depth, depth_max=most)
-        if lane.uses_left() < 1:
-            most = lane.scope.usage.uses_max
-            return ScopeDenied(f"all {most} uses are taken", policy="UsageLimitPolicy", limit=most, asked=most + 1)
-        if value and value > lane.value_left():
-            left = lane.value_left()
-            return ScopeDenied(f"{left} wei of value are left", policy="ValueLimitPolicy", limit=left, asked=value)
-        return None
-
-    def _known(self, lane: Lane, key: str, digest: bytes) -> Answer | None:
-        known = self._recent.get(lane.session.permission_id, {}).get(key)
-        if known is None:
-            return None
-        return _same(key, digest, *known)
+        )
+        queue, depth, most = min(queues, key=lambda each: each[2] - each[1])
+        if lane.uses_left() <= most - depth:
+            uses = lane.scope.usage.uses_max
+            return ScopeDenied(f"all {uses} uses are taken", policy="UsageLimitPolicy", limit=uses, asked=uses + 1)
+        text = f"the {queue} queue holds {depth} actions, at most {most}"
+        return Overloaded(text, queue=queue, depth=depth, depth_max=most)
 
     def _drop_groups(
         self,
@@ -314,7 +342,7 @@ class Intake:
             if request.group in refused:
                 answers[place] = refused[request.group]
                 actions.remove(action)
-                self._release(lane, action)
+                lane.accepting_value = Wei(lane.accepting_value - action.value)
                 self._recent[lane.session.permission_id].pop(action.key, None)
 
     def _write(self, lane: Lane, actions: list[Action]) -> "Future[None]":
@@ -336,25 +364,25 @@ class Intake:
     def _written(self, lane: Lane, actions: Sequence[Action], done: "Future[None]") -> None:
         """Move what is on disk into the lane; undo what is not."""
         failed = done.cancelled() or done.exception() is not None
-        for action in actions:
-            self._release(lane, action)
-            if failed:
-                self._recent.get(lane.session.permission_id, {}).pop(action.key, None)
+        self._release(lane, actions)
         if failed:
+            for action in actions:
+                self._recent.get(lane.session.permission_id, {}).pop(action.key, None)
             return
         lane.ready.extend(actions)
         self._state.accepted += len(actions)
         self._dispatch.schedule(lane)
 
-    def _reserve(self, lane: Lane, action: Action) -> None:
-        lane.accepting += 1
-        lane.accepting_value = Wei(lane.accepting_value + action.value)
-        self._state.accepting += 1
+    def _reserve(self, lane: Lane, actions: Sequence[Action]) -> None:
+        """Count actions that are on their way to disk; their value is counted where they are made."""
+        lane.accepting += len(actions)
+        self._state.accepting += len(actions)
 
-    def _release(self, lane: Lane, action: Action) -> None:
-        lane.accepting -= 1
-        lane.accepting_value = Wei(lane.accepting_value - action.value)
-        self._state.accepting -= 1
+    def _release(self, lane: Lane, actions: Sequence[Action]) -> None:
+        """They are on disk, or refused."""
+        lane.accepting -= len(actions)
+        lane.accepting_value = Wei(lane.accepting_value - sum([action.value for action in actions]))
+        self._state.accepting -= len(actions)
 
     async def _write_unknown(self, lane: Lane, actions: list[Action]) -> list[Answer]:
         """A key was accepted before, longer ago than memory reaches: answer those keys, write the others."""
@@ -368,8 +396,8 @@ class Intake:
                 fresh.append(action)
         if len(fresh) == len(actions):
             return [StoreConflict("the journal refused the actions, and has none of their keys")] * len(actions)
-        for action in fresh:
-            self._reserve(lane, action)
+        self._reserve(lane, fresh)
+        lane.accepting_value = Wei(lane.accepting_value + sum([action.value for action in fresh]))
         written = await self._written_answers(lane, fresh, self._write(lane, fresh)) if fresh else []
         answers.update(zip((action.key for action in fresh), written, strict=True))
         return [answers[action.key] for action in actions]

@@ -321,7 +321,8 @@ def _final_row(final: Head) -> Meta:
 def operation_event(game: str, operation: Operation, actions: Sequence[Action]) -> OperationEvent:
     """What is told about one operation."""
     results = tuple(
-        ActionResult(action.id, action.key, action.function, action.state == OK, action.reason) for action in actions
+        ActionResult(action.id, action.key, action.function, outcome.succeeded, outcome.error, outcome.inferred)
+        for action, outcome in zip(actions, operation.outcomes, strict=True)
     )
     return OperationEvent(
         operation.permission_id,
