@@ -16,7 +16,7 @@ LEAVES = {"config", "errors", "units"}
 BELOW_RUNTIME = LEAVES | {"accounts", "core", "eth", "ports"}
 ADAPTERS = {"chain", "keys", "store"}
 BELOW_EDGES = BELOW_RUNTIME | ADAPTERS | {"contracts", "kit", "protocol", "runtime"}
-EDGES = {"__init__", "__main__", "cli", "client", "console", "demo", "devnet", "gateway", "testing"}
+EDGES = {"__init__", "__main__", "cli", "client", "commands", "console", "demo", "devnet", "gateway", "testing"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -38,7 +38,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "console": BELOW_RUNTIME | {"kit", "protocol", "runtime"},
     "testing": BELOW_EDGES,
     "devnet": BELOW_EDGES,
-    "demo": BELOW_EDGES | EDGES,
     "demo": BELOW_EDGES | EDGES,
     "commands": BELOW_EDGES | EDGES,
     "cli": BELOW_EDGES | EDGES,

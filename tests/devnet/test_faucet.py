@@ -33,9 +33,3 @@ async def test_deposit_error_reverted(node: DevnetNode) -> None:
     await node.set_code(reverts, bytes.fromhex("60006000fd"))
     with pytest.raises(ChainError, match="status 0x0"):
         await deposit(node, reverts, PLAYERS, Wei(1))
-
-
-async def test_deposit_behaviour_nobody_needs_no_block(node: DevnetNode) -> None:
-    before = await node.block_number()
-    await deposit(node, Address(b"\x99" * 20), [], Wei(1))
-    assert await node.block_number() == before
