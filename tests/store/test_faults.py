@@ -45,8 +45,8 @@ async def found(path: Path) -> set[int]:
     store = open_store(path)
     numbers = {move.move_id for move in await store.select(Move)}
     last = await store.select(Slot)
-    assert (last[0].sequence - 1 if last else -1) == max(numbers, default=-1)
     await store.close()
+    assert (last[0].sequence - 1 if last else -1) == max(numbers, default=-1), "torn"
     return numbers
 
 
@@ -66,17 +66,19 @@ async def fail_at(disk: Disk, folder: Path, place: int, fault: str, fail_for: in
     """Let one operation of a small workload fail, then crash; say whether there was such an operation."""
     make_folders(folder, folder / "at once", folder / "later")
     store = open_store(folder / "journal.sqlite", "faulty")
-    disk.arm(place, fault, fail_for)
-    acked, refused = await work(store, range(COMMITS))
-    struck = disk.struck
-    disk.disarm()
-    if fail_for == 1:
-        # Refused for good: the mark that opening leaves lies on what a failed sync has left in the file.
-        assert await found(crashed(folder, "at once")) == acked
-    more, _ = await work(store, range(COMMITS, COMMITS + 2))
-    assert more == {COMMITS, COMMITS + 1}, "a disk that works again is used again"
-    assert await found(crashed(folder, "later")) == acked | more
-    store.abandon()
+    try:
+        disk.arm(place, fault, fail_for)
+        acked, refused = await work(store, range(COMMITS))
+        struck = disk.struck
+        disk.disarm()
+        if fail_for == 1:
+            # Refused for good: the mark lies on what a failed sync has left in the file.
+            assert await found(crashed(folder, "at once")) == acked
+        more, _ = await work(store, range(COMMITS, COMMITS + 2))
+        assert more == {COMMITS, COMMITS + 1}, "a disk that works again is used again"
+        assert await found(crashed(folder, "later")) == acked | more
+    finally:
+        store.abandon()
     assert bool(refused) or not struck
     shutil.rmtree(folder)
     return struck
