@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -32,6 +33,8 @@ class MemoryBackend:
         self.stream: list[Event] = []
         self.holding = False
         """While true, accepted actions wait for `release`: the disk is slow."""
+        self.settling = False
+        """While true, what is accepted settles at once."""
         self.held: list[tuple[Answers, list[Answer]]] = []
         self.keys: dict[tuple[bytes, str], tuple[ActionRequest, ActionId]] = {}
         self.calls: list[tuple[object, ...]] = []
@@ -75,6 +78,9 @@ class MemoryBackend:
             self.held.append((answers, results))
         else:
             answers.set_result(results)
+        if self.settling:
+            accepted = [result.key for result in results if isinstance(result, Accepted)]
+            asyncio.get_running_loop().call_soon(partial(self.settle, *accepted))
         return answers
 
     def release(self) -> None:
