@@ -9,6 +9,11 @@ PIP := $(PY) -m pip install --disable-pip-version-check --no-input --quiet
 CONTRACTS := $(PY) -P gamekit/contracts/build.py
 UV_VERSION := 0.13.9
 
+# Node brings its own list of authorities; a machine that names another one to OpenSSL means node as well.
+ifdef SSL_CERT_FILE
+export NODE_EXTRA_CA_CERTS ?= $(SSL_CERT_FILE)
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup contracts demo test lint format bench campaigns nightly lock clean
 
