@@ -87,7 +87,7 @@ class JsonRpc:
         if reply.error is not None:
             raise _refusal(method, reply.error)
         try:
-            return msgspec.json.decode(reply.result, type=kind | None)  # type: ignore[arg-type, no-any-return]
+            return msgspec.json.decode(reply.result, type=kind | None)
         except msgspec.DecodeError as error:
             raise ChainUnavailable(f"{method}: {error}", method=method) from error
 

@@ -66,7 +66,7 @@ def outcomes(
         # An account may emit what it likes: it deceives its own player, and must not stop the others.
         return (CallOutcome(False, "unreadable"),) * len(operation.action_ids)
     return tuple(
-        CallOutcome(call.succeeded, call.inferred, "" if call.succeeded else _error(call.revert_data, game))
+        CallOutcome(call.succeeded, "" if call.succeeded else _error(call.revert_data, game), call.inferred)
         for call in calls
     )
 

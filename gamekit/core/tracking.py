@@ -53,10 +53,10 @@ class CallOutcome(Struct, frozen=True, gc=False):
     """What became of one call."""
 
     succeeded: bool
-    inferred: bool = False
-    """Whether the chain leaves room for another reading, since the account does not say which of two equal calls failed."""
     error: str = ""
     """Decoded custom error of the game, or `out_of_gas`, `batch_reverted`, `unknown`."""
+    inferred: bool = False
+    """Whether this is one reading of several: the account does not say which of two equal calls failed."""
 
 
 class Slot(Row, frozen=True):
