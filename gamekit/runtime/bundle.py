@@ -161,8 +161,11 @@ class Bundler(Follower):
         ]
 
     def _unsettled(self, operations: Iterable[Operation]) -> tuple[Operation, ...]:
-        """Those that may still land, as they are now. Blocks are read while the chain is asked about a bundle: one that
-        was included, by whomever, or superseded or given up meanwhile must not be marked sent."""
+        """Those that may still land, as they are now.
+
+        Blocks are read while the chain is asked about a bundle: what was included, by whomever, or superseded or given
+        up meanwhile must not be marked sent.
+        """
         slots = self._state.slots_by_operation
         found = [(slots.get(operation.user_op_hash), operation.user_op_hash) for operation in operations]
         now = [live.variants[user_op_hash] for live, user_op_hash in found if live is not None and not live.included()]

@@ -12,18 +12,19 @@ from msgspec.structs import replace
 from gamekit.core import batch as batching
 from gamekit.core import prepare
 from gamekit.core.action import REFUSED, Action
+from gamekit.core.event import ALARM, ActionResult, AlarmEvent, RefusedEvent
 from gamekit.core.event import REFUSED as REFUSED_EVENT
-from gamekit.core.event import ActionResult, RefusedEvent
 from gamekit.core.fees import Fees, bid
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
 from gamekit.core.tracking import DEAD, EXPIRED, SIGNED, LiveSlot, Operation, Slot
 from gamekit.core.usage import admissible_calls
+from gamekit.errors import SigningFailed
 from gamekit.ports import Signer, Store
 from gamekit.runtime.bundle import Bundler
-from gamekit.runtime.notify import Notify
+from gamekit.runtime.notify import ALL, Notify
 from gamekit.runtime.state import State
-from gamekit.units import UnixSeconds
+from gamekit.units import Hash32, UnixSeconds
 
 
 class Dispatch:
@@ -41,8 +42,8 @@ class Dispatch:
         self._wake = asyncio.Event()
 
     def schedule(self, lane: Lane) -> None:
-        """Look at a lane soon: something waits on it and nothing is in flight."""
-        if lane.may_open and not lane.scheduled:
+        """Look at a lane soon: something waits on it and nothing is in flight, or the lane has stopped."""
+        if (lane.may_open or (lane.stopped and lane.ready)) and not lane.scheduled:
             lane.scheduled = True
             self._due.append(lane)
             self._wake.set()
@@ -68,7 +69,12 @@ class Dispatch:
 
     async def sign(self, lanes: Iterable[Lane]) -> None:
         """Open a slot on each lane that may have one; the operations go to the bundler."""
-        planned = [planned for lane in lanes if lane.may_open and (planned := await self._plan(lane)) is not None]
+        planned = []
+        for lane in lanes:
+            if lane.stopped and lane.ready:
+                await self.refuse(lane, tuple(lane.ready), lane.stopped, "the session ended before it was signed")
+            elif lane.may_open and (plan := await self._plan(lane)) is not None:
+                planned.append(plan)
         await self.release(planned)
 
     async def release(self, planned: Sequence[tuple[Lane, LiveSlot, Operation]]) -> None:
@@ -86,6 +92,8 @@ class Dispatch:
             self._bundler.add(operation)
         for lane, live, operation in dropped:
             await self._drop(lane, live, operation)
+            if lane.stopped == SigningFailed.code:
+                await self._alarm("key_does_not_open", f"session {lane.session.permission_id.hex()} cannot sign")
 
     async def refuse(self, lane: Lane, actions: Sequence[Action], code: str, message: str) -> None:
         """Tell terminally that actions which are in no slot will never be executed."""
@@ -121,7 +129,7 @@ class Dispatch:
             self._held[lane.session.permission_id] = lane
             return None
         calls_max = min(limits.calls_max, lane.scope.calls_max)
-        admitted = admissible_calls(lane.scope, lane.usage, times[0])
+        admitted = min(admissible_calls(lane.scope, lane.usage, times[0]), self._unpaused(lane))
         taken = batching.take(lane.ready, min(calls_max, admitted))
         if taken is None:
             if lane.ready:
@@ -129,6 +137,13 @@ class Dispatch:
             return None
         state.accepted -= len(taken.actions)
         return await self._open(lane, taken, times, fees)
+
+    def _unpaused(self, lane: Lane) -> int:
+        """How many of the first waiting actions no pause stops; those behind a paused one keep their order and wait."""
+        pauses, game = self._state.pauses, lane.session.game
+        if not pauses:
+            return len(lane.ready)
+        return next((at for at, each in enumerate(lane.ready) if pauses.find(game, each.function)), len(lane.ready))
 
     async def _hold(self, lane: Lane, calls_max: int) -> None:
         """Nothing fits now: a group that never can is refused, everything else waits for the next head."""
@@ -155,7 +170,11 @@ class Dispatch:
                 if half is not None:
                     self._state.accepted -= len(half.actions)
                     return await self._open(lane, half, times, fees)
-            await self.refuse(lane, tuple(lane.ready), "scope_denied", f"{charged.policy}: {charged.reason}")
+            if self._too_dear(lane, operation):
+                self._held[lane.session.permission_id] = lane
+                return None
+            await self.refuse(lane, taken.actions, "scope_denied", f"{charged.policy}: {charged.reason}")
+            self.schedule(lane)
             return None
         session = lane.session
         slot = Slot(
@@ -171,15 +190,35 @@ class Dispatch:
         self._state.index(live)
         return lane, live, operation
 
+    def _too_dear(self, lane: Lane, operation: Operation) -> bool:
+        """Whether only the present price of gas puts an operation over its limit: it waits for a cheaper block."""
+        most = lane.scope.gas.per_operation_wei_max
+        gas = operation.max_cost // operation.max_fee_per_gas
+        return operation.max_cost > most >= gas * self._state.config.fees.priority_fee_min_wei
+
     def _sign(self, planned: Sequence[tuple[Lane, LiveSlot, Operation]]) -> list[tuple[LiveSlot, Operation]]:
         """Sign in one step: no await between the look at the lane and the signature."""
         sessions = [lane.session for lane, _, _ in planned]
         digests = [lane.codec.digest(operation) for lane, _, operation in planned]
-        signatures = self._signer.sign_many(sessions, digests)
+        try:
+            signatures = self._signer.sign_many(sessions, digests)
+        except SigningFailed:
+            signatures = [self._sign_alone(lane, digest) for (lane, _, _), digest in zip(planned, digests, strict=True)]
+            if all(signatures):  # no key is to blame, so the machine is
+                raise
         return [
             (live, operation.moved(SIGNED, signature=signature))
             for (_, live, operation), signature in zip(planned, signatures, strict=True)
+            if signature
         ]
+
+    def _sign_alone(self, lane: Lane, digest: Hash32) -> bytes:
+        """Sign for one lane, and stop it if its key does not open: a broken row must not stop the others."""
+        try:
+            return self._signer.sign(lane.session, digest)
+        except SigningFailed as error:
+            lane.stopped = error.code
+            return b""
 
     async def _drop(self, lane: Lane, live: LiveSlot, operation: Operation) -> None:
         """The lane stopped before the signature was made: nothing was released, so the actions are free."""
@@ -193,6 +232,11 @@ class Dispatch:
         lane.close_slot(live.slot.sequence)
         await self._store.commit((operation.moved(DEAD), replace(live.slot, state=EXPIRED)))
         await self.refuse(lane, live.actions, lane.stopped, "the session stopped before the action was signed")
+
+    async def _alarm(self, what: str, detail: str) -> None:
+        event = self._notify.event(ALARM, ALL, AlarmEvent(what, detail))
+        await self._store.commit((event,))
+        self._notify.publish((event,))
 
     def _resolve_waiters(self, actions: Sequence[Action]) -> None:
         for action in actions:

@@ -124,7 +124,9 @@ class Resolve(Follower):
         if live.slot.sequence > lane.sequence:
             # A slot before it was given up: the chain cannot take this one, so it must die before anything goes on.
             return False
-        if state.pauses.find(lane.session.game) is not None or batching.any_stale(live.actions, head.timestamp):
+        if batching.any_stale(live.actions, head.timestamp):
+            return False
+        if state.pauses and any(state.pauses.find(lane.session.game, each.function) for each in live.actions):
             return False
         times = prepare.times(head, lane.scope, state.config.batch)
         fresh = bid(head.base_fee_per_gas, state.tip, state.config.fees)

@@ -326,9 +326,7 @@ class FakeChain:
         return TransactionReceipt(tx.hash, head.hash, head.number, tx.sender, tx.to, succeeded, Gas(100_000),
                                   Wei(10**9), numbered)  # fmt: skip
 
-    def _execute(
-        self, world: World, to: Address, data: bytes, at: UnixSeconds, executed: list[Executed]
-    ) -> list[Log]:
+    def _execute(self, world: World, to: Address, data: bytes, at: UnixSeconds, executed: list[Executed]) -> list[Log]:
         if data[:4] == HANDLE_OPS.selector and to == self.entry_point:
             return self._handle_ops(world, data, at, executed)
         if data[:4] == OPEN.selector:

@@ -1,11 +1,7 @@
-import pytest
-
-from gamekit.core.tracking import FINAL, SENT
-from gamekit.errors import ChainUnavailable
-from gamekit.units import PermissionId
-from tests.runtime.world import Keys, OWNER, World, config, targets
 from gamekit.config import RelayConfig
-from gamekit.units import Address, PlayerId
+from gamekit.core.tracking import FINAL, SENT
+from gamekit.units import Address, PermissionId, PlayerId
+from tests.runtime.world import Keys, World, config, targets
 
 
 async def signed(world: World, *keys: str) -> PermissionId:
@@ -90,7 +86,7 @@ async def test_what_is_included_while_it_is_simulated_stays_included(world: Worl
         await world.block()
         return answer
 
-    world.chain.call = meanwhile  # type: ignore[assignment, method-assign]
+    world.chain.call = meanwhile  # type: ignore[method-assign]
     await world.send()
     await world.quiet()
     assert [row.state for row in await world.operations()] == [FINAL]
@@ -104,7 +100,7 @@ async def test_a_lost_reply_is_treated_as_sent(world: World) -> None:
     assert (await world.operations())[0].state == SENT
     await world.quiet()
     assert world.ran() == targets("a")
-    assert {raw for raw in world.chain.sent[1:]} == {world.chain.sent[1]}
+    assert set(world.chain.sent[1:]) == {world.chain.sent[1]}
 
 
 async def test_a_node_that_does_not_answer_a_simulation_delays_and_loses_nothing(world: World) -> None:
