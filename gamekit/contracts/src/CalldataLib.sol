@@ -131,37 +131,46 @@ library CalldataLib {
         walk.next = walk.base + 32 * count;
     }
 
+    /// @dev Unchecked: each position lies inside the execution, whose end fits calldata; `length` is compared with the
+    /// bytes that remain before it is rounded up or added.
     function _takeFromBatch(Walk memory walk, Call memory call) private pure {
-        uint256 position = walk.next;
-        _requireWord(walk, walk.head, position - walk.base);
-        walk.head += 32;
-        _requireInside(walk, position, 128);
-        uint256 target = word(position);
-        if (target >> 160 != 0) _refuse(position - walk.start, target, uint160(target));
-        _requireWord(walk, position + 64, 0x60);
-        uint256 length = word(position + 96);
-        position += 128;
-        _requireInside(walk, position, length);
-        uint256 padded = _padded(length);
-        _requireInside(walk, position, padded);
-        _requireZeros(walk, position + length, padded - length);
+        unchecked {
+            uint256 position = walk.next;
+            uint256 head = walk.head;
+            _requireWord(walk, head, position - walk.base);
+            walk.head = head + 32;
+            _requireInside(walk, position, 128);
+            uint256 target = word(position);
+            if (target >> 160 != 0) _refuse(position - walk.start, target, uint160(target));
+            _requireWord(walk, position + 64, 0x60);
+            uint256 length = word(position + 96);
+            uint256 data = position + 128;
+            _requireInside(walk, data, length);
+            uint256 padded = _padded(length);
+            _requireInside(walk, data, padded);
+            _requireZeros(walk, data + length, padded - length);
 
-        call.target = address(uint160(target));
-        call.value = word(position - 96);
-        call.data = position;
-        call.length = length;
-        walk.next = position + padded;
+            call.target = address(uint160(target));
+            call.value = word(position + 32);
+            call.data = data;
+            call.length = length;
+            walk.next = data + padded;
+        }
     }
 
     /// @dev `length` rounded up to whole words. The caller has bounded it.
     function _padded(uint256 length) private pure returns (uint256) {
-        return (length + 31) & ~uint256(31);
+        unchecked {
+            return (length + 31) & ~uint256(31);
+        }
     }
 
     /// @dev `position` is never beyond the end: it starts inside and moves only after this check.
     function _requireInside(Walk memory walk, uint256 position, uint256 length) private pure {
-        uint256 left = walk.end - position;
-        if (length > left) _refuse(position - walk.start, length, left);
+        unchecked {
+            uint256 left = walk.end - position;
+            if (length > left) _refuse(position - walk.start, length, left);
+        }
     }
 
     function _requireWord(Walk memory walk, uint256 position, uint256 expected) private pure {
@@ -172,7 +181,10 @@ library CalldataLib {
     /// @dev Requires `count` (0 to 31) zero bytes at `position`.
     function _requireZeros(Walk memory walk, uint256 position, uint256 count) private pure {
         if (count == 0) return;
-        uint256 found = word(position) >> (8 * (32 - count));
+        uint256 found;
+        unchecked {
+            found = word(position) >> (8 * (32 - count));
+        }
         if (found != 0) _refuse(position - walk.start, found, 0);
     }
 

@@ -34,7 +34,8 @@ using ScopeLib for Scope global;
 /// - Comparisons are of whole words as unsigned numbers; negative numbers are very large ones.
 ///
 /// @dev Readers only: they trust the bytes. What makes a scope well-formed is checked once, in GrantLib. In validation
-/// the hash of exactly these bytes must name a live session, so they are the bytes that GrantLib has seen.
+/// the hash of exactly these bytes must name a live session, so they are the bytes that GrantLib has seen. Positions
+/// are unchecked sums of one-byte counts times 64 at most.
 library ScopeLib {
     /// @dev The one version that exists.
     uint256 internal constant VERSION = 1;
@@ -145,18 +146,24 @@ library ScopeLib {
 
     /// @notice The entry's word: target 20 | selector 4 | ruleFrom 1 | ruleCount 1 | reserved 6.
     function entry(Scope scope, uint256 index) internal pure returns (uint256) {
-        return scope.word(HEADER_LENGTH + ENTRY_LENGTH * index);
+        unchecked {
+            return scope.word(HEADER_LENGTH + ENTRY_LENGTH * index);
+        }
     }
 
     /// @notice The rule's two words: argument 1 | condition 1 | lane 1 | reserved 29, and the value.
     function rule(Scope scope, uint256 index) internal pure returns (uint256 head, uint256 value) {
-        uint256 position = HEADER_LENGTH + ENTRY_LENGTH * scope.entryCount() + RULE_LENGTH * index;
-        return (scope.word(position), scope.word(position + 32));
+        unchecked {
+            uint256 position = HEADER_LENGTH + ENTRY_LENGTH * scope.entryCount() + RULE_LENGTH * index;
+            return (scope.word(position), scope.word(position + 32));
+        }
     }
 
     /// @notice The bytes that a scope of these counts has.
     function expectedLength(Scope scope) internal pure returns (uint256) {
-        return HEADER_LENGTH + ENTRY_LENGTH * scope.entryCount() + RULE_LENGTH * scope.ruleCount();
+        unchecked {
+            return HEADER_LENGTH + ENTRY_LENGTH * scope.entryCount() + RULE_LENGTH * scope.ruleCount();
+        }
     }
 }
 

@@ -208,7 +208,7 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
             if (hint >= entryCount) revert HintOutOfRange(i, hint, entryCount);
             uint256 entry = scope.entry(hint);
             bytes4 selector = bytes4(bytes32(CalldataLib.word(call.data)));
-            if (entry.target() != call.target || entry.selector() != selector) {
+            if (entry.key() != uint256(uint160(call.target)) << 32 | uint32(selector)) {
                 revert CallNotAllowed(i, call.target, selector, entry.target(), entry.selector());
             }
             if (call.value != 0) {
