@@ -1,6 +1,7 @@
 """A gateway on loopback with a kit in memory, and a client that speaks frames."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from gamekit.config import GatewayConfig
 from gamekit.gateway.app import Gateway
+from gamekit.gateway.auth import WalletHook
 from gamekit.gateway.serve import Server
 from gamekit.protocol.codec import ClientFrame, ServerFrame, decode_server, encode
 from gamekit.protocol.messages import Act, ActionRequest, Hello, Login, Resume, TokenLogin, Welcome
@@ -94,6 +96,8 @@ class World:
     async def start(
         self,
         token: Callable[[str], Awaitable[PlayerId | None]] | None = None,
+        wallet: WalletHook | None = None,
+        real_time: bool = False,
         **settings: object,
     ) -> None:
         config = replace(NO_PROXY_LIMITS, **settings)
@@ -102,8 +106,9 @@ class World:
             config,
             ChainId(31337),
             token=token or self._token,
-            monotonic=self.monotonic,
-            wall=self.wall,
+            wallet=wallet,
+            monotonic=time.monotonic if real_time else self.monotonic,
+            wall=time.time if real_time else self.wall,
         )
         self.server = await self._stack.enter_async_context(Server(self.gateway))
         self.http = await self._stack.enter_async_context(aiohttp.ClientSession())

@@ -34,7 +34,7 @@ class MemoryBackend:
         self.holding = False
         """While true, accepted actions wait for `release`: the disk is slow."""
         self.settling = False
-        """While true, what is accepted settles at once."""
+        """While true, what is accepted settles at once, and what is granted opens."""
         self.held: list[tuple[Answers, list[Answer]]] = []
         self.keys: dict[tuple[bytes, str], tuple[ActionRequest, ActionId]] = {}
         self.calls: list[tuple[object, ...]] = []
@@ -80,7 +80,8 @@ class MemoryBackend:
             answers.set_result(results)
         if self.settling:
             accepted = [result.key for result in results if isinstance(result, Accepted)]
-            asyncio.get_running_loop().call_soon(partial(self.settle, *accepted))
+            if accepted:
+                asyncio.get_running_loop().call_soon(partial(self.settle, *accepted))
         return answers
 
     def release(self) -> None:
@@ -106,6 +107,8 @@ class MemoryBackend:
 
     async def revoke(self, player: PlayerId, permission_id: PermissionId) -> None:
         self._fail()
+        if permission_id != PERMISSION:
+            raise SessionNotFound("no such session")
         self.calls.append(("revoke", player, permission_id))
 
     async def propose_session(self, player: PlayerId, game: str, unit: str, account: AccountRequest) -> WalletRequest:
@@ -127,6 +130,8 @@ class MemoryBackend:
     async def open_session(self, player: PlayerId, request_id: str, signature: bytes) -> None:
         self._fail()
         self.calls.append(("open", player, request_id, signature))
+        if self.settling:
+            self.emit("session_opened", session_event())
 
     async def events(self, player: PlayerId, since: Cursor, limit: int) -> list[Event]:
         return [event for event in self.stream if event.player == player and event.cursor > since][:limit]
