@@ -188,7 +188,11 @@ class Writer:
         while start < len(rows):
             while size > len(rows) - start:
                 size >>= 1
-            connection.execute(table.upsert(size), values[start * width : (start + size) * width])
+            chunk = values[start * width : (start + size) * width]
+            steady = bool(table.steady_columns)
+            connection.execute(table.upsert(size, steady=steady), chunk)
+            if steady and connection.changes() < size:
+                connection.execute(table.upsert(size), chunk)
             start += size
 
 

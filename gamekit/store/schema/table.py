@@ -64,7 +64,10 @@ class Table(Generic[R]):
         self.columns = {name: _column(kind, name, hints[name]) for name in names}
         self.codec = RowCodec(kind)
         self._getters = [(attrgetter(name), column) for name, column in self.columns.items()]
-        self._inserts: dict[int, str] = {}
+        self._upserts: dict[tuple[int, bool], str] = {}
+        searched = {*kind.KEY, *kind.INDEX}
+        self.steady_columns = tuple(name for name in self.columns if name not in searched)
+        """Fields that only make rows unique. They hardly ever change, but SQLite would always write their index."""
         width = 2 * len(self.columns) + 4  # the characters of one row's "(?,?),"
         self.rows_per_statement = _power_of_two_below(min(ROWS_PER_STATEMENT_MAX, _STATEMENT_LENGTH_MAX // width))
 
@@ -87,21 +90,28 @@ class Table(Generic[R]):
             ("UNIQUE INDEX", group) for group in self.kind.UNIQUE
         ]
 
-    def upsert(self, count: int) -> str:
+    def upsert(self, count: int, *, steady: bool = False) -> str:
         """Give the statement that writes `count` rows; its values are those of `values`.
 
         FAIL leaves a failed statement half done: the transaction around it is rolled back anyway, and SQLite is spared
         the copy of each page that undoing one statement would need.
+
+        Args:
+            count: a power of two, at most `rows_per_statement`.
+            steady: leave the fields of `steady_columns` and their index alone, and pass over the rows in which one of
+                them changes.
         """
-        if count not in self._inserts:
+        if (count, steady) not in self._upserts:
             names = [*self.columns, "body"]
+            kept = {*self.kind.KEY, *(self.steady_columns if steady else ())}
             row = f"({','.join('?' * len(names))})"
-            update = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in self.kind.KEY)
-            self._inserts[count] = (
+            update = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in kept)
+            same = " AND ".join(f'"{name}" IS excluded."{name}"' for name in self.steady_columns)
+            self._upserts[count, steady] = (
                 f'INSERT OR FAIL INTO "{self.name}"({_names(names)}) VALUES {",".join([row] * count)} '
-                f"ON CONFLICT({_names(self.kind.KEY)}) DO UPDATE SET {update}"
+                f"ON CONFLICT({_names(self.kind.KEY)}) DO UPDATE SET {update}" + (f" WHERE {same}" if steady else "")
             )
-        return self._inserts[count]
+        return self._upserts[count, steady]
 
     def values(self, rows: Sequence[R]) -> list[SqlValue]:
         """Give the values of rows, one row after the other, column by column as `upsert` wants them.
