@@ -6,6 +6,7 @@ again in the same slot with fresh fees and a fresh deadline.
 """
 
 import logging
+from collections import deque
 
 from msgspec.structs import replace
 
@@ -196,6 +197,7 @@ class Resolve(Follower):
             if slot is not None and slot.state != EXPIRED:
                 ours = {key: op for key, op in variants.items() if op.action_ids == slot.action_ids}
                 await self._load_slot(slot, ours)
+        self._state.unsettled = deque(sorted(self._state.unsettled, key=lambda each: each[0]))
         await self._load_waiting()
 
     async def _load_slot(self, slot: Slot, variants: dict[UserOpHash, Operation]) -> None:

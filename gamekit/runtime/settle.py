@@ -6,6 +6,7 @@ that tell it; after a crash the blocks since the last final one are read again, 
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -248,6 +249,8 @@ class Settle:
         """Take back what blocks said that are canonical no more, highest first."""
         for head in orphaned:
             rows: list[Row] = []
+            waiting = self._state.unsettled
+            self._state.unsettled = deque(each for each in waiting if each[0] != head.number)
             for live in {id(live): live for live in self._state.slots_by_operation.values()}.values():
                 if live.foreign_at == head.number:
                     live.foreign_at = 0
