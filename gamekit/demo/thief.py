@@ -40,6 +40,8 @@ GAS_MAX: Final = 16_000_000
 """Of one transaction: below the cap of EIP-7825."""
 MINED_S_MAX: Final = 30.0
 POLL_S: Final = 0.2
+YOUNG_S: Final = 5
+"""A session younger than this leaves no room for what has expired within it."""
 
 
 EXECUTED: Final = "executed"
@@ -102,6 +104,9 @@ class Thief:
         world = await self._world(loot, neighbour)
         table = escapes(world)
         forger = await self._forger(loot)
+        while forger.now < world.scope.time.valid_after + YOUNG_S:
+            await asyncio.sleep(POLL_S)
+            forger = await self._forger(loot)
         trials = [await self.simulate(forger, escape) for escape in table]
         await self._send(forger, table, trials)
         return [*trials, await self._sign_in(loot, owner_signature), *await self.end(loot)]

@@ -1,0 +1,1 @@
+"""The commands of `gamekit`, each a module: what to do with arguments that `cli.py` has read."""

@@ -1,0 +1,74 @@
+"""`gamekit serve`: the kit and its gateway, until SIGTERM."""
+
+import sys
+from contextlib import AsyncExitStack
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from gamekit.commands.admin import serve_admin
+from gamekit.config import load
+from gamekit.errors import ConfigInvalid
+from gamekit.gateway.app import Gateway
+from gamekit.gateway.auth import TokenHook
+from gamekit.gateway.kit_backend import KitBackend
+from gamekit.gateway.serve import Server, serve
+from gamekit.kit import GameKit
+from gamekit.units import ChainId, PlayerId
+
+
+def run(config: Path, tokens: Path | None, leak: Path | None) -> None:
+    """Serve until told to stop.
+
+    Args:
+        config: the configuration's TOML file.
+        tokens: a JSON object that maps login tokens to players; without it players log in with their wallets.
+        leak: only for the demo's thief: where to write one session key in the clear. See `gamekit.demo.leak`.
+
+    Raises: ConfigInvalid, ChainError, StoreError.
+    """
+    uvloop.run(_serve(config, tokens, leak))
+
+
+async def _serve(config: Path, tokens: Path | None, leak: Path | None) -> None:
+    settings = load(config)
+    hook = read_tokens(tokens) if tokens else None
+    async with AsyncExitStack() as stack:
+        kit = await stack.enter_async_context(GameKit.from_config(config))
+        await stack.enter_async_context(serve_admin(kit, config))
+        if leak is not None:
+            from gamekit.demo.leak import leak_sessions
+
+            stack.enter_context(leak_sessions(kit, config, leak))
+        gateway = Gateway(KitBackend(kit), settings.gateway, ChainId(settings.chain.chain_id), token=hook)
+        await serve(gateway, started=lambda server: _say(server, settings.gateway.host))
+        if kit.engine.failed is not None:
+            raise ConfigInvalid(f"gamekit stopped signing: {kit.engine.failed}")
+
+
+def read_tokens(path: Path) -> TokenHook:
+    """Read the game's login tokens; only their hashes stay in memory.
+
+    Raises: ConfigInvalid when the file is no JSON object of text.
+    """
+    try:
+        written = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigInvalid(f"cannot read the tokens in {path}: {error}", path=str(path)) from error
+    players = {_digest(token): PlayerId(player) for token, player in written.items()}
+
+    async def login(token: str) -> PlayerId | None:
+        return players.get(_digest(token))  # by hash, so the look-up's time says nothing about a token
+
+    return login
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()
+
+
+def _say(server: Server, host: str) -> None:
+    sys.stdout.write(f"gamekit serves players at ws://{host}:{server.port}\n")
+    sys.stdout.flush()
