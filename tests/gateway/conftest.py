@@ -1,6 +1,7 @@
 """A gateway on loopback with a kit in memory, and a client that speaks frames."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 
 from gamekit.config import GatewayConfig
 from gamekit.gateway.app import Gateway
-from gamekit.gateway.auth import WalletHook
+from gamekit.gateway.auth import RandomBytes, WalletHook
 from gamekit.gateway.serve import Server
 from gamekit.protocol.codec import ClientFrame, ServerFrame, decode_server, encode
 from gamekit.protocol.messages import Act, ActionRequest, Hello, Login, Resume, TokenLogin, Welcome
@@ -89,6 +90,7 @@ class World:
         self.backend = MemoryBackend()
         self.monotonic = ManualClock(1000.0)
         self.wall = ManualClock(1_767_323_045.0)
+        self.random: RandomBytes = secrets.token_bytes
         self.gateway: Gateway
         self.server: Server
         self.http: aiohttp.ClientSession
@@ -109,6 +111,7 @@ class World:
             wallet=wallet,
             monotonic=time.monotonic if real_time else self.monotonic,
             wall=time.time if real_time else self.wall,
+            random=self.random,
         )
         self.server = await self._stack.enter_async_context(Server(self.gateway))
         self.http = await self._stack.enter_async_context(aiohttp.ClientSession())
