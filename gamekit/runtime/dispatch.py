@@ -19,12 +19,15 @@ from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
 from gamekit.core.tracking import DEAD, EXPIRED, SIGNED, LiveSlot, Operation, Slot
 from gamekit.core.usage import admissible_calls
-from gamekit.errors import SigningFailed
+from gamekit.errors import SigningFailed, StoreError
 from gamekit.ports import Signer, Store
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.notify import ALL, Notify
 from gamekit.runtime.state import State
 from gamekit.units import Hash32, UnixSeconds
+
+LANES_AT_ONCE = 8
+"""Lanes whose operations are planned, journaled and signed together."""
 
 
 class Dispatch:
@@ -55,17 +58,26 @@ class Dispatch:
             self.schedule(lane)
 
     async def run(self) -> None:
-        """Sign for the lanes that are due, until cancelled."""
+        """Sign for the lanes that are due, until cancelled.
+
+        A few lanes at a time, each few in a task of their own: while some wait for the disk, others are planned. A lane
+        is in one task at most, since planning opens its slot and that bars it.
+        """
         age_s = self._state.config.batch.batch_age_ms_max / 1000
-        while True:
-            await self._wake.wait()
-            if not any(lane.depth >= lane.scope.calls_max for lane in self._due):
-                await asyncio.sleep(age_s)
-            self._wake.clear()
-            due, self._due = self._due, []
-            for lane in due:
-                lane.scheduled = False
-            await self.sign(due)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._wake.wait()
+                if not any(lane.depth >= lane.scope.calls_max for lane in self._due):
+                    await asyncio.sleep(age_s)
+                self._wake.clear()
+                due, self._due = self._due, []
+                for place in range(0, len(due), LANES_AT_ONCE):
+                    group.create_task(self._sign_due(due[place : place + LANES_AT_ONCE]))
+
+    async def _sign_due(self, lanes: Sequence[Lane]) -> None:
+        for lane in lanes:
+            lane.scheduled = False
+        await self.sign(lanes)
 
     async def sign(self, lanes: Iterable[Lane]) -> None:
         """Open a slot on each lane that may have one; the operations go to the bundler."""
@@ -107,7 +119,13 @@ class Dispatch:
         session = lane.session
         body = RefusedEvent(session.permission_id, session.game, code, message, results)
         event = self._notify.event(REFUSED_EVENT, session.player, body)
-        await self._store.commit((*rows, event))
+        try:
+            await self._store.commit((*rows, event))
+        except StoreError:
+            # Not refused, then: they wait again.
+            batching.put_back(lane.ready, tuple(actions))
+            self._state.accepted += len(actions)
+            raise
         self._notify.publish((event,))
         self._resolve_waiters(rows)
 
