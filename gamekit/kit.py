@@ -31,7 +31,7 @@ from gamekit.core.game import Game, build_game
 from gamekit.core.journal import Event, Meta
 from gamekit.core.lane import Lane
 from gamekit.core.manifest import parse_manifest
-from gamekit.core.pausing import Pause
+from gamekit.core.pausing import CHAIN, Pause
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.revocation import Revocation
 from gamekit.core.session import ENDED, OPEN, Account, Session
@@ -58,7 +58,7 @@ from gamekit.runtime.settle import Settle
 from gamekit.runtime.state import State
 from gamekit.runtime.withdraw import Withdraw, WithdrawalRequest
 from gamekit.store.sqlite import SqliteStore
-from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UserOpHash
+from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UnixSeconds, UserOpHash
 
 KINDS = (Account, Action, Event, Meta, Operation, Pause, RelayTransaction, Session, Slot, Withdrawal)
 """Every table of the journal."""
@@ -132,7 +132,7 @@ class GameKit:
         )
         self._settle = Settle(self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers)
         loops = {"settle": self._settle.run, "dispatch": self._dispatch.run, "bundle": self._bundler.run}
-        self.engine = Engine(self._recover, loops)
+        self.engine = Engine(self._recover, loops, self._stopped)
 
     @classmethod
     def from_config(
@@ -316,6 +316,10 @@ class GameKit:
         if row.state != OPEN:
             raise SessionNotOpen(f"the session is {row.state}", state=row.state)
         return await self._resolve.lane_of(row)
+
+    def _stopped(self, reason: str) -> None:
+        """A loop failed: nothing more is accepted, since nothing would be signed."""
+        self.state.pauses.put(Pause(CHAIN, f"gamekit stopped: {reason}", "gamekit", UnixSeconds(0)))
 
     async def _recover(self) -> None:
         """Check that the chain is the configured one, load the journal, read the blocks since, and go on."""

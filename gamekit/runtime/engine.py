@@ -18,9 +18,17 @@ Step = Callable[[], Coroutine[None, None, None]]
 class Engine:
     """Starts and stops the verbs."""
 
-    def __init__(self, recover: Step, loops: Mapping[str, Step]) -> None:
+    def __init__(self, recover: Step, loops: Mapping[str, Step], on_failure: Callable[[str], None]) -> None:
+        """Take the steps.
+
+        Args:
+            recover: run before anything else.
+            loops: run side by side until stopped, by name.
+            on_failure: called with the reason when a loop fails and all stop.
+        """
         self._recover = recover
         self._loops = loops
+        self._on_failure = on_failure
         self._running: asyncio.Task[None] | None = None
         self.failed: BaseException | None = None
         """Why the engine stopped by itself; None while it runs or was stopped."""
@@ -49,6 +57,7 @@ class Engine:
                     group.create_task(loop(), name=f"gamekit {name}")
         except* Exception as failures:
             self.failed = failures
+            self._on_failure("; ".join(f"{type(each).__name__}: {each}" for each in failures.exceptions))
             log.critical("gamekit stopped signing: %s", failures.exceptions, exc_info=failures)
 
 
