@@ -10,8 +10,9 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from gamekit.core.journal import Row
+from gamekit.errors import EncodingInvalid
 from gamekit.eth.calldata import Call
-from gamekit.units import ActionId, Address, Gas, PermissionId, UnixSeconds, Wei
+from gamekit.units import UINT64_MAX, UINT256_MAX, ActionId, Address, Gas, PermissionId, UnixSeconds, Wei
 
 ACCEPTED = "accepted"
 """On disk; not told any outcome yet."""
@@ -81,6 +82,11 @@ class Action(Row, frozen=True):
 
 
 def body_digest(target: Address, value: int, data: bytes, not_after: int, group: str) -> bytes:
-    """Digest what the caller asked for, so that one idempotency key cannot stand for two different actions."""
+    """Digest what the caller asked for, so that one idempotency key cannot stand for two different actions.
+
+    Raises: EncodingInvalid for a value beyond 256 bits, or a time beyond 64.
+    """
+    if not (0 <= value <= UINT256_MAX and 0 <= not_after <= UINT64_MAX):
+        raise EncodingInvalid(f"value {value} or not_after {not_after} is out of range", found=(value, not_after))
     head = value.to_bytes(32, "big") + not_after.to_bytes(8, "big") + group.encode()
     return blake2b(data + target + head, digest_size=16).digest()

@@ -11,6 +11,7 @@ from functools import partial
 
 from msgspec import Struct
 
+from gamekit.core import batch as batching
 from gamekit.core.action import Action, ActionRequest, body_digest
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
@@ -30,6 +31,7 @@ from gamekit.errors import (
     SessionNotOpen,
     SessionRevoked,
     StoreConflict,
+    StoreError,
     StoreUnavailable,
 )
 from gamekit.ports import Store
@@ -105,11 +107,14 @@ class Intake:
 
     async def _ask_then_accept(self, lane: Lane, requests: Sequence[ActionRequest]) -> list[Answer]:
         """Let the game's own server look at the requests first."""
+        asked = requests
         if self._before_action is not None:
-            requests = await _ask_game(self._before_action, lane.session, requests)
+            requests = await _ask_game(self._before_action, lane.session, asked)
         answers, actions = self._decide(lane, requests)
         written = self._write(lane, actions) if actions else None
-        return await self._answer_slowly(lane, requests, answers, actions, written)
+        # What the game denied is looked up as it was asked for: it may have been allowed, and accepted, before.
+        sought = [each if each.function else before for each, before in zip(requests, asked, strict=True)]
+        return await self._answer_slowly(lane, sought, answers, actions, written)
 
     def _later(self, answering: Coroutine[None, None, list[Answer]]) -> "Future[list[Answer]]":
         """Answer in a task: the uncommon cases, which must look into the journal."""
@@ -124,20 +129,30 @@ class Intake:
         actions: list[Action] = []
         refused_groups: dict[str, GamekitError] = {}
         group_ids: dict[str, int] = {}
+        known_groups: set[str] = set()
         closed = self._closed(lane)
         room = self._room(lane)
-        for request in requests:
-            group = request.group
-            made: Action | Answer | None = refused_groups.get(group) if group and refused_groups else None
-            if made is None:
-                made = self._make(lane, request, closed, room - len(actions), group_ids)
-            if isinstance(made, Action):
-                actions.append(made)
-                answers.append(None)
-                continue
-            if group and isinstance(made, GamekitError):
-                refused_groups[group] = made
-            answers.append(made)
+        try:
+            for request in requests:
+                group = request.group
+                made: Action | Answer | None = refused_groups.get(group) if group and refused_groups else None
+                if made is None:
+                    made = self._make(lane, request, closed, room - len(actions), group_ids)
+                if isinstance(made, Action):
+                    actions.append(made)
+                    answers.append(None)
+                    continue
+                if group and isinstance(made, GamekitError):
+                    refused_groups[group] = made
+                elif group:
+                    known_groups.add(group)
+                answers.append(made)
+        except BaseException:
+            # A defect must leave no key behind that was never written: its retry would be told "accepted".
+            self._undo(lane, actions)
+            raise
+        for group in known_groups & group_ids.keys() - refused_groups.keys():
+            refused_groups[group] = _other_group(group)
         if refused_groups:
             self._drop_groups(lane, requests, answers, actions, refused_groups)
         self._reserve(lane, actions)
@@ -205,9 +220,9 @@ class Intake:
         try:
             game = self._state.games[lane.session.game]
             call = game.encode(request.function, request.arguments, request.value)
-        except (EncodingInvalid, ActionInvalid):
-            return _same(request.key, b"", rows[0].digest, rows[0].id)
-        digest = body_digest(call.target, call.value, call.data, request.not_after, request.group)
+            digest = body_digest(call.target, call.value, call.data, request.not_after, request.group)
+        except EncodingInvalid:
+            digest = b""
         return _same(request.key, digest, rows[0].digest, rows[0].id)
 
     def _make(
@@ -229,11 +244,9 @@ class Intake:
         game = state.games[lane.session.game]
         try:
             call = game.encode(name, request.arguments, request.value)
+            digest = body_digest(call.target, call.value, call.data, request.not_after, group)
         except EncodingInvalid as error:
-            return ActionInvalid(str(error), function=name, **error.compared)
-        except ActionInvalid as error:
-            return error
-        digest = body_digest(call.target, call.value, call.data, request.not_after, group)
+            return ActionInvalid(str(error), **error.compared | {"function": name})
         recent = self._recent.get(lane.session.permission_id)
         if recent is None:
             recent = self._recent[lane.session.permission_id] = {}
@@ -346,7 +359,11 @@ class Intake:
                 self._recent[lane.session.permission_id].pop(action.key, None)
 
     def _write(self, lane: Lane, actions: list[Action]) -> "Future[None]":
-        written: Future[None] = self._store.commit(actions)
+        try:
+            written = self._store.commit(actions)
+        except StoreError as error:
+            written = asyncio.get_running_loop().create_future()
+            written.set_exception(error)
         # A callback and not the lines after an `await`: the lane's order must be the journal's, whoever wakes first.
         written.add_done_callback(partial(self._written, lane, actions))
         return written
@@ -369,9 +386,20 @@ class Intake:
             for action in actions:
                 self._recent.get(lane.session.permission_id, {}).pop(action.key, None)
             return
-        lane.ready.extend(actions)
+        if lane.ready and lane.ready[-1].id > actions[0].id:
+            # Written in a second attempt, behind what came after them.
+            batching.put_back(lane.ready, tuple(actions))
+        else:
+            lane.ready.extend(actions)
         self._state.accepted += len(actions)
         self._dispatch.schedule(lane)
+
+    def _undo(self, lane: Lane, actions: Sequence[Action]) -> None:
+        """Forget actions that are made, and on no way to disk."""
+        recent = self._recent.get(lane.session.permission_id, {})
+        for action in actions:
+            recent.pop(action.key, None)
+            lane.accepting_value = Wei(lane.accepting_value - action.value)
 
     def _reserve(self, lane: Lane, actions: Sequence[Action]) -> None:
         """Count actions that are on their way to disk; their value is counted where they are made."""
@@ -394,6 +422,10 @@ class Intake:
                 answers[action.key] = _same(action.key, action.digest, rows[0].digest, rows[0].id)
             else:
                 fresh.append(action)
+        known_groups = {action.group for action in actions if action.group and action.key in answers}
+        for action in [action for action in fresh if action.group in known_groups]:
+            answers[action.key] = _other_group(str(action.group))
+            fresh.remove(action)
         if len(fresh) == len(actions):
             return [StoreConflict("the journal refused the actions, and has none of their keys")] * len(actions)
         self._reserve(lane, fresh)
@@ -417,6 +449,10 @@ def _filled(answers: Sequence[Answer | None], told: Iterable[Answer]) -> list[An
     """Put the answers of what was written into their places."""
     rest = iter(told)
     return [answer if answer is not None else next(rest) for answer in answers]
+
+
+def _other_group(group: str) -> IdempotencyConflict:
+    return IdempotencyConflict(f"group {group!r} was used before, with other members", group=group)
 
 
 def _same(key: str, digest: bytes, known_digest: bytes, known_id: ActionId) -> Answer:
