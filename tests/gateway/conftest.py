@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
+import uvloop
 from aiohttp import WSMsgType
 from msgspec.structs import replace
 
@@ -141,3 +142,10 @@ class World:
 async def world() -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         yield World(stack)
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run everything here on both loops: uvloop is what serves, asyncio is what an embedder may have."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
