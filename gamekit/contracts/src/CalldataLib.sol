@@ -63,29 +63,34 @@ library CalldataLib {
 
     /// @notice Checks everything around the calls and stands before the first one.
     function open(bytes calldata callData) internal pure returns (Walk memory walk) {
-        if (callData.length < EXECUTION) _refuse(0, callData.length, EXECUTION);
-        bytes4 selector = bytes4(callData);
-        if (selector != EXECUTE) revert ISessionValidator.SelectorNotExecute(selector, EXECUTE);
-
+        uint256 size = callData.length;
+        if (size < EXECUTION) _refuse(0, size, EXECUTION);
         uint256 start;
         assembly ("memory-safe") {
             start := callData.offset
         }
-        bytes32 mode = bytes32(word(start + 4));
-        if (word(start + 36) != 0x40) _refuse(36, word(start + 36), 0x40);
-        uint256 length = word(start + 68);
-        if (length > callData.length - EXECUTION) _refuse(68, length, callData.length - EXECUTION);
-        uint256 padded = _padded(length);
-        if (EXECUTION + padded != callData.length) _refuse(68, EXECUTION + padded, callData.length);
+        bytes4 selector = bytes4(bytes32(word(start)));
+        if (selector != EXECUTE) revert ISessionValidator.SelectorNotExecute(selector, EXECUTE);
 
-        walk.start = start;
-        walk.next = start + EXECUTION;
-        walk.end = walk.next + length;
-        _requireZeros(walk, walk.end, padded - length);
+        // Unchecked: `length` is compared with the size before it is rounded up, and calldata has no 2^64 bytes.
+        unchecked {
+            uint256 offset = word(start + 36);
+            if (offset != 0x40) _refuse(36, offset, 0x40);
+            uint256 length = word(start + 68);
+            if (length > size - EXECUTION) _refuse(68, length, size - EXECUTION);
+            uint256 padded = _padded(length);
+            if (EXECUTION + padded != size) _refuse(68, EXECUTION + padded, size);
 
-        if (mode == BATCH_DEFAULT || mode == BATCH_TRY) _openBatch(walk, length);
-        else if (mode == SINGLE_DEFAULT || mode == SINGLE_TRY) walk.count = 1;
-        else revert ISessionValidator.ModeNotAllowed(mode);
+            walk.start = start;
+            walk.next = start + EXECUTION;
+            walk.end = start + EXECUTION + length;
+            _requireZeros(walk, walk.end, padded - length);
+
+            bytes32 mode = bytes32(word(start + 4));
+            if (mode == BATCH_DEFAULT || mode == BATCH_TRY) _openBatch(walk, length);
+            else if (mode == SINGLE_DEFAULT || mode == SINGLE_TRY) walk.count = 1;
+            else revert ISessionValidator.ModeNotAllowed(mode);
+        }
     }
 
     /// @notice Reads the next call into `call`. To be called `count` times, then `close`.
@@ -120,15 +125,18 @@ library CalldataLib {
         uint256 position = walk.next;
         if (length < 64) _refuse(EXECUTION, length, 64);
         if (word(position) != 0x20) _refuse(EXECUTION, word(position), 0x20);
-        uint256 count = word(position + 32);
-        // Before multiplying: a count beyond the bytes there are can hold nothing.
-        if (count == 0 || count > length / 32) revert ISessionValidator.CallsOutOfRange(count, length / 32);
-        walk.batch = true;
-        walk.count = count;
-        walk.base = position + 64;
-        walk.head = walk.base;
-        _requireInside(walk, walk.base, 32 * count);
-        walk.next = walk.base + 32 * count;
+        unchecked {
+            uint256 count = word(position + 32);
+            // Before multiplying: a count beyond the bytes there are can hold nothing.
+            if (count == 0 || count > length / 32) revert ISessionValidator.CallsOutOfRange(count, length / 32);
+            position += 64;
+            _requireInside(walk, position, 32 * count);
+            walk.batch = true;
+            walk.count = count;
+            walk.base = position;
+            walk.head = position;
+            walk.next = position + 32 * count;
+        }
     }
 
     /// @dev Unchecked: each position lies inside the execution, whose end fits calldata; `length` is compared with the

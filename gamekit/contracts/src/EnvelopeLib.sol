@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {CalldataLib} from "./CalldataLib.sol";
 import {ISessionValidator} from "./ISessionValidator.sol";
 import {Scope, ScopeLib} from "./ScopeLib.sol";
 
 /// @notice What stands in an operation's signature, but for r, s and v.
 struct Envelope {
+    /// @dev Where the signature stands in calldata.
+    uint256 start;
     uint48 claimedAt;
     uint48 deadline;
-    /// @dev Position in calldata of the first hint.
-    uint256 hints;
     Scope scope;
     /// @dev Name of the permission that the scope would be on this account.
     bytes32 permissionId;
@@ -46,15 +47,32 @@ library EnvelopeLib {
         view
         returns (Envelope memory envelope)
     {
-        uint256 scopeAt = HEAD_LENGTH + calls;
-        if (signature.length < scopeAt + ScopeLib.HEADER_LENGTH) {
-            revert ISessionValidator.SignatureTooShort(signature.length, scopeAt + ScopeLib.HEADER_LENGTH);
+        // A count of calls is at most the number of words in calldata.
+        uint256 scopeAt;
+        unchecked {
+            scopeAt = HEAD_LENGTH + calls;
+            if (signature.length < scopeAt + ScopeLib.HEADER_LENGTH) {
+                revert ISessionValidator.SignatureTooShort(signature.length, scopeAt + ScopeLib.HEADER_LENGTH);
+            }
         }
-        envelope.claimedAt = uint48(bytes6(signature));
-        envelope.deadline = uint48(bytes6(signature[6:12]));
-        envelope.hints = Scope.unwrap(ScopeLib.locate(signature[HEAD_LENGTH:]));
-        envelope.scope = ScopeLib.locate(signature[scopeAt:]);
-        envelope.permissionId = ScopeLib.permissionId(account, signature[scopeAt:]);
+        uint256 start;
+        assembly ("memory-safe") {
+            start := signature.offset
+        }
+        bytes calldata data = signature[scopeAt:];
+        uint256 times = CalldataLib.word(start);
+        envelope.start = start;
+        envelope.claimedAt = uint48(times >> 208);
+        envelope.deadline = uint48(times >> 160);
+        envelope.scope = ScopeLib.locate(data);
+        envelope.permissionId = ScopeLib.permissionId(account, data);
+    }
+
+    /// @notice The hint of a call: the index of an entry.
+    function hint(Envelope memory envelope, uint256 call) internal pure returns (uint256) {
+        unchecked {
+            return CalldataLib.word(envelope.start + HEAD_LENGTH + call) >> 248;
+        }
     }
 
     /// @notice The digest that the session key signs, without any prefix.
@@ -69,14 +87,14 @@ library EnvelopeLib {
     /// @notice Whether the scope's session key signed this operation.
     /// @dev Never for anything malformed, which recovers to 0: a signer is never 0 (GrantLib). Other values of v than 27
     /// and 28 give 0 in the precompile itself.
-    function signed(Envelope memory envelope, bytes calldata signature, bytes32 userOpHash)
-        internal
-        pure
-        returns (bool)
-    {
-        bytes32 s = bytes32(signature[44:76]);
-        if (uint256(s) > S_MAX) return false;
-        bytes32 hash = digest(userOpHash, envelope.permissionId, envelope.claimedAt, envelope.deadline);
-        return ecrecover(hash, uint8(signature[76]), bytes32(signature[12:44]), s) == envelope.scope.signer();
+    function signed(Envelope memory envelope, bytes32 userOpHash) internal pure returns (bool) {
+        unchecked {
+            uint256 r = CalldataLib.word(envelope.start + 12);
+            uint256 s = CalldataLib.word(envelope.start + 44);
+            uint256 v = CalldataLib.word(envelope.start + 76) >> 248;
+            if (s > S_MAX) return false;
+            bytes32 hash = digest(userOpHash, envelope.permissionId, envelope.claimedAt, envelope.deadline);
+            return ecrecover(hash, uint8(v), bytes32(r), bytes32(s)) == envelope.scope.signer();
+        }
     }
 }

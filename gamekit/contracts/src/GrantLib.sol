@@ -165,12 +165,11 @@ library GrantLib {
         // The value cap, if there is one, has lane 0 for itself.
         bool laneOfValue = scope.valueTotalWeiMax() != 0;
         for (uint256 i = 0; i < scope.ruleCount(); ++i) {
-            (uint256 head, uint256 value) = scope.rule(i);
+            uint256 position = scope.rulePosition(i);
+            (uint256 head, uint256 value) = scope.rule(position);
             uint256 condition = head.condition();
             uint256 lane = head.lane();
             bool cumulative = condition == ScopeLib.CUMULATIVE;
-            uint256 position =
-                ScopeLib.HEADER_LENGTH + ScopeLib.ENTRY_LENGTH * scope.entryCount() + ScopeLib.RULE_LENGTH * i;
             _requireReserved(scope, position, type(uint232).max);
             if (
                 condition > ScopeLib.CUMULATIVE || (condition == ScopeLib.PINNED && value != 0)

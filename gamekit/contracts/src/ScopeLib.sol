@@ -151,10 +151,16 @@ library ScopeLib {
         }
     }
 
-    /// @notice The rule's two words: argument 1 | condition 1 | lane 1 | reserved 29, and the value.
-    function rule(Scope scope, uint256 index) internal pure returns (uint256 head, uint256 value) {
+    /// @notice Where a rule stands.
+    function rulePosition(Scope scope, uint256 index) internal pure returns (uint256) {
         unchecked {
-            uint256 position = HEADER_LENGTH + ENTRY_LENGTH * scope.entryCount() + RULE_LENGTH * index;
+            return HEADER_LENGTH + ENTRY_LENGTH * scope.entryCount() + RULE_LENGTH * index;
+        }
+    }
+
+    /// @notice The rule's two words: argument 1 | condition 1 | lane 1 | reserved 29, and the value.
+    function rule(Scope scope, uint256 position) internal pure returns (uint256 head, uint256 value) {
+        unchecked {
             return (scope.word(position), scope.word(position + 32));
         }
     }

@@ -35,6 +35,7 @@ import {TargetLib} from "./TargetLib.sol";
 /// `GrantLib`. The latter checks what needs other contracts or the clock, and what never changes.
 contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
     using CalldataLib for Walk;
+    using EnvelopeLib for Envelope;
     using EntryLib for uint256;
 
     /// @notice Longest time from the second that an operation claims to the last one at which it may be executed.
@@ -94,7 +95,7 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         session = _charge(envelope, session, walk.count, _gasWei(op));
         Lanes memory lanes = _checkCalls(walk, envelope);
 
-        if (!EnvelopeLib.signed(envelope, op.signature, userOpHash)) return validationData | SIGNATURE_FAILED;
+        if (!envelope.signed(userOpHash)) return validationData | SIGNATURE_FAILED;
         _sessions[envelope.permissionId][msg.sender] = session;
         if (lanes.used) _caps[envelope.permissionId][msg.sender] = lanes.sums[1] << 128 | lanes.sums[0];
     }
@@ -132,15 +133,20 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         uint256 verification = uint256(op.accountGasLimits) >> 128;
         uint256 call = uint128(uint256(op.accountGasLimits));
         uint256 feePerGas = uint128(uint256(op.gasFees));
+        uint256 preVerification = op.preVerificationGas;
         uint256 paymasterVerification;
         uint256 paymasterPostOp;
-        if (op.paymasterAndData.length != 0) {
-            paymasterVerification = uint128(bytes16(op.paymasterAndData[20:36]));
-            paymasterPostOp = uint128(bytes16(op.paymasterAndData[36:52]));
+        bytes calldata paymasterAndData = op.paymasterAndData;
+        if (paymasterAndData.length != 0) {
+            paymasterVerification = uint128(bytes16(paymasterAndData[20:36]));
+            paymasterPostOp = uint128(bytes16(paymasterAndData[36:52]));
         }
-        uint256 all = op.preVerificationGas | verification | call | paymasterVerification | paymasterPostOp | feePerGas;
+        uint256 all = preVerification | verification | call | paymasterVerification | paymasterPostOp | feePerGas;
         if (all > GAS_FIELD_MAX) revert GasFieldTooLarge(all, GAS_FIELD_MAX);
-        return (op.preVerificationGas + verification + call + paymasterVerification + paymasterPostOp) * feePerGas;
+        // Unchecked: five numbers of 120 bits have a sum of 123, and its product with one of 120 has 243.
+        unchecked {
+            return (preVerification + verification + call + paymasterVerification + paymasterPostOp) * feePerGas;
+        }
     }
 
     /// @dev The seconds at which the operation is valid, for the EntryPoint to enforce. Never empty, so never "for ever",
@@ -166,13 +172,18 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
     {
         Scope scope = envelope.scope;
         if (calls > scope.callsMax()) revert CallsOutOfRange(calls, scope.callsMax());
-        uint256 uses = SlotLib.usesOf(session) + calls;
+        uint256 uses;
+        uint256 gasSpentWei;
+        // Unchecked: numbers of 32 and 64 bits, of 136 and 243.
+        unchecked {
+            uses = SlotLib.usesOf(session) + calls;
+            gasSpentWei = SlotLib.gasSpentWeiOf(session) + gasWei;
+        }
         if (uses > scope.usesMax()) revert UsesExceeded(uses, scope.usesMax());
 
         if (gasWei > scope.gasPerOperationWeiMax()) {
             revert GasPerOperationExceeded(gasWei, scope.gasPerOperationWeiMax());
         }
-        uint256 gasSpentWei = SlotLib.gasSpentWeiOf(session) + gasWei;
         if (gasSpentWei > scope.gasBudgetWei()) revert GasBudgetExceeded(gasSpentWei, scope.gasBudgetWei());
 
         uint256 arrivalMs = _arrivalMs(scope, SlotLib.arrivalMsOf(session), calls, envelope.claimedAt);
@@ -196,29 +207,38 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         return arrivalMs;
     }
 
-    /// @dev Checks every call against the entry that its hint names.
+    /// @dev Checks every call.
     function _checkCalls(Walk memory walk, Envelope memory envelope) private view returns (Lanes memory lanes) {
-        Scope scope = envelope.scope;
         Call memory call;
-        uint256 entryCount = scope.entryCount();
-        for (uint256 i = 0; i < walk.count; ++i) {
+        uint256 count = walk.count;
+        for (uint256 i = 0; i < count; ++i) {
             walk.take(i, call);
-            TargetLib.requireNotForbidden(call.target, msg.sender);
-            uint256 hint = CalldataLib.word(envelope.hints + i) >> 248;
-            if (hint >= entryCount) revert HintOutOfRange(i, hint, entryCount);
-            uint256 entry = scope.entry(hint);
-            bytes4 selector = bytes4(bytes32(CalldataLib.word(call.data)));
-            if (entry.key() != uint256(uint160(call.target)) << 32 | uint32(selector)) {
-                revert CallNotAllowed(i, call.target, selector, entry.target(), entry.selector());
-            }
-            if (call.value != 0) {
-                uint256 perCall = scope.valuePerCallWeiMax();
-                if (call.value > perCall) revert ValuePerCallExceeded(i, call.value, perCall);
-                _addToLane(lanes, envelope.permissionId, i, 0, call.value, scope.valueTotalWeiMax());
-            }
+            uint256 entry = _entryOf(envelope, i, call);
+            if (call.value != 0) _checkValue(envelope, i, call.value, lanes);
             if (entry.ruleCount() != 0) _checkRules(envelope, entry, i, call, lanes);
         }
         walk.close();
+    }
+
+    /// @dev The entry that allows the call: the one that its hint names, or none.
+    function _entryOf(Envelope memory envelope, uint256 index, Call memory call) private view returns (uint256 entry) {
+        address target = call.target;
+        TargetLib.requireNotForbidden(target, msg.sender);
+        uint256 hint = envelope.hint(index);
+        uint256 entryCount = envelope.scope.entryCount();
+        if (hint >= entryCount) revert HintOutOfRange(index, hint, entryCount);
+        entry = envelope.scope.entry(hint);
+        bytes4 selector = bytes4(bytes32(CalldataLib.word(call.data)));
+        if (entry.key() != uint256(uint160(target)) << 32 | uint32(selector)) {
+            revert CallNotAllowed(index, target, selector, entry.target(), entry.selector());
+        }
+    }
+
+    /// @dev Value is refused unless the scope caps it, per call and in all.
+    function _checkValue(Envelope memory envelope, uint256 index, uint256 value, Lanes memory lanes) private view {
+        uint256 perCall = envelope.scope.valuePerCallWeiMax();
+        if (value > perCall) revert ValuePerCallExceeded(index, value, perCall);
+        _addToLane(lanes, envelope, index, 0, value, envelope.scope.valueTotalWeiMax());
     }
 
     /// @dev All rules of the entry must hold, each on one word of the call's data.
@@ -227,53 +247,61 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         view
     {
         Scope scope = envelope.scope;
-        uint256 end = entry.ruleFrom() + entry.ruleCount();
-        for (uint256 i = entry.ruleFrom(); i < end; ++i) {
-            (uint256 head, uint256 value) = scope.rule(i);
-            uint256 argument = head.argument();
-            if (call.length < 36 + 32 * argument) revert ArgumentMissing(index, argument, call.length);
-            uint256 found = CalldataLib.word(call.data + 4 + 32 * argument);
-            uint256 condition = head.condition();
-            if (condition == ScopeLib.CUMULATIVE) {
-                _addToLane(lanes, envelope.permissionId, index, head.lane(), found, value);
-                continue;
-            }
-            bool holds;
-            if (condition == ScopeLib.EQUAL) {
-                holds = found == value;
-            } else if (condition == ScopeLib.NOT_EQUAL) {
-                holds = found != value;
-            } else if (condition == ScopeLib.AT_MOST) {
-                holds = found <= value;
-            } else if (condition == ScopeLib.AT_LEAST) {
-                holds = found >= value;
-            } else if (condition == ScopeLib.PINNED) {
-                holds = found == uint160(msg.sender);
-            } else {
-                // One of: this rule or any of its neighbours on the same argument.
-                holds = found == value;
-                for (; i + 1 < end; ++i) {
-                    (uint256 nextHead, uint256 alternative) = scope.rule(i + 1);
-                    if (nextHead.condition() != ScopeLib.ONE_OF || nextHead.argument() != argument) break;
-                    holds = holds || found == alternative;
+        uint256 position = scope.rulePosition(entry.ruleFrom());
+        // Unchecked: positions are small, and an argument's index is one byte.
+        unchecked {
+            uint256 end = position + ScopeLib.RULE_LENGTH * entry.ruleCount();
+            for (; position < end; position += ScopeLib.RULE_LENGTH) {
+                (uint256 head, uint256 value) = scope.rule(position);
+                uint256 found = _argument(call, head.argument(), index);
+                uint256 condition = head.condition();
+                if (condition == ScopeLib.CUMULATIVE) {
+                    _addToLane(lanes, envelope, index, head.lane(), found, value);
+                    continue;
                 }
+                bool holds = _holds(condition, found, value);
+                if (condition == ScopeLib.ONE_OF) {
+                    // This rule or any of its neighbours on the same argument.
+                    for (; position + ScopeLib.RULE_LENGTH < end; position += ScopeLib.RULE_LENGTH) {
+                        (uint256 next, uint256 other) = scope.rule(position + ScopeLib.RULE_LENGTH);
+                        if (next.condition() != ScopeLib.ONE_OF || next.argument() != head.argument()) break;
+                        holds = holds || found == other;
+                    }
+                }
+                if (!holds) revert ArgumentRefused(index, head.argument(), condition, found, value);
             }
-            if (!holds) revert ArgumentRefused(index, argument, condition, found, value);
         }
+    }
+
+    /// @dev The word of the call's data behind the selector, which must lie in it whole.
+    function _argument(Call memory call, uint256 argument, uint256 index) private pure returns (uint256) {
+        unchecked {
+            if (call.length < 36 + 32 * argument) revert ArgumentMissing(index, argument, call.length);
+            return CalldataLib.word(call.data + 4 + 32 * argument);
+        }
+    }
+
+    /// @dev One condition by itself. GrantLib admits no other than these and the cumulative one.
+    function _holds(uint256 condition, uint256 found, uint256 value) private view returns (bool) {
+        if (condition == ScopeLib.EQUAL || condition == ScopeLib.ONE_OF) return found == value;
+        if (condition == ScopeLib.NOT_EQUAL) return found != value;
+        if (condition == ScopeLib.AT_MOST) return found <= value;
+        if (condition == ScopeLib.AT_LEAST) return found >= value;
+        return condition == ScopeLib.PINNED && found == uint160(msg.sender);
     }
 
     /// @dev Adds to a lane, within its limit. Nothing overflows: sums and limits are below 2^128, and so is `amount`
     /// once it is at most the limit.
     function _addToLane(
         Lanes memory lanes,
-        bytes32 permissionId,
+        Envelope memory envelope,
         uint256 index,
         uint256 lane,
         uint256 amount,
         uint256 limit
     ) private view {
         if (!lanes.used) {
-            uint256 caps = _caps[permissionId][msg.sender];
+            uint256 caps = _caps[envelope.permissionId][msg.sender];
             lanes.sums[0] = uint128(caps);
             lanes.sums[1] = caps >> 128;
             lanes.used = true;
