@@ -274,9 +274,12 @@ class Grant(Follower):
         for permission_id, number in list(self._seen.items()):
             if number <= deep:
                 del self._seen[permission_id]
-                session = self._state.sessions[permission_id].moved(OPEN, granted_at_block=number)
-                self._state.put(session)
-                rows += (session, self._event(session, number))
+                session = self._state.sessions[permission_id]
+                if session.state not in (GRANTING, PROPOSED):
+                    continue  # revoked before its grant was deep enough: it never opens
+                opened = session.moved(OPEN, granted_at_block=number)
+                self._state.put(opened)
+                rows += (opened, self._event(opened, number))
         return rows
 
     def _event(self, session: Session, block: int) -> Event:

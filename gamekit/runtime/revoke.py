@@ -56,6 +56,7 @@ class Revoke(Follower):
         self._relayers = relayers
         self._dispatch = dispatch
         self._notify = notify
+        self._warned: set[PermissionId] = set()
 
     async def revoke(self, permission_id: PermissionId, reason: str = "revoked") -> Revocation:
         """End a session; the answer says what may still land, and until when.
@@ -107,7 +108,10 @@ class Revoke(Follower):
                 if session.permission_id not in carried:
                     await self._send(session)
             elif session.state == OPEN and now > session.valid_until:
+                self._warned.discard(session.permission_id)
                 await self._end(session.moved(EXPIRED, ended_reason="its time passed"), "session_expired")
+            elif session.state == OPEN and now > session.valid_until - self._state.config.sessions.expiring_s:
+                await self._warn(session)
 
     def stop(self, session: Session, code: str) -> None:
         """Stop a session's lane in memory: nothing is signed from this step on."""
@@ -125,6 +129,14 @@ class Revoke(Follower):
         lane = self._state.lanes.get(session.permission_id)
         if lane is not None and lane.ready:
             await self._dispatch.refuse(lane, tuple(lane.ready), code, "the session ended before it was signed")
+
+    async def _warn(self, session: Session) -> None:
+        """Tell the player, once since start-up, that the session ends soon."""
+        if session.permission_id not in self._warned:
+            self._warned.add(session.permission_id)
+            told = self._event(events.SESSION_EXPIRING, session)
+            await self._store.commit((told,))
+            self._notify.publish((told,))
 
     async def _send(self, session: Session) -> None:
         if not session.revoke_data:

@@ -35,6 +35,7 @@ from gamekit.eth.session_opener import OPEN
 from gamekit.eth.session_validator import decode_envelope, operation_digest, permission_id, revoke_digest
 from gamekit.eth.session_validator_abi import (
     ACCOUNT_OF,
+    ALL_SESSIONS_REVOKED,
     REVOKE_SESSION_WITH_SIGNATURE,
     SESSION_GRANTED,
     SESSION_OF,
@@ -156,6 +157,14 @@ class FakeChain:
     def consume(self, account: Address, key: int) -> None:
         """Let an operation that is none of ours use up the account's next sequence on a key, in the next block."""
         self.push(Address(b"\xcc" * 20), self.entry_point, b"consume" + account + key.to_bytes(24, "big"))
+
+    def revoke(self, permission: bytes, emitter: bytes | None = None) -> None:
+        """Let the owner revoke a session on chain, in the next block."""
+        self.push(Address(b"\xdd" * 20), self.module, b"revoke!" + permission + (emitter or self.module))
+
+    def revoke_all(self, account: Address) -> None:
+        """Let the owner revoke all sessions of an account, in the next block."""
+        self.push(Address(b"\xdd" * 20), self.module, b"revoke*" + account)
 
     def drop(self) -> None:
         """Forget everything pending."""
@@ -340,6 +349,15 @@ class FakeChain:
             sequence = world.nonces.get((account, key), 0)
             world.nonces[account, key] = sequence + 1
             return [self._closing(UserOpHash(keccak256(data)), account, key << 64 | sequence, True)]
+        if data.startswith(b"revoke!"):
+            permission, emitter = data[7:39], Address(data[39:])
+            session = world.sessions.get(permission)
+            if session is not None and emitter == self.module:
+                world.sessions[permission] = replace(session, state=2)
+            return [event_log(emitter, SESSION_REVOKED.topic, bytes(32), permission)]
+        if data.startswith(b"revoke*"):
+            world.sessions = {key: replace(each, state=2) for key, each in world.sessions.items()}
+            return [event_log(self.module, ALL_SESSIONS_REVOKED.topic, data[7:].rjust(32, b"\0"), data=words(2))]
         return []
 
     def _handle_ops(self, world: World, data: bytes, at: UnixSeconds, executed: list[Executed]) -> list[Log]:

@@ -1,0 +1,277 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from gamekit.core.session import Session
+from gamekit.errors import SessionNotFound
+from gamekit.units import PermissionId
+from tests.runtime.world import ALICE, OWNER, Keys, World, chain_config, config, targets
+
+
+class Watch:
+    """Notes when the revocation was written, and how many operations were signed by then."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.signed_before = world, -1
+        commit = world.store.commit
+
+        def watched(rows: Any) -> Any:
+            if any(isinstance(row, Session) and row.state == "revoking" for row in rows):
+                self.signed_before = len(world.signed)
+            return commit(rows)
+
+        world.store.commit = watched  # type: ignore[method-assign]
+
+    @property
+    def signed_after(self) -> int:
+        assert self.signed_before >= 0
+        return len(self.world.signed) - self.signed_before
+
+
+async def busy(world: World) -> PermissionId:
+    """A session with one operation in the pool and more waiting."""
+    session = await world.open()
+    await world.accepted(session, "flying")
+    await world.sign()
+    await world.send()
+    await world.accepted(session, "waiting", "also")
+    return session
+
+
+async def test_the_answer_says_what_may_still_land_and_until_when(world: World) -> None:
+    session = await busy(world)
+    (operation,) = await world.operations()
+    answer = await world.kit.revoke(session)
+    assert answer.permission_id == session
+    assert answer.revoked_at == world.chain.top.head.timestamp
+    assert answer.refused_actions == 2
+    assert answer.in_flight == (operation.user_op_hash,)
+    assert answer.dead_by == operation.deadline
+
+
+async def test_what_waits_is_refused_and_what_flies_lands(world: World) -> None:
+    session = await busy(world)
+    await world.kit.revoke(session)
+    assert await world.states() == {"flying": "accepted", "waiting": "refused", "also": "refused"}
+    await world.quiet()
+    assert (await world.action("waiting")).reason == "session_revoked"
+    assert world.ran() == targets("flying")
+    assert world.kit.session_row(session).state == "revoked"
+    await world.check()
+
+
+async def test_what_flies_and_never_lands_is_refused_once_it_is_dead(world: World) -> None:
+    session = await busy(world)
+    world.chain.drop()
+    await world.kit.revoke(session)
+    world.chain.deaf = 1000
+    await world.block(5, seconds=60, empty=True)
+    assert (await world.action("flying")).reason == "session_revoked"
+    assert world.chain.operations() == []
+    await world.check()
+
+
+async def test_nothing_is_signed_after_the_revocation_is_written(world: World) -> None:
+    watch = Watch(world)
+    await race(world)
+    assert watch.signed_after == 0
+    await world.quiet()
+    await world.check()
+
+
+async def test_planted_forgetting_the_lane_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same race, with a revocation that stops the row and not the lane."""
+    monkeypatch.setattr(world.kit._revoke, "stop", lambda session, code: world.kit.state.put(session))
+    watch = Watch(world)
+    await race(world)
+    assert watch.signed_after > 0
+
+
+async def race(world: World) -> None:
+    """The session is revoked while its operation is on its way to disk, before it is signed."""
+    session = await world.open()
+    await world.accepted(session, "a")
+    commit = world.store.commit
+    revoked: list[asyncio.Future[Any]] = []
+
+    def in_between(rows: Any) -> Any:
+        written = commit(rows)
+        if not revoked and any(type(row).__name__ == "Operation" for row in rows):
+            revoked.append(asyncio.ensure_future(world.kit.revoke(session)))
+        return written
+
+    world.store.commit = in_between  # type: ignore[method-assign]
+    await world.sign()
+    await revoked[0]
+    world.store.commit = commit  # type: ignore[method-assign]
+
+
+async def test_the_first_action_of_a_session_that_is_revoked_meanwhile_is_not_signed(world: World) -> None:
+    """Its lane is built from the chain's figures, and the session ends between those two answers."""
+    session = await world.open()
+    call = world.chain.call
+
+    async def meanwhile(*args: Any, **how: Any) -> bytes:
+        world.chain.call = call  # type: ignore[method-assign]
+        answer = await call(*args, **how)
+        await world.kit.revoke(session)
+        return answer
+
+    world.chain.call = meanwhile  # type: ignore[method-assign]
+    await world.act(session, "a")
+    world.signed.clear()
+    await world.turn(3)
+    assert world.signed == []
+    assert world.ran() == []
+
+
+async def test_the_chain_refuses_the_key_afterwards(world: World) -> None:
+    session = await world.open()
+    await world.kit.revoke(session, "stolen phone")
+    assert world.kit.session_row(session).state == "revoking"
+    await world.block()
+    row = world.kit.session_row(session)
+    assert (row.state, row.revoked_at_block) == ("revoked", world.chain.top.head.number)
+    assert world.chain.top.world.sessions[session].state == 2
+    assert len(await world.events("session_revoked")) == 2
+
+
+async def test_revoking_again_is_harmless(world: World) -> None:
+    session = await world.open()
+    await world.kit.revoke(session)
+    await world.kit.revoke(session)
+    await world.block()
+    await world.kit.revoke(session)
+    assert len(await world.events("session_revoked")) == 2
+
+
+async def test_an_unknown_session(world: World) -> None:
+    with pytest.raises(SessionNotFound):
+        await world.kit.revoke(PermissionId(bytes(32)))
+
+
+async def test_a_revocation_that_got_lost_is_sent_again(world: World) -> None:
+    session = await world.open()
+    world.chain.deaf = 1
+    await world.kit.revoke(session)
+    assert world.chain.pending == []
+    await world.block(3)
+    assert world.kit.session_row(session).state == "revoked"
+
+
+async def test_a_reorg_takes_it_back_and_it_is_sent_again(world: World) -> None:
+    world.chain.finality = 6
+    session = await world.open()
+    await world.kit.revoke(session)
+    await world.block()
+    world.chain.reorg(1, forget=True, length=2)
+    await world.step()
+    assert world.kit.session_row(session).state == "revoking"
+    await world.block(3)
+    assert world.kit.session_row(session).state == "revoked"
+
+
+async def test_it_goes_on_after_a_restart(world: World) -> None:
+    session = await busy(world)
+    world.chain.deaf = 1
+    await world.kit.revoke(session)
+    await world.restart()
+    await world.quiet()
+    await world.block(3)
+    assert world.kit.session_row(session).state == "revoked"
+    await world.check()
+
+
+class TestOthers:
+    async def test_a_revocation_by_the_owner_ends_the_session_and_tells_what_waits(self, world: World) -> None:
+        session = await busy(world)
+        world.chain.revoke(session)
+        await world.block()
+        assert world.kit.session_row(session).state == "revoked"
+        await world.quiet()
+        assert await world.told("waiting") == ["refused"]
+        await world.check()
+
+    async def test_of_all_sessions_of_an_account(self, world: World) -> None:
+        first, second = await world.open(), await world.open()
+        proposed = (await world.kit.propose(ALICE, "arena", "play", OWNER)).permission_id
+        world.chain.revoke_all(world.kit.session_row(first).account)
+        await world.block()
+        assert [world.kit.session_row(each).state for each in (first, second, proposed)] == ["revoked"] * 3
+
+    async def test_a_log_of_another_contract_says_nothing(self, world: World) -> None:
+        session = await world.open()
+        world.chain.revoke(session, emitter=b"\x77" * 20)
+        await world.block()
+        assert world.kit.session_row(session).state == "open"
+
+    async def test_of_a_session_that_nobody_knows(self, world: World) -> None:
+        world.chain.revoke(PermissionId(b"\x01" * 32))
+        await world.block()
+
+
+class TestEarly:
+    async def test_while_the_grant_is_not_deep_enough(self, keys: Keys) -> None:
+        """The grant is in a block, and would open the session later: it must not come back to life."""
+        world = World(keys, config(chain=chain_config(included_depth=3)))
+        await world.start()
+        request = await world.kit.propose(ALICE, "arena", "play", OWNER)
+        await world.kit.open(request.permission_id, b"signature")
+        await world.block()
+        await world.kit.revoke(request.permission_id)
+        await world.block(4)
+        assert world.kit.session_row(request.permission_id).state == "revoked"
+        assert await world.events("session_opened") == []
+
+    async def test_of_what_was_only_proposed(self, world: World) -> None:
+        request = await world.kit.propose(ALICE, "arena", "play", OWNER)
+        await world.kit.revoke(request.permission_id)
+        await world.kit.open(request.permission_id, b"signature")
+        await world.block(2)
+        assert world.kit.session_row(request.permission_id).state == "revoking"
+
+
+class TestExpiry:
+    async def test_a_session_ends_with_its_time(self, world: World) -> None:
+        session = await world.open()
+        until = world.kit.session_row(session).valid_until
+        await world.block(seconds=until - world.chain.top.head.timestamp)
+        assert world.kit.session_row(session).state == "open"
+        await world.block(seconds=1)
+        assert world.kit.session_row(session).state == "expired"
+        assert len(await world.events("session_expired")) == 1
+
+    async def test_the_end_refuses_what_waits(self, world: World) -> None:
+        session = await busy(world)
+        await world.kit.pause("chain", "the test", "tester")
+        await world.block(seconds=700)
+        assert (await world.action("waiting")).reason == "session_expired"
+        await world.kit.resume("chain", "the test", "tester")
+        await world.quiet()
+        await world.check()
+        assert session
+
+    async def test_what_was_accepted_while_it_ended_is_told_after_a_crash(self, world: World) -> None:
+        """The end is on disk, the refusal of what waited is not."""
+        session = await busy(world)
+
+        async def crash(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        world.kit._dispatch.refuse = crash  # type: ignore[assignment, method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            await world.block(seconds=700)
+        assert (await world.store.get(Session, session)).state == "expired"  # type: ignore[union-attr]
+        await world.restart()
+        await world.quiet()
+        assert (await world.action("waiting")).reason == "session_expired"
+        await world.check()
+
+    async def test_the_player_is_warned_once_before_the_end(self, world: World) -> None:
+        session = await world.open()
+        until = world.kit.session_row(session).valid_until
+        await world.block(seconds=until - 121 - world.chain.top.head.timestamp)
+        assert await world.events("session_expiring") == []
+        await world.block(3, seconds=1)
+        assert len(await world.events("session_expiring")) == 1
