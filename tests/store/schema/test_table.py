@@ -36,7 +36,7 @@ def test_statements_integer_key() -> None:
 
 
 def test_statements_composite_key() -> None:
-    assert Table(Slot).statements["slot"].endswith('PRIMARY KEY("sender", "nonce_key")) STRICT, WITHOUT ROWID')
+    assert Table(Slot).statements["slot"].endswith('PRIMARY KEY("sender", "nonce_key")) STRICT')
 
 
 def test_columns_types() -> None:
