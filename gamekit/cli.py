@@ -1,25 +1,30 @@
 """The command line: `gamekit demo | devnet | serve | sessions | revoke | explain | doctor | userop`.
 
-Reads arguments and nothing else; each command stands in `gamekit.commands`. Exit status: 0 done, 1 done and something is
-wrong (doctor, demo), 2 not done: one sentence on standard error says why, as JSON with `--json`.
+Reads arguments and nothing else; each command stands in `gamekit.commands`. Exit status: 0 done, 1 done and something
+is wrong (doctor, demo), 2 not done: one sentence on standard error says why, as JSON with `--json`.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from gamekit.errors import GamekitError
 
+if TYPE_CHECKING:
+    from gamekit.commands.userop import Target
+
 CONFIG = Path("gamekit.toml")
 FAILED = 2
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; exits with its status."""
     options = parser().parse_args(arguments)
     try:
-        status = options.command(options)
+        status: int = options.command(options)
     except GamekitError as error:
         sys.stderr.write(_said(error, as_json=getattr(options, "json", False)) + "\n")
         status = FAILED
@@ -40,9 +45,6 @@ def parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_userop(commands)
     return root
-
-
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_demo(commands: Commands) -> None:
@@ -193,7 +195,7 @@ def _userop_decode(options: argparse.Namespace) -> int:
     return 0
 
 
-def _target(options: argparse.Namespace) -> "object":
+def _target(options: argparse.Namespace) -> "Target":
     from gamekit.commands import userop
 
     return userop.target(options.entry_point_version, options.chain_id, options.entry_point, options.delegate)

@@ -1,7 +1,7 @@
 """The running server's side door: a unix socket beside its configuration, for its own operator and nobody else.
 
-Whoever may write to the configuration's folder may use it (mode 0600), so it needs no token and is on no network. It can
-look and revoke; it cannot read a key, widen a session or act as a player.
+It belongs to the server's own user (mode 0600), so it needs no token and is on no network. It can look and revoke; it
+cannot read a key, widen a session or act as a player.
 """
 
 import os
@@ -62,7 +62,7 @@ async def serve_admin(kit: GameKit, config: Path) -> AsyncIterator[None]:
         path.unlink(missing_ok=True)
 
 
-async def ask(config: Path, method: str, route: str, body: dict[str, object] | None = None) -> Any:
+async def ask(config: Path, method: str, route: str, body: dict[str, object] | None = None) -> Any:  # noqa: ANN401
     """Ask the running server.
 
     Raises: ServerNotRunning; ClientError with what the server said.

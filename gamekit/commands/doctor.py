@@ -1,0 +1,191 @@
+"""`gamekit doctor`: checks configuration, chain, contracts, journal, keys and balances; says in words what is wrong.
+
+Reads only, and never prints a secret. The journal of a running server is not opened: the server is asked instead.
+"""
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from gamekit.accounts import stack as find_stack
+from gamekit.chain.reader import EvmChain
+from gamekit.chain.rpc import JsonRpc
+from gamekit.commands.admin import ServerNotRunning, ask
+from gamekit.commands.output import Output
+from gamekit.config import Config, load
+from gamekit.core.setup import ChainSetup, chain_setup
+from gamekit.errors import ConfigInvalid, GamekitError
+from gamekit.eth.hashing import checksum_address
+from gamekit.keys.keystore import Keystore
+from gamekit.kit import KINDS, load_game
+from gamekit.store.sqlite import SqliteStore
+from gamekit.units import Address
+
+Level = Literal["ok", "warning", "error"]
+WEI_PER_ETHER: Final = 10**18
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was looked at."""
+
+    level: Level
+    about: str
+    said: str
+
+
+def run(config: Path, output: Output) -> int:
+    """Print what was found. Returns 0 when nothing is wrong, 1 otherwise. Raises ConfigInvalid when it cannot begin."""
+    findings = asyncio.run(examine(config))
+    marks = {"ok": "ok  ", "warning": "WARN", "error": "FAIL"}
+    words = "\n".join(f"{marks[each.level]}  {each.about}: {each.said}" for each in findings)
+    output.put(msgspec.to_builtins(findings), words)
+    return int(any(each.level == "error" for each in findings))
+
+
+async def examine(path: Path) -> list[Finding]:
+    """Look at everything that a configuration names."""
+    config = load(path)
+    findings = [Finding("ok", "configuration", f"{path} can be read"), *_games(config, path.parent)]
+    try:
+        setup = chain_setup(config.chain)
+    except ConfigInvalid as error:
+        return [*findings, Finding("error", "chain", str(error))]
+    for each in setup.stacks:
+        known = find_stack(each.name)
+        if each.version not in known.entry_point_versions:
+            findings.append(Finding("error", "chain", f"{each.name} does not run on EntryPoint {each.version.value}"))
+    async with JsonRpc(config.chain.rpc_url, timeout_ms=config.chain.request_timeout_ms) as rpc:
+        chain = EvmChain(rpc, config.chain)
+        try:
+            findings += [finding async for finding in _chain(config, setup, chain)]
+            findings += [finding async for finding in _keys(config, path.parent, chain)]
+        except GamekitError as error:
+            findings.append(Finding("error", "chain", f"the node does not answer as it should: {error}"))
+    return [*findings, *[finding async for finding in _server(config, path)]]
+
+
+def _games(config: Config, root: Path) -> Iterator[Finding]:
+    if not config.games:
+        yield Finding("warning", "games", "no game is configured, so nothing can be played")
+    for name in config.games:
+        try:
+            game = load_game(root / name)
+        except (ConfigInvalid, OSError) as error:
+            yield Finding("error", f"game {name}", str(error))
+            continue
+        if game.chain_id != config.chain.chain_id:
+            text = f"it is for chain {game.chain_id}, configured is {config.chain.chain_id}"
+            yield Finding("error", f"game {game.name}", text)
+        yield Finding(
+            "ok", f"game {game.name}", f"{len(game.functions)} functions are play; units: {_list(game.units)}"
+        )
+
+
+async def _chain(config: Config, setup: ChainSetup, chain: EvmChain) -> AsyncIterator[Finding]:
+    chain_id, head = await chain.chain_id(), await chain.head()
+    if chain_id != setup.chain_id:
+        yield Finding("error", "chain", f"the node serves chain {chain_id}, configured is {setup.chain_id}")
+    else:
+        yield Finding("ok", "chain", f"chain {chain_id}, block {head.number}, base fee {head.base_fee_per_gas} wei")
+    if head.base_fee_per_gas * 2 > config.fees.max_fee_per_gas_max_wei:
+        yield Finding("warning", "fees", "the base fee is within a factor of two of the highest bid allowed")
+    named = {"session validator": setup.session_validator, "session opener": setup.opener}
+    for each in setup.stacks:
+        where = f"{each.name} on {each.version.value}"
+        named |= {f"entry point of {where}": each.entry_point, f"factory of {where}": each.contracts.factory}
+        named |= {f"owner validator of {where}": each.contracts.owner_validator}
+        if each.contracts.bootstrap is not None:
+            named[f"bootstrap of {where}"] = each.contracts.bootstrap
+    for name, address in named.items():
+        yield await _code(chain, name, address)
+
+
+async def _code(chain: EvmChain, name: str, address: Address) -> Finding:
+    code = await chain.code(address)
+    if code:
+        return Finding("ok", name, f"{checksum_address(address)} holds {len(code)} bytes of code")
+    return Finding("error", name, f"there is no code at {checksum_address(address)}")
+
+
+async def _keys(config: Config, root: Path, chain: EvmChain) -> AsyncIterator[Finding]:
+    keyfile = root / config.journal.keyfile
+    if not keyfile.exists():
+        yield Finding("warning", "master key", f"{keyfile} does not exist; the first start makes it")
+        return
+    yield _private("master key", keyfile)
+    relay = config.relay
+    for purpose, name in (("relayers", relay.keys_file), ("withdrawal relayers", relay.withdrawal_keys_file)):
+        if not name:
+            yield Finding("warning", purpose, "no file of keys is configured, so nothing can be sent")
+            continue
+        try:
+            addresses = list(Keystore.open(keyfile).relayers(root / name))
+        except GamekitError as error:
+            yield Finding("error", purpose, str(error))
+            continue
+        balances = [await chain.balance(address) for address in addresses]
+        poor = [a for a, b in zip(addresses, balances, strict=True) if b < relay.balance_min_wei]
+        for address in poor:
+            yield Finding("error", purpose, f"{checksum_address(address)} has too little to send anything")
+        if len(poor) < len(addresses):
+            lowest = min(balances) / WEI_PER_ETHER
+            yield Finding(
+                "ok", purpose, f"{len(addresses)} accounts, {len(poor)} too poor, the least has {lowest:g} ETH"
+            )
+
+
+def _private(name: str, path: Path) -> Finding:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        return Finding("error", name, f"{path} can be read by others (mode {mode:o}); make it 600")
+    return Finding("ok", name, f"{path} is readable by its owner only")
+
+
+async def _server(config: Config, path: Path) -> AsyncIterator[Finding]:
+    try:
+        told = await ask(path, "GET", "/status")
+    except ServerNotRunning:
+        yield Finding("ok", "server", "not running")
+        yield await asyncio.to_thread(_journal, path.parent / config.journal.path)
+        return
+    except GamekitError as error:
+        yield Finding("error", "server", str(error))
+        return
+    if not told["running"]:
+        yield Finding("error", "server", "it answers, but has stopped signing; its log says why")
+    for subject in told["pauses"]:
+        yield Finding("warning", "server", f"{subject} is paused")
+    waiting = f"{told['accepted_unsigned']} actions wait, {told['operations_live']} operations are not final"
+    yield Finding("ok", "server", f"{told['sessions']} sessions at block {told['block']}; {waiting}")
+
+
+def _journal(path: Path) -> Finding:
+    if not path.exists():
+        return Finding("ok", "journal", f"{path} does not exist; the first start makes it")
+    if not os.access(path, os.R_OK | os.W_OK):
+        return Finding("error", "journal", f"{path} cannot be read and written by this user")
+    try:
+        epoch = asyncio.run(_birth(path))
+    except GamekitError as error:
+        return Finding("error", "journal", str(error))
+    return Finding("ok", "journal", f"{path} is sound, born as {epoch.hex()}")
+
+
+async def _birth(path: Path) -> bytes:
+    """Open a journal, which checks all of it, and close it again."""
+    with ThreadPoolExecutor(1) as executor:
+        store = SqliteStore.open(path, kinds=KINDS, executor=executor)
+        epoch = store.journal_epoch
+        await store.close()
+    return epoch
+
+
+def _list(names: object) -> str:
+    return ", ".join(sorted(names)) if isinstance(names, dict) else ""
