@@ -189,16 +189,16 @@ class Grant(Follower):
 
     async def on_head(self) -> None:
         """Send grants again that are on no way to the chain; give up those whose deadline has passed."""
-        granting = [session for session in self._state.sessions.values() if session.state == GRANTING]
-        carried = self._relayers.carried() if granting else set()
-        for session in granting:
+        waiting = [session for session in self._state.sessions.values() if session.state in (PROPOSED, GRANTING)]
+        carried = self._relayers.carried() if waiting else set()
+        for session in waiting:
             if session.permission_id in self._seen:
                 continue
             if self._state.final is not None and self._state.final.timestamp > session.grant_deadline:
                 lapsed = session.moved(LAPSED, ended_reason="the grant's deadline passed")
                 self._state.put(lapsed)
                 await self._store.commit((lapsed,))
-            elif session.permission_id not in carried:
+            elif session.state == GRANTING and session.permission_id not in carried:
                 await self._send(session, None)
 
     def _session(

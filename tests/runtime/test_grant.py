@@ -1,0 +1,172 @@
+import asyncio
+
+import pytest
+
+from gamekit.core.session import Account, Session
+from gamekit.errors import ConfigInvalid, OutcomeUnknown, SessionExpired, SessionNotFound, SessionNotOpen
+from gamekit.units import Address, PermissionId, PlayerId
+from tests.runtime.world import ALICE, OWNER, World, attack
+
+
+async def proposed(world: World) -> PermissionId:
+    return (await world.kit.propose(ALICE, "arena", "play", OWNER)).permission_id
+
+
+async def test_a_session_opens_when_the_chain_has_its_grant(world: World) -> None:
+    permission = await proposed(world)
+    assert world.kit.session_row(permission).state == "proposed"
+    await world.kit.open(permission, b"signature")
+    assert world.kit.session_row(permission).state == "granting"
+    await world.block()
+    row = world.kit.session_row(permission)
+    assert (row.state, row.granted_at_block) == ("open", world.chain.top.head.number)
+    assert len(await world.events("session_opened")) == 1
+    assert await world.store.get(Session, permission) == row
+
+
+async def test_a_proposal_is_durable_with_its_lane_number(world: World) -> None:
+    first, second = await proposed(world), await proposed(world)
+    rows = [await world.store.get(Session, each) for each in (first, second)]
+    assert len({row.nonce_key for row in rows if row}) == 2
+    accounts = await world.store.select(Account)
+    assert [account.lanes for account in accounts] == [2]
+
+
+async def test_lane_numbers_are_not_used_again_after_a_restart(world: World) -> None:
+    first = await proposed(world)
+    await world.restart()
+    second = await proposed(world)
+    assert world.kit.session_row(first).nonce_key != world.kit.session_row(second).nonce_key
+
+
+async def test_opening_again_is_harmless(world: World) -> None:
+    permission = await proposed(world)
+    await world.kit.open(permission, b"signature")
+    await world.kit.open(permission, b"signature")
+    assert len(world.chain.pending) == 1
+
+
+async def test_no_action_before_the_session_is_open(world: World) -> None:
+    permission = await proposed(world)
+    with pytest.raises(SessionNotOpen):
+        await world.kit.accept(permission, [attack("a")])
+
+
+async def test_a_grant_that_the_account_refuses_is_not_sent(world: World) -> None:
+    permission = await proposed(world)
+    with pytest.raises(ConfigInvalid, match="refuses the grant"):
+        await world.kit.open(permission, b"refused")
+    assert world.chain.pending == []
+    assert world.kit.session_row(permission).state == "proposed"
+
+
+async def test_a_signature_after_the_deadline_is_refused(world: World) -> None:
+    permission = await proposed(world)
+    await world.block(seconds=601)
+    with pytest.raises(SessionExpired) as refused:
+        await world.kit.open(permission, b"signature")
+    assert set(refused.value.compared) == {"deadline", "now"}
+
+
+async def test_what_was_never_proposed(world: World) -> None:
+    with pytest.raises(SessionNotFound):
+        await world.kit.open(PermissionId(bytes(32)), b"signature")
+
+
+async def test_an_account_belongs_to_one_player(world: World) -> None:
+    await proposed(world)
+    with pytest.raises(ConfigInvalid, match="belongs to another player"):
+        await world.kit.propose(PlayerId("mallory"), "arena", "play", OWNER)
+
+
+async def test_a_longer_time_than_the_units_is_refused(world: World) -> None:
+    with pytest.raises(ConfigInvalid):
+        await world.kit.propose(ALICE, "arena", "play", OWNER, minutes=11)
+    await world.kit.propose(ALICE, "arena", "play", OWNER, minutes=10)
+
+
+async def test_a_grant_that_got_lost_is_sent_again(world: World) -> None:
+    permission = await proposed(world)
+    world.chain.deaf = 1
+    await world.kit.open(permission, b"signature")
+    await world.block(3)
+    assert world.kit.session_row(permission).state == "open"
+
+
+async def test_a_grant_goes_on_after_a_restart(world: World) -> None:
+    permission = await proposed(world)
+    world.chain.deaf = 1
+    await world.kit.open(permission, b"signature")
+    await world.restart()
+    await world.block(3)
+    assert world.kit.session_row(permission).state == "open"
+
+
+async def test_somebody_elses_transaction_opens_it_too(world: World) -> None:
+    permission = await proposed(world)
+    row = world.kit.session_row(permission)
+    data = world.kit._grant._opening(row, b"signature")
+    world.chain.push(Address(b"\xee" * 20), world.chain.opener, data)
+    await world.block()
+    assert world.kit.session_row(permission).state == "open"
+
+
+async def test_a_reorg_closes_it_until_the_grant_is_in_a_block_again(world: World) -> None:
+    world.chain.finality = 6
+    session = await world.open()
+    await world.accepted(session, "a")
+    world.chain.reorg(1, forget=True, length=2)
+    await world.step()
+    assert world.kit.session_row(session).state == "granting"
+    await world.block(2)
+    assert world.kit.session_row(session).state == "open"
+    await world.quiet()
+    await world.check()
+
+
+async def test_a_reorg_of_the_grant_during_a_restart_refuses_nothing(world: World) -> None:
+    world.chain.finality = 6
+    session = await world.open()
+    await world.accepted(session, "a")
+    world.chain.reorg(1, forget=True, length=2)
+    await world.restart()
+    assert world.kit.session_row(session).state == "granting"
+    await world.quiet()
+    assert (await world.action("a")).state == "ok"
+    await world.check()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+async def test_what_is_not_granted_by_its_deadline_lapses(world: World, signed: bool) -> None:
+    permission = await proposed(world)
+    world.chain.deaf = 100
+    if signed:
+        await world.kit.open(permission, b"signature")
+    await world.block(seconds=601, empty=True)
+    assert world.kit.session_row(permission).state != "lapsed"
+    await world.block(3, empty=True)
+    assert world.kit.session_row(permission).state == "lapsed"
+
+
+class TestOpened:
+    async def test_waits_for_the_chain(self, world: World) -> None:
+        permission = await proposed(world)
+        handle = await world.kit.open(permission, b"signature")
+        waiting = asyncio.ensure_future(handle.opened())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await world.block()
+        assert (await waiting).row.state == "open"
+
+    async def test_says_when_it_takes_too_long(self, world: World) -> None:
+        permission = await proposed(world)
+        handle = await world.kit.open(permission, b"signature")
+        with pytest.raises(OutcomeUnknown):
+            await handle.opened(timeout=0)
+
+    async def test_says_when_it_never_will(self, world: World) -> None:
+        session = await world.open()
+        await world.kit.revoke(session)
+        await world.block()
+        with pytest.raises(SessionNotFound, match="revoked"):
+            await world.kit.opened(session)

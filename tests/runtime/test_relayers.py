@@ -1,0 +1,211 @@
+import pytest
+
+from gamekit.config import FeeConfig, RelayConfig
+from gamekit.core.relay import FINAL, MINED, REPLACED, SENT, RelayTransaction
+from gamekit.units import Address, Hash32, PermissionId, PlayerId, Wei
+from tests.runtime.wire import DecodedTransaction
+from tests.runtime.world import Keys, World, config
+
+
+async def sent(world: World, *keys: str) -> PermissionId:
+    session = await world.open()
+    await world.accepted(session, *(keys or "a"))
+    await world.sign()
+    await world.send()
+    return session
+
+
+async def rows(world: World) -> list[RelayTransaction]:
+    """Bundles by (nonce, attempt)."""
+    found = await world.store.select(RelayTransaction)
+    return sorted((row for row in found if row.kind == "handle_ops"), key=lambda row: (row.nonce, row.attempt))
+
+
+async def test_a_transaction_is_durable_before_it_leaves(world: World) -> None:
+    await world.open()
+    seen: list[str] = []
+    send = world.chain.send_raw_transaction
+
+    async def look(raw: bytes) -> None:
+        seen.extend(row.state for row in await rows(world) if row.raw == raw)
+        await send(raw)
+
+    world.chain.send_raw_transaction = look  # type: ignore[method-assign]
+    await sent(world)
+    assert seen == [SENT]
+
+
+async def test_its_life_ends_final(world: World) -> None:
+    await sent(world)
+    await world.block()
+    assert [row.state for row in await rows(world)] == [MINED]
+    await world.block(2)
+    assert [row.state for row in await rows(world)] == [FINAL]
+    assert world.kit._relayers._by_hash == {}
+
+
+async def test_what_is_not_mined_is_sent_again_byte_for_byte(world: World) -> None:
+    await sent(world)
+    world.chain.drop()
+    await world.block(empty=True)
+    assert world.chain.sent[-1] == world.chain.sent[-2]
+
+
+async def test_what_waits_too_long_is_replaced_with_both_fees_raised(world: World) -> None:
+    await sent(world)
+    await world.block(3, empty=True)
+    first, second = await rows(world)
+    assert (first.nonce, first.attempt, second.nonce, second.attempt) == (first.nonce, 0, first.nonce, 1)
+    assert 10 * second.max_fee_per_gas >= 11 * first.max_fee_per_gas
+    assert 10 * second.max_priority_fee_per_gas >= 11 * first.max_priority_fee_per_gas
+    assert [tx.nonce for tx in world.chain.pending] == [first.nonce]
+    await world.quiet()
+    assert sorted(row.state for row in await rows(world)) == [FINAL, REPLACED]
+    await world.check()
+
+
+async def test_the_attempt_that_was_replaced_may_land(world: World) -> None:
+    await sent(world)
+    older = list(world.chain.pending)
+    await world.block(3, empty=True)
+    world.chain.pending = older
+    await world.quiet()
+    assert [row.state for row in await rows(world)] == [FINAL, REPLACED]
+    await world.check()
+
+
+async def test_a_fee_that_the_pool_refuses_is_raised_with_the_next_head(world: World) -> None:
+    session = await world.open()
+    relayer = next(iter(world.keys.pool))
+    dear = DecodedTransaction(Hash32(b"\x01" * 32), relayer, 1, relayer, b"", 5 * 10**9, 3 * 10**8, b"")
+    world.chain.pending.append(dear)
+    await world.accepted(session, "a")
+    await world.sign()
+    await world.send()
+    assert world.chain.operations() == []
+    await world.block(12, empty=True)
+    assert world.chain.operations() != []
+    await world.quiet()
+    await world.check()
+
+
+async def test_at_the_fee_cap_an_operator_is_told_once(keys: Keys) -> None:
+    world = World(keys, config(fees=FeeConfig(max_fee_per_gas_max_wei=22 * 10**8)))
+    await world.start()
+    await sent(world)
+    await world.block(20, empty=True)
+    assert len(await rows(world)) == 1
+    assert len(await world.events("alarm")) == 1
+    await world.quiet()
+    await world.check()
+
+
+async def test_after_the_last_replacement_it_only_waits(keys: Keys) -> None:
+    world = World(keys, config(relay=RelayConfig(replacements_max=2, replace_after_blocks=1)))
+    await world.start()
+    await sent(world)
+    await world.block(9, empty=True)
+    assert [row.attempt for row in await rows(world)] == [0, 1, 2]
+    assert len(await world.events("alarm")) == 1
+
+
+async def test_a_nonce_that_somebody_else_used_frees_what_it_carried(world: World) -> None:
+    await sent(world)
+    (row,) = await rows(world)
+    world.chain.drop()
+    world.chain.push(row.relayer, row.relayer, b"elsewhere")
+    await world.quiet()
+    first, second = await rows(world)
+    assert (first.state, second.nonce) == (REPLACED, first.nonce + 1)
+    assert len(await world.events("alarm")) == 1
+    await world.check()
+
+
+async def test_a_reorg_takes_a_mined_transaction_back(world: World) -> None:
+    world.chain.finality = 6
+    await sent(world)
+    await world.block()
+    world.chain.reorg(1, forget=True, length=2)
+    await world.step()
+    assert [row.state for row in await rows(world)] == [SENT]
+    await world.quiet()
+    assert [row.state for row in await rows(world)] == [FINAL]
+
+
+async def test_a_reverted_bundle_is_followed_by_another(world: World) -> None:
+    """Between simulation and block its lane was used: handleOps reverts, the nonce is spent."""
+    session = await sent(world)
+    lane = world.lane(session)
+    pending = list(world.chain.pending)
+    world.chain.drop()
+    world.chain.consume(lane.session.account, lane.session.key)
+    world.chain.mine()
+    world.chain.pending = pending
+    await world.quiet()
+    assert not (await rows(world))[0].succeeded
+    await world.check()
+
+
+async def test_a_poor_relayer_gets_no_work_and_an_operator_is_told_once(world: World) -> None:
+    session = await sent(world)
+    relayer = next(iter(world.keys.pool))
+    world.chain.balances[relayer] = Wei(10**15)
+    await world.block(empty=True)
+    await world.block(3)
+    await world.accepted(session, "b")
+    await world.turn(20)
+    assert world.chain.operations() == []
+    assert (await world.action("b")).state == "accepted"
+    assert len(await world.events("alarm")) == 1
+    world.chain.balances[relayer] = Wei(10**18)
+    await world.block(20)
+    await world.quiet()
+    await world.check()
+
+
+class TestRecovery:
+    async def test_the_next_nonce_comes_from_journal_and_chain(self, world: World) -> None:
+        await sent(world)
+        (row,) = await rows(world)
+        world.chain.drop()
+        await world.restart()
+        relayer = world.kit._relayers._relayers[row.relayer]
+        assert relayer.next_nonce == row.nonce + 1
+        assert [attempt.transaction_hash for attempt in relayer.unmined[row.nonce]] == [row.transaction_hash]
+        await world.quiet()
+        await world.check()
+
+    async def test_attempts_are_found_in_their_order(self, world: World) -> None:
+        await sent(world)
+        await world.block(6, empty=True)
+        await world.restart()
+        (attempts,) = [each for one in world.kit._relayers._relayers.values() for each in one.unmined.values()]
+        assert [row.attempt for row in attempts] == list(range(len(attempts)))
+        await world.quiet()
+        await world.check()
+
+    async def test_a_mined_one_is_watched_until_it_is_final(self, world: World) -> None:
+        world.chain.finality = 6
+        await sent(world)
+        await world.block()
+        await world.restart()
+        world.chain.reorg(1, forget=True, length=2)
+        await world.step()
+        assert [row.state for row in await rows(world)] == [SENT]
+        await world.quiet()
+        await world.check()
+
+
+@pytest.mark.parametrize("relayers", [1, 3])
+async def test_nonces_have_no_gap(tmp_path_factory: pytest.TempPathFactory, relayers: int) -> None:
+    keys = Keys.make(tmp_path_factory.mktemp("relayers"), relayers)
+    world = World(keys, config(relay=RelayConfig(operations_max=1)))
+    await world.start()
+    for number in range(6):
+        session = await world.open(PlayerId(f"p{number}"), Address(bytes([1 + number]) * 20))
+        await world.accepted(session, f"k{number}")
+    await world.quiet()
+    for relayer in keys.pool:
+        nonces = [row.nonce for row in await world.store.select(RelayTransaction) if row.relayer == relayer]
+        assert sorted(nonces) == list(range(len(nonces)))
+    await world.check()
