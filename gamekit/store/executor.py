@@ -30,7 +30,11 @@ class InlineExecutor(Executor):
         return future
 
 
-def writer_thread() -> ThreadPoolExecutor:
-    """Make the single thread that a journal writes on. Lowers the process's switch interval to `SWITCH_INTERVAL_S`."""
+def let_threads_in() -> None:
+    """Lower the process's switch interval to `SWITCH_INTERVAL_S`, unless it is lower already."""
     sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_S))
+
+
+def writer_thread() -> ThreadPoolExecutor:
+    """Make the single thread that a journal writes on."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="gamekit-journal")

@@ -20,6 +20,7 @@ import apsw
 
 from gamekit.core.journal import Meta, Row
 from gamekit.errors import StoreError, StoreUnavailable
+from gamekit.store.executor import InlineExecutor, let_threads_in
 from gamekit.store.group import GroupCommit, Rows
 from gamekit.store.schema import EPOCH, SqlValue, Table, lay_out, tables_of
 from gamekit.store.schema.layout import leave_mark, read_meta
@@ -62,7 +63,8 @@ class SqliteStore:
     ) -> Self:
         """Open the journal, made with mode 0600 if it is missing, and check the whole file.
 
-        Blocks: a large file takes about a second per gigabyte to check.
+        Blocks: a large file takes about a second per gigabyte to check. Lowers the process's switch interval unless
+        `executor` is inline; see `gamekit.store.executor.SWITCH_INTERVAL_S`.
 
         Args:
             path: the database file; `-wal`, `-shm` and `-lock` files lie beside it.
@@ -76,6 +78,8 @@ class SqliteStore:
             StoreError: damaged, or written by newer code than this.
             ConfigInvalid: a row type has a searched field that is no int, str or bytes.
         """
+        if not isinstance(executor, InlineExecutor):
+            let_threads_in()
         tables = tables_of(kinds)
         lock = _lock(path)
         try:

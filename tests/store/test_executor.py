@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from gamekit.store import InlineExecutor, writer_thread
-from gamekit.store.executor import SWITCH_INTERVAL_S
+from gamekit.store.executor import SWITCH_INTERVAL_S, let_threads_in
 
 
 def test_inline_default() -> None:
@@ -35,4 +35,14 @@ def test_writer_thread_default() -> None:
     with writer_thread() as executor:
         threads = {executor.submit(threading.get_ident).result() for _ in range(5)}
     assert len(threads) == 1
-    assert sys.getswitchinterval() <= SWITCH_INTERVAL_S * 1.01
+
+
+def test_let_threads_in_default() -> None:
+    before = sys.getswitchinterval()
+    try:
+        for interval, expected in ((0.005, SWITCH_INTERVAL_S), (SWITCH_INTERVAL_S / 2, SWITCH_INTERVAL_S / 2)):
+            sys.setswitchinterval(interval)
+            let_threads_in()
+            assert sys.getswitchinterval() == pytest.approx(expected, rel=0.02)
+    finally:
+        sys.setswitchinterval(before)
