@@ -13,18 +13,18 @@ import asyncio
 import random
 import secrets
 from asyncio import Future, Task
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal, Self
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import aiohttp
 
 from gamekit.client.handle import ActionHandle, Settlement
 from gamekit.client.link import Link
 from gamekit.client.login import LoginSource
-from gamekit.errors import GamekitError, OutcomeUnknown, Overloaded
+from gamekit.client.stream import EventStream
+from gamekit.errors import GamekitError, OutcomeUnknown
 from gamekit.protocol.codec import ClientFrame
 from gamekit.protocol.codes import error_of
 from gamekit.protocol.events import EventFrames, Finalized, Refused, Reorged, Settled
@@ -46,8 +46,6 @@ from gamekit.protocol.messages import (
 )
 from gamekit.protocol.octets import Octets20, Octets32, SignatureOctets
 
-EVENTS_MAX: Final = 10_000
-"""Most events that wait for the reader of `events()`."""
 CONNECT_S: Final = 30.0
 """How long entering the client may take."""
 
@@ -84,7 +82,7 @@ class GameClient:
         self._handles: WeakValueDictionary[tuple[bytes, str], ActionHandle] = WeakValueDictionary()
         self._replies: dict[int, Future[Reply]] = {}
         self._up = asyncio.Event()
-        self._readers: list[tuple[deque[EventFrames], asyncio.Event]] = []
+        self._streams: WeakSet[EventStream] = WeakSet()
         self._error: GamekitError | None = None
         self._welcome: Welcome | None = None
 
@@ -204,27 +202,13 @@ class GameClient:
         """Make sure that the server reads."""
         await self._ask(Ping)
 
-    async def events(self) -> AsyncIterator[EventFrames]:
-        """Follow the player's durable events from now on, across reconnects.
-
-        Raises: Overloaded when the reader falls too far behind; what ended the client, when it ends.
-        """
-        waiting: deque[EventFrames] = deque()
-        changed = asyncio.Event()
-        reader = (waiting, changed)
-        self._readers.append(reader)
-        try:
-            while True:
-                while waiting:
-                    if len(waiting) > EVENTS_MAX:
-                        raise Overloaded("events are read too slowly", queue="events", depth_max=EVENTS_MAX)
-                    yield waiting.popleft()
-                if self._error is not None:
-                    raise self._error
-                changed.clear()
-                await changed.wait()
-        finally:
-            self._readers.remove(reader)
+    def events(self) -> EventStream:
+        """Follow the player's durable events from now on, across reconnects."""
+        events = EventStream()
+        if self._error is not None:
+            events.fail(self._error)
+        self._streams.add(events)
+        return events
 
     # The link's listener.
 
@@ -266,9 +250,8 @@ class GameClient:
                     handle.take_final()
             case Refused():
                 self._refused(event)
-        for waiting, changed in self._readers:
-            waiting.append(event)
-            changed.set()
+        for stream in list(self._streams):
+            stream.put(event)
 
     def ended(self, error: GamekitError) -> None:
         """The link has given up: so does everybody who waits."""
@@ -277,8 +260,8 @@ class GameClient:
         self._lose_replies(error)
         for handle in list(self._handles.values()):
             handle.lose(error)
-        for _, changed in self._readers:
-            changed.set()
+        for stream in list(self._streams):
+            stream.fail(error)
 
     def _refused(self, refused: Refused) -> None:
         for action in refused.actions:

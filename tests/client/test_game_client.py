@@ -6,7 +6,6 @@ import time
 import coincurve
 import pytest
 
-from gamekit.client.game_client import GameClient
 from gamekit.client.link import Replaced
 from gamekit.client.login import by_token, by_wallet
 from gamekit.errors import (
@@ -19,7 +18,7 @@ from gamekit.errors import (
     SessionNotFound,
 )
 from gamekit.eth.signature import public_key_address
-from gamekit.protocol.events import EventFrames, SessionRevoked, Settled
+from gamekit.protocol.events import SessionRevoked, Settled
 from gamekit.protocol.login import personal_hash
 from gamekit.protocol.messages import ActionRequest, Resume
 from gamekit.protocol.octets import Octets16
@@ -136,19 +135,12 @@ async def test_cancel_revoke_propose_open(world: ClientWorld) -> None:
         await client.revoke(PERMISSION)
 
 
-async def next_event(client: GameClient) -> EventFrames:
-    async for event in client.events():
-        return event
-    raise AssertionError("unreachable")
-
-
 async def test_events(world: ClientWorld) -> None:
     await world.start()
     client = await world.enter()
-    waiting = asyncio.ensure_future(next_event(client))
-    await asyncio.sleep(0)
+    events = client.events()
     world.backend.emit("session_revoked", session_event())
-    assert isinstance(await waiting, SessionRevoked)
+    assert isinstance(await anext(events), SessionRevoked)
 
 
 async def test_a_lost_connection_loses_nothing(world: ClientWorld) -> None:
@@ -228,10 +220,9 @@ async def test_resume_in_another_process(world: ClientWorld) -> None:
     assert position == Resume(Octets16(EPOCH), 1)
     world.backend.settle("k2")
     client = world.client(resume=position)
-    waiting = asyncio.ensure_future(next_event(client))
-    await asyncio.sleep(0)
+    events = client.events()
     await world.enter(client)
-    event = await waiting
+    event = await anext(events)
     assert isinstance(event, Settled)
     assert [action.key for action in event.actions] == ["k2"]
 
@@ -256,13 +247,12 @@ async def test_a_newer_client_ends_it(world: ClientWorld) -> None:
     await world.start(sockets_per_player_max=1)
     old = await world.enter()
     handle = await old.act(PERMISSION, "attack", key="k1")
-    waiting = asyncio.ensure_future(next_event(old))
-    await asyncio.sleep(0)
+    events = old.events()
     await world.enter()
     with pytest.raises(Replaced):
         await handle.settled(timeout=5)
     with pytest.raises(Replaced):
-        await waiting
+        await anext(events)
     with pytest.raises(Replaced):
         await old.act(PERMISSION, "attack")
     assert world.pauses.asked == []
