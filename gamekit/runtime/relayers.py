@@ -3,6 +3,7 @@
 One pool serves bundles, grants and revocations; withdrawals have a pool of their own.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -46,6 +47,10 @@ class Relayers(Follower):
         self._by_hash: dict[Hash32, RelayTransaction] = {}
         """Every attempt that is not final."""
         self._spent_before: dict[Address, int] = {}
+        self._taken: set[Hash32] = set()
+        """Attempts that the node said it has."""
+        self._alarmed: set[tuple[str, Address, int]] = set()
+        """What an operator was told and still holds: told again only after it ended."""
 
     async def recover(self) -> None:
         """Read nonces from the journal and the chain; what is not final is watched again."""
@@ -148,6 +153,7 @@ class Relayers(Follower):
         rows: list[Row] = []
         for row in [row for row in self._by_hash.values() if row.state == MINED and row.mined_at_block == head.number]:
             back = row.moved(SENT, mined_at_block=BlockNumber(0))
+            self._taken.discard(row.transaction_hash)
             self._remember(back)
             self._relayers[row.relayer].unmined.setdefault(row.nonce, []).append(back)
             rows.append(back)
@@ -161,25 +167,32 @@ class Relayers(Follower):
         for row in list(self._by_hash.values()):
             if (row.relayer, row.nonce) in nonces:
                 del self._by_hash[row.transaction_hash]
+                self._taken.discard(row.transaction_hash)
                 if row.state == MINED:
                     rows.append(row.moved(FINAL))
         return rows
 
     async def on_head(self) -> None:
-        """With each head: send again what is not mined, with higher fees where it waits too long; watch balances."""
-        relay = self._state.config.relay
-        head = self._state.head
-        for relayer in self._relayers.values():
-            await self._resync(relayer)
-            for attempts in list(relayer.unmined.values()):
-                latest = attempts[-1]
-                age = head.number - latest.sent_at_block
-                if latest.state == PLANNED or age < 1:
-                    continue
-                if age >= relay.replace_after_blocks:
-                    await self._replace(relayer, latest)
-                else:
-                    await self._hand_over(latest)
+        """With each head: send again what is not mined, outbid what waits too long; watch nonces and balances."""
+        await asyncio.gather(*[self._resync(relayer) for relayer in self._relayers.values()])
+        waiting = [
+            (relayer, attempts[-1])
+            for relayer in self._relayers.values()
+            for attempts in relayer.unmined.values()
+            if attempts[-1].state != PLANNED
+        ]
+        await asyncio.gather(*[self._push(relayer, latest) for relayer, latest in waiting])
+
+    async def _push(self, relayer: Relayer, latest: RelayTransaction) -> None:
+        """Move one unmined transaction on: outbid it when it has waited too long, else give it to the node again.
+
+        What the node said it has, it gets one head later: it may have dropped it, but mostly the next block has it.
+        """
+        age = self._state.head.number - latest.sent_at_block
+        if age >= self._state.config.relay.replace_after_blocks:
+            await self._replace(relayer, latest)
+        elif age >= (2 if latest.transaction_hash in self._taken else 1):
+            await self._hand_over(latest)
 
     async def _resync(self, relayer: Relayer) -> None:
         """Compare with the chain: nonces that something else consumed, and the balance."""
@@ -191,8 +204,10 @@ class Relayers(Follower):
         except ChainError:
             return
         await self._give_up(relayer, spent)
-        if relayer.balance < self._state.config.relay.balance_min_wei:
-            await self._alarm("relayer_poor", f"{relayer.address.hex()} has {relayer.balance} wei")
+        if relayer.balance >= self._state.config.relay.balance_min_wei:
+            self._alarmed.discard(("relayer_poor", relayer.address, 0))
+        else:
+            await self._alarm("relayer_poor", relayer.address, 0, f"has {relayer.balance} wei")
 
     async def _give_up(self, relayer: Relayer, spent: int) -> None:
         """A nonce that is consumed, by no transaction of ours in any block read so far: none of its attempts can land.
@@ -208,9 +223,7 @@ class Relayers(Follower):
             for row in rows:
                 self._by_hash[row.transaction_hash] = row
             await self._store.commit(rows)
-            await self._alarm(
-                "relayer_nonce_taken", f"{relayer.address.hex()} nonce {nonce} was used by another sender"
-            )
+            await self._alarm("relayer_nonce_taken", relayer.address, nonce, "was used by another sender")
 
     async def _replace(self, relayer: Relayer, latest: RelayTransaction) -> None:
         limits = self._state.config.fees
@@ -219,7 +232,7 @@ class Relayers(Follower):
         before = Fees(latest.max_fee_per_gas, latest.max_priority_fee_per_gas)
         fees = outbid(before, fresh, limits) if fresh is not None else None
         if fees is None or latest.attempt >= self._state.config.relay.replacements_max:
-            await self._alarm("relayer_stuck", f"{relayer.address.hex()} nonce {latest.nonce}: the fee cap is reached")
+            await self._alarm("relayer_stuck", relayer.address, latest.nonce, "is at the cap of fees or replacements")
             await self._hand_over(latest)
             return
         row = self._signed(
@@ -241,6 +254,7 @@ class Relayers(Follower):
         """Give the transaction to the node; whatever it answers, the transaction stays watched."""
         try:
             await self._sender.send_raw_transaction(row.raw)
+            self._taken.add(row.transaction_hash)
         except FeeTooLow:
             # Outbid with the next head: `sent_at_block` makes it look as old as it must be.
             self._remember(row.moved(SENT, sent_at_block=BlockNumber(0)))
@@ -248,8 +262,12 @@ class Relayers(Follower):
             # Refused, consumed or unanswered: only a receipt, or the relayer's nonce at the next heads, says which.
             log.info("%s of %s: %s", row.kind, row.transaction_hash.hex(), error)
 
-    async def _alarm(self, what: str, detail: str) -> None:
-        event = self._notify.event(ALARM, ALL, AlarmEvent(what, detail))
+    async def _alarm(self, what: str, relayer: Address, nonce: int, detail: str) -> None:
+        """Tell an operator when something begins, not with every head."""
+        if (what, relayer, nonce) in self._alarmed:
+            return
+        self._alarmed.add((what, relayer, nonce))
+        event = self._notify.event(ALARM, ALL, AlarmEvent(what, f"{relayer.hex()} nonce {nonce} {detail}"))
         await self._store.commit((event,))
         self._notify.publish((event,))
 

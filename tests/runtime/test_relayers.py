@@ -47,8 +47,15 @@ async def test_its_life_ends_final(world: World) -> None:
 async def test_what_is_not_mined_is_sent_again_byte_for_byte(world: World) -> None:
     await sent(world)
     world.chain.drop()
-    await world.block(empty=True)
+    await world.block(2, empty=True)
     assert world.chain.sent[-1] == world.chain.sent[-2]
+
+
+async def test_what_the_node_has_taken_is_given_one_block(world: World) -> None:
+    await sent(world)
+    already = len(world.chain.sent)
+    await world.block(empty=True)
+    assert len(world.chain.sent) == already
 
 
 async def test_what_waits_too_long_is_replaced_with_both_fees_raised(world: World) -> None:
