@@ -83,8 +83,9 @@ class GroupCommit:
         """Refuse new commits and wait until the queued ones are written."""
         self._closed = True
         if self._writing:
-            self._idle = asyncio.get_running_loop().create_future()
-            await self._idle
+            if self._idle is None:
+                self._idle = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)  # whoever waits beside us must not be cancelled with us
 
     def abandon(self) -> None:
         """Drop what is queued; its futures never resolve."""

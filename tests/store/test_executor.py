@@ -43,6 +43,6 @@ def test_let_threads_in_default() -> None:
         for interval, expected in ((0.005, SWITCH_INTERVAL_S), (SWITCH_INTERVAL_S / 2, SWITCH_INTERVAL_S / 2)):
             sys.setswitchinterval(interval)
             let_threads_in()
-            assert sys.getswitchinterval() == pytest.approx(expected, rel=0.02)
+            assert sys.getswitchinterval() == pytest.approx(expected, rel=0.1)
     finally:
         sys.setswitchinterval(before)

@@ -88,6 +88,14 @@ async def test_close_behavior_idle() -> None:
     await GroupCommit(InlineExecutor(), Recorder().write).close()
 
 
+async def test_close_behavior_twice_at_once() -> None:
+    recorder = Recorder()
+    queue = GroupCommit(InlineExecutor(), recorder.write)
+    queue.commit(moves(1))
+    await asyncio.gather(queue.close(), queue.close())
+    assert len(recorder.groups) == 1
+
+
 async def test_abandon_behavior_writes_nothing() -> None:
     recorder = Recorder()
     queue = GroupCommit(InlineExecutor(), recorder.write)
