@@ -14,6 +14,8 @@ def run(folder: Path, block_time_s: float, port: int, server_port: int) -> None:
 
     Raises: ConfigInvalid when there is no anvil, or the folder's devnet is running already; ChainError.
     """
+    # SIGTERM becomes an exception, so that the chain, a process of its own, is ended in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     anvil = Anvil.start(folder, AnvilSettings(port=port, block_time_s=block_time_s, base_fee_wei=BASE_FEE_WEI))
     try:
         stage = asyncio.run(set_stage(folder, anvil.url, ["player"], server_port))
@@ -22,6 +24,7 @@ def run(folder: Path, block_time_s: float, port: int, server_port: int) -> None:
             f"gamekit serve --config {stage.config} --tokens {folder / 'tokens.json'}\n"
         )
         sys.stdout.flush()
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        while True:
+            signal.pause()
     finally:
         anvil.stop()
