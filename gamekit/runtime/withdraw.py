@@ -17,8 +17,15 @@ from gamekit.core.receipt import inclusions
 from gamekit.core.relay import WITHDRAW
 from gamekit.core.session import Account
 from gamekit.core.setup import ChainSetup
-from gamekit.core.withdrawal import FINAL, INCLUDED, PREPARED, SIGNED, Withdrawal
-from gamekit.errors import CallReverted, ChainUnavailable, ConfigInvalid, OperationRejected, SessionNotFound
+from gamekit.core.withdrawal import FINAL, INCLUDED, LAPSED, PREPARED, SIGNED, Withdrawal
+from gamekit.errors import (
+    CallReverted,
+    ChainError,
+    ChainUnavailable,
+    ConfigInvalid,
+    OperationRejected,
+    SessionNotFound,
+)
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point import decode_failed_op, encode_get_nonce, encode_handle_ops
@@ -31,7 +38,7 @@ from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.state import State
-from gamekit.units import Address, Gas, PlayerId, UserOpHash, Wei
+from gamekit.units import Address, BlockNumber, Gas, PlayerId, UserOpHash, Wei
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +75,8 @@ class Withdraw(Follower):
         self._relayers = relayers
         self._notify = notify
         self._open: dict[UserOpHash, Withdrawal] = {}
+        self._spent_at: dict[UserOpHash, BlockNumber] = {}
+        """Heights at which the nonce of one that is in no block was first seen spent."""
 
     async def recover(self) -> None:
         """Watch again what was signed and is not final."""
@@ -171,12 +180,34 @@ class Withdraw(Follower):
         return [row.moved(FINAL) for row in done]
 
     async def on_head(self) -> None:
-        """Send again what no transaction carries."""
+        """Send again what no transaction carries and the chain would take; give up what it never can."""
         waiting = [row for row in self._open.values() if row.state == SIGNED]
         carried = self._relayers.carried() if waiting else set()
         for row in waiting:
-            if row.user_op_hash not in carried:
+            if row.user_op_hash in carried:
+                continue
+            try:
+                await self._simulate(row)
+            except OperationRejected as error:
+                await self._rejected(row, str(error.compared["aa_code"]))
+            except ChainError as error:
+                log.info("withdrawal %s waits: %s", row.user_op_hash.hex(), error)
+            else:
+                self._spent_at.pop(row.user_op_hash, None)
                 await self._send(row)
+
+    async def _rejected(self, row: Withdrawal, reason: str) -> None:
+        """Wait, without burning gas; once its nonce is spent in a final block, it can never land."""
+        log.info("withdrawal %s waits: %s", row.user_op_hash.hex(), reason)
+        if not reason.startswith("AA25"):
+            return
+        spent_at = self._spent_at.setdefault(row.user_op_hash, self._state.head.number)
+        if self._state.final is not None and spent_at <= self._state.final.number:
+            del self._open[row.user_op_hash], self._spent_at[row.user_op_hash]
+            lapsed = row.moved(LAPSED)
+            told = self._event(lapsed)
+            await self._store.commit((lapsed, told))
+            self._notify.publish((told,))
 
     async def _simulate(self, row: Withdrawal) -> None:
         sender = self._relayers.any_address()

@@ -98,8 +98,9 @@ class Refusal(Exception):
 class FakeChain:
     """Implements `ports.ChainReader` and `ports.TransactionSender`."""
 
-    def __init__(self, entry_point: Address, module: Address, opener: Address) -> None:
+    def __init__(self, entry_point: Address, module: Address, opener: Address, owner_validator: Address) -> None:
         self.entry_point, self.module, self.opener = entry_point, module, opener
+        self.owner_validator = owner_validator
         self.reverts: Callable[[Call], bytes | None] = lambda call: None
         """What a game call reverts with; None lets it succeed."""
         self.garble = False
@@ -373,6 +374,11 @@ class FakeChain:
         if world.nonces.get((op.sender, key), 0) != sequence:
             raise Refusal(place, "AA25 invalid account nonce")
         hashed = hash_on_chain_form(op, EntryPointVersion.V07, self.entry_point, CHAIN_ID)
+        if key >> 32 == int.from_bytes(self.owner_validator, "big"):
+            if op.signature != b"owner's signature":
+                raise Refusal(place, "AA24 signature error")
+            world.nonces[op.sender, key] = sequence + 1
+            return hashed
         calls = decode_execute(op.call_data).calls
         envelope = decode_envelope(op.signature, len(calls))
         permission = permission_id(CHAIN_ID, self.module, op.sender, envelope.scope)

@@ -128,7 +128,7 @@ class World:
         self.keys = keys
         self.config = settings or config()
         self.before_action = before_action
-        self.chain = FakeChain(ENTRY_POINT, MODULE, OPENER)
+        self.chain = FakeChain(ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR)
         self.chain.mine(5)
         self.store = MemoryStore(KINDS)
         self.kit = self._kit()
