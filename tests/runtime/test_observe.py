@@ -1,0 +1,116 @@
+from msgspec.structs import replace
+
+from gamekit.config import PauseConfig
+from gamekit.core.pausing import Pause
+from gamekit.errors import ChainUnavailable
+from tests.runtime.world import ARENA, Keys, World, config, targets
+
+
+async def test_a_pause_is_durable_and_told(world: World) -> None:
+    await world.kit.pause("game:arena", "an exploit", "olga")
+    assert await world.store.select(Pause) == [
+        Pause("game:arena", "an exploit", "olga", world.kit.state.head.timestamp)
+    ]
+    assert len(await world.events("paused")) == 1
+
+
+async def test_it_stops_signing_at_once_and_holds_what_was_accepted(world: World) -> None:
+    session = await world.open()
+    await world.accepted(session, "a")
+    await world.kit.pause("game:arena", "an exploit", "olga")
+    await world.turn(3)
+    assert await world.operations() == []
+    await world.kit.resume("game:arena", "fixed", "olga")
+    await world.quiet()
+    assert world.ran() == targets("a")
+
+
+async def test_it_holds_over_a_restart(world: World) -> None:
+    session = await world.open()
+    await world.accepted(session, "a")
+    await world.kit.pause("chain", "an exploit", "olga")
+    await world.restart()
+    await world.turn(3)
+    assert await world.operations() == []
+    await world.kit.resume("chain", "fixed", "olga")
+    await world.restart()
+    await world.quiet()
+    await world.check()
+
+
+async def test_a_pause_of_another_game_stops_nothing(world: World) -> None:
+    session = await world.open()
+    await world.kit.pause("game:chess", "an exploit", "olga")
+    await world.accepted(session, "a")
+    await world.quiet()
+    await world.check()
+
+
+class TestCode:
+    async def test_a_contract_that_changes_its_code_pauses_its_game(self, world: World) -> None:
+        world.chain.codes[ARENA] = b"\x61"
+        await world.block(10)
+        (pause,) = await world.store.select(Pause)
+        assert (pause.subject, pause.by, pause.active) == ("game:arena", "gamekit", True)
+        assert "code" in pause.reason
+
+    async def test_so_does_a_proxy_with_another_implementation(self, world: World) -> None:
+        storage = world.chain.storage
+
+        async def other(*_: object) -> bytes:
+            return b"\x01" * 32
+
+        world.chain.storage = other  # type: ignore[assignment, method-assign]
+        await world.block(10)
+        world.chain.storage = storage  # type: ignore[method-assign]
+        (pause,) = await world.store.select(Pause)
+        assert "implementation" in pause.reason
+
+    async def test_the_same_code_pauses_nothing(self, world: World) -> None:
+        await world.block(25)
+        assert await world.store.select(Pause) == []
+
+    async def test_a_node_that_does_not_answer_says_nothing(self, world: World) -> None:
+        async def silent(*_: object) -> bytes:
+            raise ChainUnavailable("no answer")
+
+        world.chain.code = silent  # type: ignore[assignment, method-assign]
+        await world.block(12)
+        assert await world.store.select(Pause) == []
+
+
+class TestReverts:
+    async def test_too_many_reverts_of_a_function_pause_it(self, keys: Keys) -> None:
+        world = await reverting_world(keys)
+        session = await world.open()
+        await world.accepted(session, *"abcdef")
+        await world.turn(2)
+        (pause,) = await world.store.select(Pause)
+        assert (pause.subject, pause.by) == ("function:arena.attack", "gamekit")
+        assert "50 %" in pause.reason
+
+    async def test_as_many_as_are_allowed_do_not(self, keys: Keys) -> None:
+        world = await reverting_world(keys)
+        world.chain.reverts = lambda call: b"" if int.from_bytes(call.data[4:36], "big") % 2 else None
+        session = await world.open()
+        await world.accepted(session, *"abcdef")
+        await world.turn(2)
+        assert await world.store.select(Pause) == []
+
+    async def test_after_a_resume_a_whole_window_must_fill_again(self, keys: Keys) -> None:
+        world = await reverting_world(keys)
+        session = await world.open()
+        await world.accepted(session, *"abcd")
+        await world.turn(2)
+        await world.kit.resume("function:arena.attack", "fixed", "olga")
+        await world.accepted(session, *"efg")
+        await world.turn(2)
+        assert [pause.active for pause in await world.store.select(Pause)] == [False]
+
+
+async def reverting_world(keys: Keys) -> World:
+    """Every call reverts; a function is paused when more than half of its latest four did."""
+    world = World(keys, replace(config(), pause=PauseConfig(revert_window=4)))
+    world.chain.reverts = lambda call: b""
+    await world.start()
+    return world
