@@ -136,6 +136,7 @@ class Dispatch:
         head = state.head
         late = batching.stale(lane.ready, head.timestamp)
         if late:
+            state.accepted -= len(late)
             await self.refuse(lane, late, "action_expired", f"not_after passed: chain time is {head.timestamp}")
         times = prepare.times(head, lane.scope, limits)
         if times is None:

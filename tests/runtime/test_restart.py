@@ -1,0 +1,157 @@
+"""The process dies and starts again: at every stage of an action, and anywhere in a random life with every fault on."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gamekit.core.tracking import LIVE
+from gamekit.kit import GameKit
+from tests.runtime.world import Keys, World, targets
+
+STAGES: list[Callable[[World], Awaitable[Any]]] = [
+    lambda world: world.sign(),
+    lambda world: world.send(),
+    lambda world: world.block(),
+    lambda world: world.block(),
+    lambda world: world.block(),
+]
+
+
+@pytest.mark.parametrize("stages", range(len(STAGES) + 1))
+@pytest.mark.parametrize("twice", [False, True])
+async def test_at_every_stage(world: World, stages: int, twice: bool) -> None:
+    session = await world.open()
+    await world.accepted(session, "a", "b")
+    await world.accepted(session, "g0", "g1", group="g")
+    for stage in STAGES[:stages]:
+        await stage(world)
+    await world.restart()
+    if twice:
+        await world.restart()
+    await world.quiet()
+    assert world.ran() == targets("a", "b", "g0", "g1")
+    for key in ("a", "b", "g0", "g1"):
+        assert await world.told(key) == ["settled", "final"]
+    await world.check()
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("after", range(14))
+@pytest.mark.parametrize("written", [False, True])
+async def test_at_every_commit(world: World, after: int, written: bool) -> None:
+    """The process dies at its n-th commit from the first signature on: before it is written, or just after."""
+    session = await world.open()
+    await world.accepted(session, "a", "b")
+    commit, left = world.store.commit, [after]
+
+    def dying(rows: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            return commit(rows)
+        if written and left[0] == -1:
+            commit(rows)
+        raise Crash
+
+    world.store.commit = dying  # type: ignore[method-assign]
+    with pytest.raises(Crash):
+        await world.turn(10)
+    await asyncio.sleep(0)
+    world.store.commit = commit  # type: ignore[method-assign]
+    await asyncio.sleep(0)
+    await world.restart()
+    await world.quiet()
+    assert world.ran() == targets("a", "b")
+    await world.check()
+
+
+def invariants(world: World) -> None:
+    """What holds at every instant, in memory."""
+    for lane in world.kit.state.lanes.values():
+        ready = [action.id for action in lane.ready]
+        assert ready == sorted(ready), "a lane keeps its order"
+        live = [action.id for slot in lane.slots.values() if slot.slot.state == LIVE for action in slot.actions]
+        assert len(live) == len(set(live)), "an action sits in at most one live slot"
+        assert not set(live) & set(ready), "an action waits or flies, not both"
+    waiting = sum(len(lane.ready) for lane in world.kit.state.lanes.values())
+    assert world.kit.state.accepted == waiting, "the count of accepted actions is that of those that wait"
+
+
+async def live(keys: Keys, seed: int, steps: int, plant: Callable[[GameKit], None] | None = None) -> World:
+    """A random life: players act, the chain reorganises and forgets, replies get lost, the process dies."""
+    chance = random.Random(seed)
+    world = World(keys)
+    if plant is not None:
+        make = world._kit
+
+        def planted() -> GameKit:
+            kit = make()
+            plant(kit)
+            return kit
+
+        world._kit = planted  # type: ignore[method-assign]
+        plant(world.kit)
+    world.chain.finality = 5
+    await world.start()
+    sessions = [await world.open() for _ in range(2)]
+    await world.block(6)
+    for number in range(steps):
+        await one_step(world, chance, sessions, number)
+        invariants(world)
+    world.chain.deaf = world.chain.silent_after = world.chain.down = 0
+    await world.quiet(200)
+    return world
+
+
+async def one_step(world: World, chance: random.Random, sessions: list[Any], number: int) -> None:
+    session = chance.choice(sessions)
+    what = chance.choices(
+        ["act", "sign", "send", "block", "late", "reorg", "restart", "drop", "deaf", "silent", "foreign", "skip"],
+        [8, 8, 8, 12, 2, 3, 2, 1, 1, 1, 1, 2],
+    )[0]
+    chain = world.chain
+    if what == "act":
+        keys = [f"k{number}.{place}" for place in range(chance.randint(1, 3))]
+        group = {"group": f"g{number}"} if chance.random() < 0.3 else {}
+        late = {"not_after": chain.top.head.timestamp + chance.randint(0, 60)} if chance.random() < 0.2 else {}
+        await world.act(session, *keys, **group, **late)
+    elif what in ("sign", "send", "restart", "drop"):
+        await asyncio.ensure_future(getattr(world, what)()) if what != "drop" else chain.drop()
+    elif what in ("block", "late", "skip"):
+        chain.mine(seconds=chance.choice([2, 2, 2, 40]) if what == "late" else 2, empty=what == "skip")
+        await world.step()
+    elif what == "reorg":
+        final = world.kit.state.final
+        deepest = chain.top.head.number - (final.number if final else 0)
+        depth = chance.randint(1, max(1, min(4, deepest)))
+        chain.reorg(depth, forget=chance.random() < 0.5, length=depth + chance.randint(0, 1))
+        await world.step()
+    elif what == "deaf":
+        chain.deaf = 1
+    elif what == "silent":
+        chain.silent_after = 1
+    elif what == "foreign" and chance.random() < 0.3:
+        row = world.kit.session_row(session)
+        chain.consume(row.account, row.key)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 10**6))
+def test_anywhere(keys: Keys, seed: int) -> None:
+    """Every accepted action ran exactly once or was refused, and the caller was told so."""
+
+    async def run() -> None:
+        world = await live(keys, seed, 60)
+        await world.check()
+        for key, state in (await world.states()).items():
+            told = await world.told(key)
+            assert told[-1] == ("refused" if state == "refused" else "final"), (key, told)
+
+    asyncio.run(run())
