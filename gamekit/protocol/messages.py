@@ -22,6 +22,8 @@ VERSION: Final = 1
 """The protocol version that this module speaks. Another one is refused, never guessed at."""
 ACTIONS_MAX: Final = 64
 """Most actions that a frame can carry; configuration may allow fewer."""
+ARGUMENT_DEPTH_MAX: Final = 8
+"""Deepest nesting of arrays and tuples in an action's arguments."""
 COUNTER_MAX: Final = (1 << 53) - 1
 """Largest request id and cursor: the largest integer that every JSON reader holds exactly."""
 
@@ -99,6 +101,20 @@ class ActionRequest(Part, frozen=True):
     """Actions of one frame with the same group run all or none; empty stands alone."""
     value: Amount = "0"
     """Native currency that the call carries, in wei as decimal text; most scopes allow none."""
+
+    def __post_init__(self) -> None:
+        """Refuse arguments nested deeper than any ABI: how deep a decoder goes by itself depends on the interpreter."""
+        level: list[Any] = [self.arguments]
+        for _ in range(ARGUMENT_DEPTH_MAX):
+            level = [
+                item
+                for value in level
+                for item in (value.values() if isinstance(value, dict) else value)
+                if isinstance(item, list | dict)
+            ]
+            if not level:
+                return
+        raise ValueError(f"arguments are nested deeper than {ARGUMENT_DEPTH_MAX}")
 
 
 class Act(Frame, frozen=True, tag="act"):

@@ -1,5 +1,7 @@
 """Frames in both encodings."""
 
+import sys
+
 import msgspec
 import pytest
 
@@ -148,10 +150,25 @@ def test_nesting_is_bounded(data: bytes) -> None:
                 read(data, binary=binary)
 
 
-def test_nesting_inside_arguments_is_bounded() -> None:
-    text = act_with(arguments=[]).replace(b'"arguments":[]', b'"arguments":' + b"[" * 7000 + b"]" * 7000)
-    with pytest.raises(ProtocolViolation, match="recursion"):
-        decode_client(text, binary=False)
+@pytest.mark.parametrize("limit", [1000, 100_000], ids=lambda limit: f"recursion limit {limit}")
+@pytest.mark.parametrize("depth", [8, 2000, 7000])
+def test_nesting_inside_arguments_is_bounded(depth: int, limit: int) -> None:
+    text = act_with(arguments=[]).replace(b'"arguments":[]', b'"arguments":' + b"[" * (depth + 1) + b"]" * (depth + 1))
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    try:
+        with pytest.raises(ProtocolViolation, match=r"recursion|nested deeper than 8"):
+            decode_client(text, binary=False)
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def test_structs_of_arrays_of_structs_are_no_problem() -> None:
+    nested: object = 7
+    for place in range(7):
+        nested = [nested, {"a": 1}] if place % 2 else {"a": nested}
+    decode_client(act_with(arguments=[nested]), binary=False)
+    decode_client(act_with(arguments={"a": nested}), binary=False)
 
 
 def test_reasons_are_short_and_hold_no_content() -> None:
