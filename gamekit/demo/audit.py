@@ -129,10 +129,14 @@ class Verdict:
 def read_log(lines: Iterable[str], arena: str) -> dict[tuple[str, str], Accepted]:
     """Read a client log: every accepted action by (permission id, idempotency key), with its last outcome.
 
-    Raises: Malformed when one key was accepted as two different actions, or an outcome has no acceptance.
+    An outcome may stand before the acceptance: a server that was killed between the disk and the first acknowledgement
+    tells the outcome first, and acknowledges when the client asks again.
+
+    Raises: Malformed when one key was accepted as two different actions, or an outcome has no acceptance at all.
     """
     accepted: dict[tuple[str, str], Accepted] = {}
     ids: dict[tuple[str, str], tuple[str, int]] = {}
+    told: dict[tuple[str, str], str] = {}
     for line in lines:
         row = json.loads(line)
         name = (row["permission_id"].lower(), row["key"])
@@ -142,12 +146,14 @@ def read_log(lines: Iterable[str], arena: str) -> dict[tuple[str, str], Accepted
             if ids.setdefault(name, identity) != identity:
                 raise Malformed(f"{name} was accepted twice, as {ids[name]} and as {identity}")
             accepted.setdefault(name, Accepted((row["account"].lower(), arena.lower(), data)))
-        elif name not in accepted:
-            raise Malformed(f"{name} was {row['event']} and never accepted")
         elif row["event"] == "settled":
-            accepted[name].told = "ok" if row["ok"] else "reverted"
+            told[name] = "ok" if row["ok"] else "reverted"
         else:
-            accepted[name].told = "" if row["event"] == "reorged" else "refused"
+            told[name] = "" if row["event"] == "reorged" else "refused"
+    for name, outcome in told.items():
+        if name not in accepted:
+            raise Malformed(f"{name} was {outcome or 'reorged'} and never accepted")
+        accepted[name].told = outcome
     return accepted
 
 

@@ -230,6 +230,11 @@ def test_read_log_behavior_an_acknowledgement_may_come_twice(run: Run) -> None:
     assert run.verdict().accepted == 6
 
 
+def test_read_log_behavior_an_outcome_may_come_before_the_acknowledgement(run: Run) -> None:
+    run.lines.reverse()
+    assert run.verdict().clean
+
+
 def test_read_log_error_one_key_two_actions(run: Run) -> None:
     with pytest.raises(Malformed, match="accepted twice"):
         read([run.lines[0], {**run.lines[0], "action_id": 9}])
