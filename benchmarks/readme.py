@@ -22,8 +22,8 @@ PICTURE: Final = RESULTS / "sign.svg"
 GAS: Final = ROOT / "gamekit" / "contracts" / "snapshots" / "Gas.json"
 
 SIGNERS: Final = {
-    "limit": "libsecp256k1 alone, a loop in C",
-    "coincurve": "coincurve alone",
+    "limit": "libsecp256k1 in C, signing only",
+    "coincurve": "coincurve, signing only",
     "gamekit_sign": "gamekit, one at a time",
     "gamekit_sign_many": "gamekit, 32 at a time",
     "eth_account": "eth-account",
@@ -201,7 +201,7 @@ def picture() -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
         "  <title>Signed user operations per second, by signer</title>",
         _STYLE,
-        '  <text x="0" y="18">Signed user operations per second, one core, everything included</text>',
+        '  <text x="0" y="18">Signed user operations per second on one core</text>',
         f'  <line class="line" x1="{LEFT + BAR}" x2="{LEFT + BAR}" y1="28" y2="{ROW * len(rows) + 36}"/>',
     ]
     for place, row in enumerate(rows):

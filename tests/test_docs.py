@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import aiohttp
 import pytest
@@ -17,14 +18,22 @@ from aiohttp import web
 
 from benchmarks import readme
 from gamekit.config import Config
+from gamekit.core.policy import CALLS_MAX_LIMIT, DURATION_S_MAX, SLACK_S
 from gamekit.demo.stage import Stage, set_stage
 from gamekit.devnet import Anvil, DevnetNode
+from tests.demo import test_thief
+from tests.eth import test_user_op_hash
+from tests.parity import test_session_validator
+from tests.store import test_crash
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")
 LINES_MAX = 30
 """Of the README's first program, empty ones not counted."""
 DEVNET = Path(".gamekit/devnet")
+PARITY_SEEDS = 4
+"""As its `parametrize` says."""
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def text_of(document: str) -> str:
@@ -194,6 +203,23 @@ def test_limits_are_the_defaults() -> None:
         assert shown.strip() == expected, name
 
 
+def test_numbers_of_the_guarantees_are_the_tests_own() -> None:
+    said = text_of("README.md")
+    runs = test_session_validator.SCOPES * test_session_validator.OPERATIONS * PARITY_SEEDS
+    for words in (
+        f"{test_crash.CRASHES} processes killed",
+        f"at least {test_thief.ESCAPES_MIN} escapes on each of {len(test_thief.STACKS)} account stacks",
+        f"{runs:,} random operations near every limit",
+        f"{test_user_op_hash.COUNT:,} random operations for each of 0.6, 0.7, 0.8",
+        f"dies within {Config().batch.deadline_s} s",
+        f"until they die ({Config().batch.deadline_s} s)",
+        f"({Config().batch.deadline_s} s, at most {SLACK_S} s)",
+        f"at most {DURATION_S_MAX // 86_400} days",
+        f"at most {CALLS_MAX_LIMIT} calls in it",
+    ):
+        assert words in said, words
+
+
 def test_every_setting_says_what_it_is_for() -> None:
     """A field has a docstring of its own, or stands with others in front of one that speaks of them all."""
     tree = ast.parse(text_of("gamekit/config.py"))
@@ -256,6 +282,17 @@ def test_folders_are_drawn() -> None:
 
 def test_measurements_are_those_of_the_results() -> None:
     assert readme.stale() == [], "run python -m benchmarks.readme"
+
+
+def test_the_picture_is_one() -> None:
+    """Well-formed, and every bar and number inside it."""
+    drawn = ET.fromstring(readme.PICTURE.read_text(encoding="utf-8"))
+    width, height = float(drawn.attrib["width"]), float(drawn.attrib["height"])
+    bars = [
+        {name: float(bar.attrib[name]) for name in ("x", "y", "width", "height")} for bar in drawn.iter(f"{SVG}rect")
+    ]
+    assert len(bars) == len(readme.SIGNERS)
+    assert all(bar["x"] + bar["width"] + 100 < width and bar["y"] + bar["height"] < height for bar in bars)
 
 
 def test_measurements_finds_what_is_planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
