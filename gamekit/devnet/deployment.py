@@ -127,7 +127,7 @@ async def carry_out(node: DevnetNode, plan: Plan) -> None:
     missing = [data for address, data in plan.steps.items() if not await has_code(node, address)]
     sent = [await node.send(funder, DEPLOYER, data, gas=DEPLOYMENT_GAS) for data in missing]
     if sent:
-        await node.mine()
+        await node.mine_pending()
     for transaction_hash in sent:
         await node.require_success(transaction_hash)
     await require_code(node, plan.steps)

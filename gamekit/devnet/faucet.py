@@ -31,6 +31,6 @@ async def deposit(node: DevnetNode, entry_point: Address, accounts: Iterable[Add
         for account in accounts
     ]
     if sent:
-        await node.mine()
+        await node.mine_pending()
     for transaction_hash in sent:
         await node.require_success(transaction_hash)

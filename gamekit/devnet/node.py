@@ -58,6 +58,14 @@ class DevnetNode(JsonRpc):
         """Mine so many blocks now; pending transactions go into the first."""
         await self.request_optional(object, "anvil_mine", to_quantity(blocks))
 
+    async def mine_pending(self) -> None:
+        """Mine what waits, unless the node mines each transaction by itself.
+
+        Both at once, and a `restore` behind them, left transactions that are counted and have no receipt.
+        """
+        if not await self.request(bool, "anvil_getAutomine"):
+            await self.mine()
+
     async def mine_automatically(self, interval_s: int = 0) -> None:
         """Mine a block for each transaction (0), or one every so many whole seconds."""
         # Each of the two replaces the other's mode, and an interval of 0 would stop mining.

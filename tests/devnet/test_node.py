@@ -57,6 +57,16 @@ async def test_mine_automatically_behaviour_pending_until_mined(node: DevnetNode
     await node.require_success(sent)
 
 
+async def test_mine_pending_behaviour_mines_only_where_nobody_else_does(node: DevnetNode) -> None:
+    before = await node.block_number()
+    await node.mine_pending()
+    assert await node.block_number() == before
+    await node.mine_automatically(interval_s=3600)
+    await node.mine_pending()
+    await node.mine_automatically()
+    assert await node.block_number() == before + 1
+
+
 async def test_drop_behaviour_a_dropped_transaction_is_never_mined(node: DevnetNode) -> None:
     await node.mine_automatically(interval_s=3600)
     sent = await node.send((await node.unlocked_accounts())[0], SOMEBODY, b"", value=Wei(1), gas=GAS)
