@@ -8,6 +8,7 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Call, CalldataLib, Walk} from "./CalldataLib.sol";
 import {Envelope, EnvelopeLib} from "./EnvelopeLib.sol";
+import {GasLib} from "./GasLib.sol";
 import {GrantLib} from "./GrantLib.sol";
 import {ISessionValidator, Session, SessionAccount, SessionState} from "./ISessionValidator.sol";
 import {EntryLib, Scope, ScopeLib} from "./ScopeLib.sol";
@@ -46,9 +47,6 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
 
     /// @dev What a signature failure adds to the validation data, and an aggregator of 1 means.
     uint256 private constant SIGNATURE_FAILED = 1;
-
-    /// @dev The EntryPoint refuses gas fields beyond this ("AA94"). Products of two such fields fit a word.
-    uint256 private constant GAS_FIELD_MAX = type(uint120).max;
 
     bytes32 private constant REVOKE_TYPEHASH = keccak256("RevokeSession(address account,bytes32 permissionId)");
 
@@ -92,7 +90,7 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         // From here on the scope is, byte for byte, one that this account granted.
         _requireLane(op, envelope.scope);
         validationData = _timeRange(envelope);
-        session = _charge(envelope, session, walk.count, _gasWei(op));
+        session = _charge(envelope, session, walk.count, GasLib.costWei(op));
         Lanes memory lanes = _checkCalls(walk, envelope);
 
         if (!envelope.signed(userOpHash)) return validationData | SIGNATURE_FAILED;
@@ -126,27 +124,6 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         if (paymasterAndData.length == 0 && allowed == address(0)) return;
         address paymaster = paymasterAndData.length < 52 ? address(0) : address(bytes20(paymasterAndData));
         if (paymaster != allowed || allowed == address(0)) revert PaymasterMismatch(paymaster, allowed);
-    }
-
-    /// @dev The most that the operation can cost, whoever pays: what the EntryPoint takes in advance.
-    function _gasWei(PackedUserOperation calldata op) private pure returns (uint256) {
-        uint256 verification = uint256(op.accountGasLimits) >> 128;
-        uint256 call = uint128(uint256(op.accountGasLimits));
-        uint256 feePerGas = uint128(uint256(op.gasFees));
-        uint256 preVerification = op.preVerificationGas;
-        uint256 paymasterVerification;
-        uint256 paymasterPostOp;
-        bytes calldata paymasterAndData = op.paymasterAndData;
-        if (paymasterAndData.length != 0) {
-            paymasterVerification = uint128(bytes16(paymasterAndData[20:36]));
-            paymasterPostOp = uint128(bytes16(paymasterAndData[36:52]));
-        }
-        uint256 all = preVerification | verification | call | paymasterVerification | paymasterPostOp | feePerGas;
-        if (all > GAS_FIELD_MAX) revert GasFieldTooLarge(all, GAS_FIELD_MAX);
-        // Unchecked: five numbers of 120 bits have a sum of 123, and its product with one of 120 has 243.
-        unchecked {
-            return (preVerification + verification + call + paymasterVerification + paymasterPostOp) * feePerGas;
-        }
     }
 
     /// @dev The seconds at which the operation is valid, for the EntryPoint to enforce. Never empty, so never "for ever",
