@@ -197,8 +197,10 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Longest without any frame, pongs included."""
     authenticate_timeout_s: float = 5.0
     """The first frame and its login take no longer, or the socket is closed with 4401."""
-    request_timeout_s: float = 15.0
+    request_timeout_s: float = 5.0
     """Deadline of a request to the kit other than `act`."""
+    behind_timeout_s: float = 30.0
+    """Longest that a socket is not read because the kit is behind; then it is closed with 1013."""
     close_timeout_s: float = 5.0
     """How long a closing socket may take before it is cut."""
     header_timeout_s: float = 15.0

@@ -14,7 +14,7 @@ const BACK_OFF_MS = 200;
 const BACK_OFF_MS_MAX = 20_000;
 const ACKNOWLEDGE_EVERY = 64;
 const OUTCOMES_MAX = 10_000; // remembered for `settled`; the oldest go first
-const CLOSE = { UNAUTHENTICATED: 4401, EXPIRED: 4408, REPLACED: 4409, VIOLATION: 4400 };
+const CLOSE = { TOO_BIG: 1009, VIOLATION: 4400, UNAUTHENTICATED: 4401, EXPIRED: 4408, REPLACED: 4409 };
 
 /** What the server refused something with. `outcome` is final, retry or unknown: whether to ask again. */
 export class GamekitError extends Error {
@@ -126,8 +126,10 @@ export class GameClient extends EventTarget {
     try {
       login = this.#ticket ? { by: "ticket", ticket: this.#ticket } : await this.#login(this.#url);
     } catch (error) {
+      if (error.outcome === "retry" || error instanceof TypeError) return this.#again(waiting); // TypeError: no network
       return waiting ? waiting.reject(error) : this.#end(error);
     }
+    if (this.#closed) return waiting?.reject(unknown("the client was closed"));
     const socket = new WebSocket(this.#url.replace(/^http/, "ws"));
     socket.onopen = () => {
       const hello = { type: "hello", version: VERSION, login };
@@ -196,13 +198,17 @@ export class GameClient extends EventTarget {
     if (this.#closed) return waiting?.reject(unknown("the client was closed"));
     if (code === CLOSE.UNAUTHENTICATED || code === CLOSE.EXPIRED) this.#ticket = null;
     const refused = code === CLOSE.UNAUTHENTICATED && !usedTicket;
-    if (refused || code === CLOSE.REPLACED || code === CLOSE.VIOLATION) {
+    if (refused || [CLOSE.REPLACED, CLOSE.VIOLATION, CLOSE.TOO_BIG].includes(code)) {
       const error = new GamekitError({ code: refused ? "authentication_failed" : "closed", outcome: "final", message: reason || String(code) });
       waiting?.reject(error);
       return this.#end(error);
     }
+    this.#again(this.welcome ? null : waiting);
+  }
+
+  #again(waiting) {
     const wait = Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS * 2 ** Math.min(this.#failures++, 16)) * (0.5 + Math.random() / 2);
-    setTimeout(() => this.#closed || this.#connect(this.welcome ? null : waiting), wait);
+    setTimeout(() => (this.#closed ? waiting?.reject(unknown("the client was closed")) : this.#connect(waiting)), wait);
   }
 
   #end(error) {

@@ -15,11 +15,11 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 import aiohttp
-from aiohttp import WSMsgType
+from aiohttp import WSCloseCode, WSMsgType
 
 from gamekit.client.login import LoginSource
 from gamekit.client.outbox import Outbox
-from gamekit.errors import AuthenticationFailed, ClientError, GamekitError, OutcomeUnknown, ProtocolViolation
+from gamekit.errors import AuthenticationFailed, ClientError, GamekitError, Outcome, OutcomeUnknown, ProtocolViolation
 from gamekit.protocol.codec import ClientFrame, ServerFrame, decode_server, encode
 from gamekit.protocol.events import EventFrames, Refused
 from gamekit.protocol.messages import (
@@ -44,6 +44,7 @@ BACK_OFF_S: Final = 0.2
 BACK_OFF_S_MAX: Final = 20.0
 ACKNOWLEDGE_EVERY: Final = 64
 """Events between two acknowledgements."""
+ABNORMAL: Final = WSCloseCode.ABNORMAL_CLOSURE
 FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
 
 Socket = aiohttp.ClientWebSocketResponse
@@ -169,15 +170,20 @@ class Link:
                     await self._read(socket)
                 finally:
                     self._socket = None
-                code = socket.close_code or 1006
+                code = socket.close_code or ABNORMAL
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             _log.info("connecting failed", extra={"reason": str(error)})
-            return 1006
+            return ABNORMAL
+        except GamekitError as error:
+            if error.outcome is not Outcome.RETRY:
+                raise
+            _log.info("login put off", extra={"reason": str(error)})
+            return ABNORMAL
         if code in (CloseCode.EXPIRED, CloseCode.UNAUTHENTICATED):
             self._ticket = ""
         if code == CloseCode.UNAUTHENTICATED and not used_ticket:
             raise AuthenticationFailed("login refused")
-        if code == CloseCode.VIOLATION:
+        if code in (CloseCode.VIOLATION, WSCloseCode.MESSAGE_TOO_BIG):
             raise ProtocolViolation("the server says that this client does not follow the protocol")
         return code
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 import aiohttp
 
-from gamekit.errors import AuthenticationFailed
+from gamekit.errors import AuthenticationFailed, Overloaded
 from gamekit.protocol.login import LoginMessage
 from gamekit.protocol.messages import Login, TokenLogin, WalletLogin
 from gamekit.protocol.octets import SignatureOctets
@@ -37,7 +38,9 @@ def by_wallet(address: Address, sign: SignMessage, statement: str | None = None)
 
     async def login(http: aiohttp.ClientSession, url: str) -> Login:
         async with http.post(f"{url.replace('ws', 'http', 1) if url.startswith('ws') else url}/nonce") as answer:
-            if answer.status != 200:
+            if answer.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+                raise Overloaded(f"no login nonce yet: the server answered {answer.status}", queue="login")
+            if answer.status != HTTPStatus.OK:
                 raise AuthenticationFailed(f"no login nonce: the server answered {answer.status}")
             told = await answer.json()
         message = str(

@@ -151,7 +151,7 @@ class Gateway:
         for connection in tuple(self._players.get(player, ())):
             connection.close(CloseCode.EXPIRED, "logged out")
 
-    async def close(self, timeout_s: float = 10.0) -> None:
+    async def close(self, timeout_s: float = 7.0) -> None:
         """Take no more sockets, answer what is in flight, close every socket with 1012, cut those that linger.
 
         Args:

@@ -312,7 +312,7 @@ class Connection:
         """Do not read while the kit is behind."""
         self._room = self._loop.create_future()
         try:
-            async with asyncio.timeout(self._shared.config.request_timeout_s):
+            async with asyncio.timeout(self._shared.config.behind_timeout_s):
                 await self._room
         except TimeoutError:
             self.close(CloseCode.TRY_LATER, f"the server is behind; resume from {self._peer.sent}")

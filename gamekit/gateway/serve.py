@@ -16,8 +16,10 @@ REQUEST_BYTES_MAX: Final = 64 * 1024
 LINE_BYTES_MAX: Final = 4096
 """Longest request line and longest header."""
 HEADERS_MAX: Final = 64
-SHUTDOWN_S: Final = 10.0
-"""How long the end may take, from the signal on."""
+DRAIN_S: Final = 7.0
+"""How long sockets may take to end, from the signal on: longer than any request to the kit."""
+CUT_S: Final = 2.0
+"""How long handlers may take after that, before they are cancelled. Both together stay below ten seconds."""
 
 
 def check_parser() -> None:
@@ -70,7 +72,7 @@ class Server:
 
     async def __aexit__(self, *_: object) -> Literal[False]:
         """Close every socket with 1012, then the listener."""
-        await self._gateway.close(SHUTDOWN_S)
+        await self._gateway.close(DRAIN_S)
         await self._runner.cleanup()
         return False
 
@@ -86,7 +88,7 @@ def _runner(app: web.Application, config: GatewayConfig) -> web.AppRunner:
         max_field_size=LINE_BYTES_MAX,
         max_headers=HEADERS_MAX,
         max_line_size=LINE_BYTES_MAX,
-        shutdown_timeout=SHUTDOWN_S,
+        shutdown_timeout=CUT_S,
     )
 
 

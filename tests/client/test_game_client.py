@@ -6,6 +6,9 @@ import time
 import coincurve
 import pytest
 
+from gamekit.client import game_client as game_client_module
+from gamekit.client import link as link_module
+from gamekit.client.game_client import GameClient
 from gamekit.client.link import Replaced
 from gamekit.client.login import by_token, by_wallet
 from gamekit.errors import (
@@ -15,6 +18,7 @@ from gamekit.errors import (
     GamekitError,
     OutcomeUnknown,
     Overloaded,
+    ProtocolViolation,
     SessionNotFound,
 )
 from gamekit.eth.signature import public_key_address
@@ -274,3 +278,61 @@ async def test_before_the_login_nothing_is_known(world: ClientWorld) -> None:
         _ = client.welcome
     with pytest.raises(OutcomeUnknown, match="async with"):
         await client.act(PERMISSION, "attack")
+
+
+async def test_a_login_that_must_wait_is_tried_again(world: ClientWorld) -> None:
+    await world.start(login_nonces_per_minute_address=1)
+    world.wall.now = time.time()
+    await world.enter(world.client(by_wallet(ADDRESS, sign)))
+    world.pauses.free.clear()
+    second = asyncio.ensure_future(world.enter(world.client(by_wallet(ADDRESS, sign))))
+    await until(lambda: world.pauses.asked)
+    world.monotonic.now += 60
+    world.pauses.free.set()
+    await second
+
+
+async def test_a_server_without_logins_by_wallet(world: ClientWorld) -> None:
+    await world.start(origins=("https://game.example",), allow_no_origin=False)
+    with pytest.raises(AuthenticationFailed, match="403"):
+        await world.enter(world.client(by_wallet(ADDRESS, sign)))
+
+
+async def test_no_answer_at_all(world: ClientWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(game_client_module, "CONNECT_S", 0.02)
+    await world.start()
+    world.pauses.free.clear()
+    client = GameClient("http://127.0.0.1:9/play", by_token("alice"), pause=world.pauses)
+    with pytest.raises(OutcomeUnknown, match="no welcome in time"):
+        await world.enter(client)
+
+
+async def test_a_frame_too_large_is_the_clients_own_fault(world: ClientWorld) -> None:
+    await world.start(frame_bytes_max=300)
+    client = await world.enter()
+    with pytest.raises(ProtocolViolation):
+        await client.act(PERMISSION, "attack", ["x" * 300])
+    assert world.pauses.asked == []
+
+
+async def test_requests_on_their_way_when_the_line_breaks_are_unknown(world: ClientWorld) -> None:
+    await world.start()
+    world.backend.going_on = asyncio.Event()
+    client = await world.enter()
+    asked = asyncio.ensure_future(client.cancel(PERMISSION, "k1"))
+    await until(lambda: world.gateway.counts.frames_received == 2)
+    world.cut()
+    with pytest.raises(OutcomeUnknown, match="lost before the answer"):
+        await asked
+    world.backend.going_on.set()
+
+
+async def test_events_are_acknowledged_now_and_then(world: ClientWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "ACKNOWLEDGE_EVERY", 3)
+    await world.start()
+    client = await world.enter()
+    for place in range(7):
+        world.backend.settle(f"k{place}")
+    await client.ping()
+    (connection,) = world.gateway._sockets
+    assert connection._peer.acknowledged == 6

@@ -33,6 +33,8 @@ class MemoryBackend:
         self.stream: list[Event] = []
         self.holding = False
         """While true, accepted actions wait for `release`: the disk is slow."""
+        self.going_on: asyncio.Event | None = None
+        """If there is one, cancelling waits for it."""
         self.settling = False
         """While true, what is accepted settles at once, and what is granted opens."""
         self.held: list[tuple[Answers, list[Answer]]] = []
@@ -102,6 +104,8 @@ class MemoryBackend:
 
     async def cancel(self, player: PlayerId, permission_id: PermissionId, key: str) -> bool:
         self._fail()
+        if self.going_on is not None:
+            await self.going_on.wait()
         self.calls.append(("cancel", player, permission_id, key))
         return (permission_id, key) in self.keys
 

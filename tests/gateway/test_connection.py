@@ -1,5 +1,7 @@
 """One socket, end to end over loopback."""
 
+import asyncio
+
 import pytest
 from aiohttp import WSMsgType
 
@@ -14,6 +16,7 @@ from gamekit.protocol.messages import (
     Cancel,
     Done,
     Error,
+    Hello,
     Open,
     Ping,
     Pong,
@@ -26,6 +29,7 @@ from gamekit.protocol.messages import (
 )
 from gamekit.protocol.octets import Octets16, Octets20, Octets32, SignatureOctets
 from gamekit.protocol.peer import CloseCode
+from gamekit.units import PlayerId
 from tests.gateway.conftest import World, until
 from tests.gateway.memory import ACCOUNT, ALICE, EPOCH, PERMISSION, refused_event, session_event
 
@@ -295,7 +299,7 @@ async def test_reading_stops_while_the_kit_is_behind(world: World) -> None:
 
 
 async def test_a_kit_that_stays_behind_is_told_as_such(world: World) -> None:
-    await world.start(frames_in_flight_max=1, request_timeout_s=0.02)
+    await world.start(frames_in_flight_max=1, behind_timeout_s=0.02)
     world.backend.holding = True
     socket = await world.player()
     await socket.send(socket.act("a"))
@@ -312,3 +316,32 @@ async def test_nothing_remains_of_a_socket(world: World) -> None:
     await until(lambda: not world.gateway.limits.sockets)
     assert world.backend.listeners == 0
     assert repr(world.gateway) == "<Gateway 0 sockets, 0 players>"
+
+
+async def test_a_request_without_an_answer_is_unknown(world: World) -> None:
+    await world.start(request_timeout_s=0.02)
+    world.backend.going_on = asyncio.Event()
+    socket = await world.player()
+    await socket.send(Cancel(1, ID, "a"))
+    error = await socket.receive()
+    assert isinstance(error, Error)
+    assert (error.id, error.code, error.outcome) == (1, "outcome_unknown", "unknown")
+
+
+async def test_a_bug_in_the_login_hook_closes_the_socket(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(token: str) -> PlayerId:
+        raise ZeroDivisionError
+
+    await world.start(token=broken)
+    socket = await world.connect()
+    await socket.send(Hello(1, TokenLogin("secret-token")))
+    assert await socket.closed() == (CloseCode.SERVER_FAILED, "the server failed")
+    await until(lambda: "ZeroDivisionError" in caplog.text)
+    assert "secret-token" not in caplog.text
+
+
+async def test_a_connection_in_words(world: World) -> None:
+    await world.start()
+    await world.player()
+    (connection,) = world.gateway._sockets
+    assert repr(connection) == "<Connection alice <Peer authenticated sent=0 acknowledged=0> in_flight=0>"
