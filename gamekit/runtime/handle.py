@@ -1,19 +1,46 @@
 """What a caller holds: a session to act in, and an accepted action to wait for."""
 
 import asyncio
+from asyncio import Future
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gamekit.core.action import ACCEPTED, Action, ActionRequest
 from gamekit.core.revocation import Revocation
 from gamekit.core.session import Session
 from gamekit.errors import GamekitError, OutcomeUnknown
 from gamekit.ports import Store
+from gamekit.runtime.intake import Answer
 from gamekit.runtime.state import State
 from gamekit.units import ActionId, PermissionId, UnixSeconds, Wei
 
-if TYPE_CHECKING:
-    from gamekit.kit import GameKit
+
+class Sessions(Protocol):
+    """What a session's handle asks of the façade; `kit.GameKit` satisfies it by its shape."""
+
+    def session_row(self, permission_id: PermissionId) -> Session:
+        """The session as it is now."""
+        ...
+
+    def accept(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> "Future[list[Answer]]":
+        """Accept actions of one session, in order."""
+        ...
+
+    def handle(self, key: str, action_id: ActionId) -> "ActionHandle":
+        """A handle on an accepted action."""
+        ...
+
+    async def cancel(self, permission_id: PermissionId, key: str) -> bool:
+        """Take an action back that is not signed yet."""
+        ...
+
+    async def revoke(self, permission_id: PermissionId, reason: str = "revoked") -> Revocation:
+        """End a session."""
+        ...
+
+    async def opened(self, permission_id: PermissionId, timeout: float | None = None) -> None:
+        """Wait until a session plays."""
+        ...
 
 
 class ActionHandle:
@@ -62,10 +89,10 @@ class ActionHandle:
 class SessionHandle:
     """One session, to act in."""
 
-    __slots__ = ("_kit", "permission_id")
+    __slots__ = ("_sessions", "permission_id")
 
-    def __init__(self, kit: "GameKit", permission_id: PermissionId) -> None:
-        self._kit = kit
+    def __init__(self, sessions: Sessions, permission_id: PermissionId) -> None:
+        self._sessions = sessions
         self.permission_id = permission_id
 
     def __repr__(self) -> str:
@@ -74,7 +101,7 @@ class SessionHandle:
     @property
     def row(self) -> Session:
         """The session as it is now."""
-        return self._kit.session_row(self.permission_id)
+        return self._sessions.session_row(self.permission_id)
 
     async def act(
         self,
@@ -97,10 +124,10 @@ class SessionHandle:
         Raises: ClientError or StoreUnavailable; then nothing was accepted.
         """
         request = ActionRequest(key, function, arguments, UnixSeconds(not_after), "", Wei(value))
-        answer = (await self._kit.accept(self.permission_id, (request,)))[0]
+        answer = (await self._sessions.accept(self.permission_id, (request,)))[0]
         if isinstance(answer, GamekitError):
             raise answer
-        return self._kit.handle(answer.key, answer.action_id)
+        return self._sessions.handle(answer.key, answer.action_id)
 
     async def act_group(
         self, calls: Sequence[tuple[str, Sequence[object] | Mapping[str, object]]], *, key: str
@@ -115,21 +142,21 @@ class SessionHandle:
             ActionRequest(f"{key}/{place}", function, arguments, group=key)
             for place, (function, arguments) in enumerate(calls)
         ]
-        answers = await self._kit.accept(self.permission_id, requests)
+        answers = await self._sessions.accept(self.permission_id, requests)
         for answer in answers:
             if isinstance(answer, GamekitError):
                 raise answer
-        return [self._kit.handle(a.key, a.action_id) for a in answers if not isinstance(a, GamekitError)]
+        return [self._sessions.handle(a.key, a.action_id) for a in answers if not isinstance(a, GamekitError)]
 
     async def cancel(self, key: str) -> bool:
         """Take an action back that is not signed yet; False when it is too late, or unknown."""
-        return await self._kit.cancel(self.permission_id, key)
+        return await self._sessions.cancel(self.permission_id, key)
 
     async def revoke(self, reason: str = "revoked") -> Revocation:
         """End the session: no signature from now on; on chain as soon as a block takes it."""
-        return await self._kit.revoke(self.permission_id, reason)
+        return await self._sessions.revoke(self.permission_id, reason)
 
     async def opened(self, timeout: float | None = None) -> "SessionHandle":
         """Wait until the chain has the grant, `included_depth` deep. Raises OutcomeUnknown when the time is over."""
-        await self._kit.opened(self.permission_id, timeout)
+        await self._sessions.opened(self.permission_id, timeout)
         return self
