@@ -73,6 +73,8 @@ class Accepted:
     """One action that the server acknowledged as durable."""
 
     reference: Reference
+    action_id: int
+    """Its place in the server's journal, which is also its place among the actions of its session."""
     told: str = ""
     """The last outcome that the client was told: ok, reverted, refused, or empty."""
 
@@ -82,6 +84,8 @@ class Chain:
     """What the blocks say."""
 
     calls: dict[Reference, list[Executed]] = field(default_factory=lambda: defaultdict(list))
+    order: dict[str, list[Reference]] = field(default_factory=lambda: defaultdict(list))
+    """The same calls by account, in the order of the chain."""
     operations: Counter[str] = field(default_factory=Counter)
     """Operations by account."""
     bundles: list[tuple[int, frozenset[str]]] = field(default_factory=list)
@@ -111,6 +115,8 @@ class Verdict:
     """Calls of a player's account that no client was told were accepted."""
     misreported: int = 0
     """Told one outcome, while the chain has another; or refused and executed all the same."""
+    out_of_order: int = 0
+    """Actions that the chain executed before one that was accepted earlier in the same session."""
     counter_mismatches: int = 0
     """Accounts whose calls differ from the game's own count."""
     operations: int = 0
@@ -123,7 +129,7 @@ class Verdict:
     def clean(self) -> bool:
         """Whether nothing is wrong."""
         wrong = self.lost + self.duplicated + self.unaccepted + self.misreported + self.counter_mismatches
-        return wrong == 0
+        return wrong + self.out_of_order == 0
 
 
 def read_log(lines: Iterable[str], arena: str) -> dict[tuple[str, str], Accepted]:
@@ -145,7 +151,7 @@ def read_log(lines: Iterable[str], arena: str) -> dict[tuple[str, str], Accepted
             identity = (row["journal_epoch"], row["action_id"])
             if ids.setdefault(name, identity) != identity:
                 raise Malformed(f"{name} was accepted twice, as {ids[name]} and as {identity}")
-            accepted.setdefault(name, Accepted((row["account"].lower(), arena.lower(), data)))
+            accepted.setdefault(name, Accepted((row["account"].lower(), arena.lower(), data), row["action_id"]))
         elif row["event"] == "settled":
             told[name] = "ok" if row["ok"] else "reverted"
         else:
@@ -176,6 +182,7 @@ def judge(accepted: dict[tuple[str, str], Accepted], chain: Chain) -> Verdict:
         if reference[0] in accounts and reference not in known:
             verdict.unaccepted += len(calls)
             _say(verdict, f"unaccepted: {reference[0]} called {reference[1]} with {reference[2].hex()}")
+    _judge_order(verdict, accepted, chain)
     _judge_counters(verdict, accounts, chain)
     verdict.operations = sum(chain.operations[account] for account in accounts)
     ours = [gas for gas, senders in chain.bundles if senders & accounts]
@@ -203,6 +210,17 @@ def _judge_action(verdict: Verdict, name: tuple[str, str], action: Accepted, cal
     if action.told not in ("", outcome):
         verdict.misreported += 1
         _say(verdict, f"misreported: {where} was told {action.told}, the chain says {outcome}")
+
+
+def _judge_order(verdict: Verdict, accepted: dict[tuple[str, str], Accepted], chain: Chain) -> None:
+    places = {action.reference: (name[0], action.action_id) for name, action in accepted.items()}
+    for account, references in chain.order.items():
+        latest: dict[str, int] = {}
+        for permission_id, action_id in (places[reference] for reference in references if reference in places):
+            if action_id < latest.get(permission_id, 0):
+                verdict.out_of_order += 1
+                _say(verdict, f"out of order: action {action_id} of {account} ran after {latest[permission_id]}")
+            latest[permission_id] = max(action_id, latest.get(permission_id, 0))
 
 
 def _judge_counters(verdict: Verdict, accounts: set[str], chain: Chain) -> None:
@@ -301,6 +319,7 @@ def read_bundle(chain: Chain, entry_point: str, data: bytes, logs: list[dict[str
         for index, call in enumerate(targets):
             outcome = Executed(event["topics"][1], index, executed and index not in failed)
             chain.calls[sender, *call].append(outcome)
+            chain.order[sender].append((sender, *call))
     return {sender for sender, _, _ in operations}
 
 

@@ -31,7 +31,6 @@ class ServerProcess:
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._cpu_before = 0.0
-        self.starts = 0
 
     async def start(self) -> None:
         """Start, and wait until players are taken.
@@ -39,21 +38,18 @@ class ServerProcess:
         Raises: ChainUnavailable with the server's last words.
         """
         log = self._stage.folder / "server.log"
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(self._command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-        self.starts += 1
+        process = self._process = self._spawn(log)
         health = f"http://127.0.0.1:{self._stage.port}/play/health"
         deadline = asyncio.get_running_loop().time() + START_S_MAX
         while not await asyncio.to_thread(_answers, health):
-            if self._process.poll() is not None or asyncio.get_running_loop().time() > deadline:
+            if process.poll() is not None or asyncio.get_running_loop().time() > deadline:
                 words = log.read_text(errors="replace").strip()[-1000:]
                 raise ChainUnavailable(f"the server did not start: {words}")
             await asyncio.sleep(POLL_S)
 
-    @property
-    def running(self) -> bool:
-        """Whether it lives."""
-        return self._process is not None and self._process.poll() is None
+    def _spawn(self, log: Path) -> "subprocess.Popen[bytes]":
+        with log.open("ab") as output:
+            return subprocess.Popen(self._command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -2,8 +2,8 @@
 
 No configuration can ask for it; only `gamekit serve --demo-leak FILE` does, which the demo's own orchestrator starts on
 a devnet. It takes nothing that whoever runs the server could not take anyway (the master key lies beside the
-journal): it spares the thief from breaking in, and shows that what is on chain holds even then. Only the sessions of players whose
-names start with `victim` are leaked, and only on a chain with a devnet's id.
+journal): it spares the thief from breaking in, and shows that what is on chain holds even then. Only the sessions of
+players whose names start with `victim` are leaked, and only on a chain with a devnet's id.
 """
 
 from collections.abc import Iterator, Sequence

@@ -49,6 +49,7 @@ def report(
         "duplicated": verdict["duplicated"],
         "unaccepted": verdict["unaccepted"],
         "misreported": verdict["misreported"],
+        "out_of_order": verdict["out_of_order"],
         "counter_mismatches": verdict["counter_mismatches"],
         "told_nothing": clients["open"] + clients["unanswered"],
         "offered_per_s": clients["offered_per_s"],
@@ -81,7 +82,7 @@ def report(
 
 def is_clean(written: dict[str, Any], *, has_thief: bool) -> bool:
     """Whether nothing went wrong: nothing lost or doubled, no escape, no vacuous refusal."""
-    wrong = ("lost", "duplicated", "unaccepted", "misreported", "counter_mismatches", "told_nothing")
+    wrong = ("lost", "duplicated", "unaccepted", "misreported", "out_of_order", "counter_mismatches", "told_nothing")
     tried = written["escapes_tried"]
     held = tried == written["escapes_refused_on_chain"] == written["twins_passed"]
     return not any(written[name] for name in wrong) and held and bool(tried) is has_thief
@@ -110,8 +111,8 @@ def summary(written: dict[str, Any], trials: Sequence[Trial]) -> str:
         f"(p99 {w['settle_ms_p99']})\n"
         f"{w['gas_per_action']} gas per action, {w['calls_per_operation']} calls per operation, "
         f"{w['operations_per_bundle']} operations per bundle\n"
-        f"{w['escapes_refused_on_chain']} of {w['escapes_tried']} escapes refused by the chain, {w['escapes_mined']} of them "
-        f"in mined transactions; {w['twins_passed']} twins passed, {w['twins_mined']} of them mined\n"
+        f"{w['escapes_refused_on_chain']} of {w['escapes_tried']} escapes refused by the chain, "
+        f"{w['escapes_mined']} of them in mined transactions; {w['twins_passed']} twins passed, {w['twins_mined']} of them mined\n"
         f"CPU seconds: {w['cpu_s']}"
     )
     return "\n".join((escapes, "", lines, *w["faults"]))

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ VICTIMS: Final = 2 * len(STACKS)
 AHEAD_S: Final = 700
 """How far the chain's clock is moved at the end: past the end of the victims' sessions."""
 REVOKED_S_MAX: Final = 30.0
+RAID_AFTER_S: Final = 5.0
 THIEF_S_MAX: Final = 300.0
 LINE: Final = (
     "{at:6.1f} s  {rate:6.0f} settled/s  {open:6d} in flight  accept {a50:4.0f}/{a99:4.0f} ms  "
@@ -84,9 +86,9 @@ class Show:
         for old in ("leak.jsonl", "clients.jsonl", "server.log", "thief.log", "audit.log"):
             (self._folder / old).unlink(missing_ok=True)
         server = ServerProcess(stage, leak)
-        self._figures.setup_s = round(time.monotonic() - self._began, 1)
         try:
             await server.start()
+            self._figures.setup_s = round(time.monotonic() - self._began, 1)
             _say(f"the server takes players at {stage.play_url}")
             summary_of_clients = await self._play(stage, server)
             if self._plan.has_thief:
@@ -185,6 +187,7 @@ class Show:
             await asyncio.sleep(0.5)
 
     async def _raid(self, stage: Stage) -> None:
+        await asyncio.sleep(min(self._plan.seconds / 4, RAID_AFTER_S))
         _say("         a thief has taken a session key on each account stack, and goes to the entry points by itself")
         players = [f"victim-{place}" for place in range(VICTIMS)]
         self._trials += await self._thief(stage, "raid", players, "--victims", str(self._folder / "victims.json"))
@@ -275,7 +278,7 @@ class Show:
         return verdict
 
 
-async def _told(crowd: Process) -> Any:
+async def _told(crowd: Process) -> AsyncIterator[dict[str, Any]]:
     """What the players' process says, line by line."""
     if crowd.stdout is None:
         return
@@ -287,7 +290,8 @@ async def _until_revoked(stage: Stage, stolen: list[Loot]) -> None:
     """Wait until the server says that the chain has the revocations."""
     names = {loot.permission_id for loot in stolen}
     async with asyncio.timeout(REVOKED_S_MAX):
-        while names & {row["permission_id"] for row in await ask(stage.config, "GET", "/sessions")}:
+        # Another process knows it, and there is no event to wait for.
+        while names & {row["permission_id"] for row in await ask(stage.config, "GET", "/sessions")}:  # noqa: ASYNC110
             await asyncio.sleep(0.5)
 
 

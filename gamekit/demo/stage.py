@@ -77,9 +77,7 @@ async def set_stage(folder: Path, url: str, players: Sequence[str], port: int = 
         players: names; each gets a token to log in with.
         port: the server's; 0 takes a free one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("journal.sqlite*"):
-        old.unlink()
+    _clear(folder)
     async with DevnetNode(url) as node:
         contracts = await deploy(node)
         relayers = make_keys(folder / "relayers.keys", RELAYERS)
@@ -94,6 +92,12 @@ async def set_stage(folder: Path, url: str, players: Sequence[str], port: int = 
     tokens.write_text(json.dumps({secrets.token_urlsafe(24): player for player in players}))
     stage.config.write_text(to_toml(msgspec.to_builtins(server_config(stage))))
     return stage
+
+
+def _clear(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("journal.sqlite*"):
+        old.unlink()
 
 
 def server_config(stage: Stage) -> Config:

@@ -136,7 +136,7 @@ def run() -> Run:
 
 
 def found(verdict: Verdict) -> dict[str, int]:
-    names = ("lost", "duplicated", "unaccepted", "misreported", "counter_mismatches")
+    names = ("lost", "duplicated", "unaccepted", "misreported", "out_of_order", "counter_mismatches")
     return {name: getattr(verdict, name) for name in names if getattr(verdict, name)}
 
 
@@ -155,13 +155,20 @@ def test_judge_error_lost(run: Run) -> None:
 
 def test_judge_error_duplicated(run: Run) -> None:
     run.execute(2)
-    assert found(run.verdict()) == {"duplicated": 1}
+    assert found(run.verdict()) == {"duplicated": 1, "out_of_order": 1}
 
 
 def test_judge_error_duplicated_twice(run: Run) -> None:
     run.execute(2, 3)
     run.execute(2)
-    assert found(run.verdict()) == {"duplicated": 3}
+    assert found(run.verdict()) == {"duplicated": 3, "out_of_order": 3}
+
+
+def test_judge_error_out_of_order(run: Run) -> None:
+    run.accept(7, 8, 9)
+    run.execute(7, 9)
+    run.execute(8)
+    assert found(run.verdict()) == {"out_of_order": 1}
 
 
 def test_judge_error_unaccepted(run: Run) -> None:

@@ -22,7 +22,7 @@ def show(folder: Path, *options: str) -> tuple[dict[str, Any], str]:
 
 
 def assert_exactly_once(report: dict[str, Any]) -> None:
-    wrong = ("lost", "duplicated", "unaccepted", "misreported", "counter_mismatches", "told_nothing")
+    wrong = ("lost", "duplicated", "unaccepted", "misreported", "out_of_order", "counter_mismatches", "told_nothing")
     assert {name: report[name] for name in wrong} == dict.fromkeys(wrong, 0)
     assert report["accepted"] == report["settled_ok"] + report["settled_reverted"] + report["refused"]
 
