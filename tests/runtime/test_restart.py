@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from gamekit.core.tracking import LIVE
+from gamekit.core.tracking import LIVE, SENT, LiveSlot, may_expire
+from gamekit.errors import GamekitError
+from gamekit.eth.block import Head
 from gamekit.kit import GameKit
 from tests.runtime.world import Keys, World, targets
 
@@ -125,14 +125,14 @@ async def one_step(world: World, chance: random.Random, sessions: list[Any], num
     elif what in ("sign", "send", "restart", "drop"):
         await asyncio.ensure_future(getattr(world, what)()) if what != "drop" else chain.drop()
     elif what in ("block", "late", "skip"):
-        chain.mine(seconds=chance.choice([2, 2, 2, 40]) if what == "late" else 2, empty=what == "skip")
+        chain.mine(seconds=chance.choice([2, 40, 100]) if what == "late" else 2, empty=what != "block")
         await world.step()
     elif what == "reorg":
         final = world.kit.state.final
         deepest = chain.top.head.number - (final.number if final else 0)
         depth = chance.randint(1, max(1, min(4, deepest)))
         chain.reorg(depth, forget=chance.random() < 0.5, length=depth + chance.randint(0, 1))
-        await world.step()
+        await (world.restart() if chance.random() < 0.3 else world.step())
     elif what == "deaf":
         chain.deaf = 1
     elif what == "silent":
@@ -142,16 +142,102 @@ async def one_step(world: World, chance: random.Random, sessions: list[Any], num
         chain.consume(row.account, row.key)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(seed=st.integers(0, 10**6))
-def test_anywhere(keys: Keys, seed: int) -> None:
-    """Every accepted action ran exactly once or was refused, and the caller was told so."""
-
-    async def run() -> None:
-        world = await live(keys, seed, 60)
+async def found(keys: Keys, seed: int, plant: Callable[[GameKit], None] | None = None) -> str:
+    """What is wrong with a life; empty if every accepted action ran exactly once or was refused, and was told so."""
+    try:
+        world = await live(keys, seed, 60, plant)
         await world.check()
         for key, state in (await world.states()).items():
             told = await world.told(key)
             assert told[-1] == ("refused" if state == "refused" else "final"), (key, told)
+    except (AssertionError, GamekitError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
-    asyncio.run(run())
+
+SEEDS = range(32)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_anywhere(keys: Keys, seed: int) -> None:
+    assert await found(keys, seed) == ""
+
+
+def time_of_the_head(kit: GameKit) -> None:
+    """Actions leave a slot when the head has passed the deadline, not the last final block."""
+    real = kit._resolve._given_up
+
+    def given_up(live: LiveSlot, final: Head) -> bool:
+        return real(live, final) if live.foreign_at else may_expire(live, kit.state.head.timestamp)
+
+    kit._resolve._given_up = given_up  # type: ignore[method-assign]
+
+
+def not_found_is_evidence(kit: GameKit) -> None:
+    """Actions leave a slot when no transaction in flight carries its operation."""
+
+    def given_up(live: LiveSlot, final: Head) -> bool:
+        return live.latest().state == SENT and not kit._relayers.carried().intersection(live.variants)
+
+    kit._resolve._given_up = given_up  # type: ignore[method-assign]
+
+
+def foreign_before_final(kit: GameKit) -> None:
+    """Actions leave a slot as soon as something else has used it."""
+
+    def given_up(live: LiveSlot, final: Head) -> bool:
+        return bool(live.foreign_at) or may_expire(live, final.timestamp)
+
+    kit._resolve._given_up = given_up  # type: ignore[method-assign]
+
+
+def forgotten_variant(kit: GameKit) -> None:
+    """Only the latest variant of a slot is looked for in blocks."""
+    index = kit.state.index
+
+    def latest_only(live: LiveSlot) -> None:
+        for user_op_hash in live.variants:
+            kit.state.slots_by_operation.pop(user_op_hash, None)
+        latest, variants = live.latest(), live.variants
+        live.variants = {latest.user_op_hash: latest}
+        index(live)
+        live.variants = variants
+
+    kit.state.index = latest_only  # type: ignore[method-assign]
+
+
+def reorg_not_taken_back(kit: GameKit) -> None:
+    """What stood in blocks that are canonical no more stays as it was."""
+
+    async def nothing(orphaned: Any) -> None:
+        return None
+
+    kit._settle._orphan = nothing  # type: ignore[method-assign]
+
+
+def reorg_missed_while_down(kit: GameKit) -> None:
+    """A start believes the blocks that the process before it has read."""
+
+    async def none(final: Any) -> list[Head]:
+        return []
+
+    kit._settle._lost_since = none  # type: ignore[method-assign]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "plant",
+    [
+        time_of_the_head,
+        not_found_is_evidence,
+        foreign_before_final,
+        forgotten_variant,
+        reorg_not_taken_back,
+        reorg_missed_while_down,
+    ],
+)
+async def test_planted_bugs_are_found_among_the_same_seeds(keys: Keys, plant: Callable[[GameKit], None]) -> None:
+    for seed in SEEDS:
+        if await found(keys, seed, plant):
+            return
+    pytest.fail(f"no life shows {plant.__name__}")
