@@ -96,6 +96,16 @@ def imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
 
 
+class WithoutTypeOnly(ast.NodeTransformer):
+    """Takes out what stands under TYPE_CHECKING."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:  # noqa: N802 - ast's own naming
+        """Keep the else branch only."""
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return node.orelse
+        return node
+
+
 def imported_layer(name: str) -> str | None:
     """Give the name under gamekit/ that an import reaches, None for an import from elsewhere."""
     top, _, rest = name.partition(".")
@@ -118,8 +128,11 @@ def check_layers(root: Path) -> Iterator[str]:
 
 
 def check_cycles(root: Path) -> Iterator[str]:
-    """No module needs itself, however far around."""
-    trees = {".".join(path.with_suffix("").parts): (path, tree) for path, tree in modules(root, "gamekit")}
+    """No module needs itself to be imported, however far around. Types may name each other."""
+    trees = {
+        ".".join(path.with_suffix("").parts): (path, WithoutTypeOnly().visit(tree))
+        for path, tree in modules(root, "gamekit")
+    }
     needs = {
         module: {
             found for _, name in imports(path, tree) for found in (name, name.rpartition(".")[0]) if found in trees
