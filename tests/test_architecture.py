@@ -99,7 +99,7 @@ def imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
 class WithoutTypeOnly(ast.NodeTransformer):
     """Takes out what stands under TYPE_CHECKING."""
 
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:  # noqa: N802 - ast's own naming
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         """Keep the else branch only."""
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return node.orelse
