@@ -8,6 +8,7 @@ Run: python -m benchmarks.fresh_clone [--cold] [--test]
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -70,7 +71,7 @@ def main() -> None:
         commands += [("setup_again", ["make", "setup"])]
         commands += [("test", ["make", "test"])] if options.test else []
         rows: list[dict[str, object]] = [
-            {"name": name, "command": " ".join(command), "seconds": round(timed(command, clone, environment), 1)}
+            {"name": name, "command": shlex.join(command), "seconds": round(timed(command, clone, environment), 1)}
             for name, command in commands
         ]
         more = {"disk_mb": megabytes(clone), "venv_mb": megabytes(clone / ".venv"), "caches_empty": options.cold}

@@ -101,7 +101,7 @@ def origin(result: Mapping[str, Any]) -> str:
 def setup() -> str:
     """The table of the fresh clone."""
     result = load("fresh_clone")
-    seconds = {row["name"]: f"{row['seconds']:.0f} s" for row in result["rows"]}
+    seconds = {row["name"]: f"{number(row['seconds'])} s" for row in result["rows"]}
     rows = [(f"`{row['command']}`", WHEN[row["name"]], seconds[row["name"]]) for row in result["rows"]]
     caches = "empty caches" if result["caches_empty"] else "caches as they were"
     disk = f"{result['disk_mb']:,} MB on disk, of which `.venv` {result['venv_mb']:,} MB"
