@@ -4,24 +4,58 @@ Deterministic: the same scope gives the same words. Nothing is rounded down. Eac
 the contract enforces; what it does not enforce is said as that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from gamekit.accounts.stack import AccountStack
+from gamekit.core.play import PlayFunction
 from gamekit.core.policy import SLACK_S, ArgumentRule, CallEntry, Condition, SpendingLimitPolicy
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
-from gamekit.units import ZERO_ADDRESS
-
-if TYPE_CHECKING:
-    from gamekit.core.game import Game
-    from gamekit.core.play import PlayFunction
-    from gamekit.core.unit import Unit
+from gamekit.units import ZERO_ADDRESS, Address, ChainId
 
 WEI_PER_ETHER: Final = 10**18
+
+
+class Unbound(Protocol):
+    """A unit of delegation, as far as words need it; `unit.Unit` is one."""
+
+    @property
+    def meaning(self) -> str:
+        """What the player agrees to."""
+        ...
+
+    @property
+    def policies(self) -> Scope:
+        """Everything but whose it is and when."""
+        ...
+
+
+class Described(Protocol):
+    """A game, as far as words need it; `game.Game` is one."""
+
+    @property
+    def name(self) -> str:
+        """What players know it by."""
+        ...
+
+    @property
+    def chain_id(self) -> ChainId:
+        """Where it is."""
+        ...
+
+    @property
+    def address(self) -> Address:
+        """Its contract."""
+        ...
+
+    @property
+    def functions(self) -> Mapping[str, PlayFunction]:
+        """Those that are play, with what they mean."""
+        ...
 
 
 class Figures(Struct, frozen=True):
@@ -77,7 +111,7 @@ class Explanation(Struct, frozen=True):
         return "\n\n".join((self.title, *sections)) + "\n"
 
 
-def explain(subject: "Scope | Unit", game: "Game", stack: AccountStack | None = None) -> str:
+def explain(subject: Scope | Unbound, game: Described, stack: AccountStack | None = None) -> str:
     """Explain a session's scope, or a unit before any key exists, as text.
 
     Args:
@@ -88,7 +122,7 @@ def explain(subject: "Scope | Unit", game: "Game", stack: AccountStack | None = 
     return str(describe(subject, game, stack))
 
 
-def describe(subject: "Scope | Unit", game: "Game", stack: AccountStack | None = None) -> Explanation:
+def describe(subject: Scope | Unbound, game: Described, stack: AccountStack | None = None) -> Explanation:
     """Explain as `explain` does, in parts."""
     scope, unit = (subject, None) if isinstance(subject, Scope) else (subject.policies, subject)
     functions = {(game.address, each.function.selector): each for each in game.functions.values()}
@@ -116,12 +150,12 @@ _NEVER: Final = (
 )
 
 
-def _title(game: "Game", meaning: str) -> str:
+def _title(game: Described, meaning: str) -> str:
     where = f"{game.name} (contract {checksum_address(game.address)}, chain {game.chain_id})"
     return f"This key is for you to {meaning} in {where}." if meaning else f"A session key for {where}."
 
 
-def _figures(scope: Scope, functions: "Sequence[PlayFunction]", *, is_bound: bool) -> Figures:
+def _figures(scope: Scope, functions: Sequence[PlayFunction], *, is_bound: bool) -> Figures:
     duration_s = scope.time.valid_until - scope.time.valid_after
     gas, value = scope.gas, scope.value
     return Figures(
@@ -147,7 +181,7 @@ def _calls_within(scope: Scope, seconds: int) -> int:
     return scope.rate.burst + (seconds + SLACK_S) * 1000 // scope.rate.interval_ms
 
 
-def _spending(scope: Scope, functions: "Sequence[PlayFunction]") -> dict[str, int]:
+def _spending(scope: Scope, functions: Sequence[PlayFunction]) -> dict[str, int]:
     names = {(each.function.selector, rule.argument): rule.of for each in functions for rule in each.spending}
     caps: dict[str, int] = {}
     for entry in scope.calls.entries:
@@ -158,7 +192,7 @@ def _spending(scope: Scope, functions: "Sequence[PlayFunction]") -> dict[str, in
     return caps
 
 
-def _may(entry: CallEntry, function: "PlayFunction | None") -> str:
+def _may(entry: CallEntry, function: PlayFunction | None) -> str:
     meaning = function.meaning if function else f"call a function of {checksum_address(entry.target)}"
     names = function.word_names if function else {}
     rules = _rules(entry, names)
@@ -253,7 +287,7 @@ def _revoke(scope: Scope, *, is_bound: bool) -> tuple[str, ...]:
     )
 
 
-def _not_enforced(functions: "Sequence[PlayFunction]", stack: AccountStack | None) -> tuple[str, ...]:
+def _not_enforced(functions: Sequence[PlayFunction], stack: AccountStack | None) -> tuple[str, ...]:
     lines = [
         "That the functions do what is written here: these are the game's own words about its contract.",
         "That the game's contract stays as it is: an upgrade changes what it does. The server watches for that.",
