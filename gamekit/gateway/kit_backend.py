@@ -17,6 +17,7 @@ from gamekit.gateway.backend import Answer, SessionView, WalletRequest
 from gamekit.kit import GameKit
 from gamekit.protocol import messages
 from gamekit.protocol.answers import plain
+from gamekit.runtime.notify import ALL
 from gamekit.units import Address, Cursor, PermissionId, PlayerId, UnixSeconds, Wei
 
 
@@ -25,6 +26,10 @@ class KitBackend:
 
     def __init__(self, kit: GameKit) -> None:
         self._kit = kit
+        # Not the kit's own cursor: that counts events on their way to disk, and a client that starts behind one of them
+        # would never hear it.
+        self._told = kit.cursor
+        kit.subscribe(ALL, self._tell)
 
     @property
     def journal_epoch(self) -> bytes:
@@ -33,8 +38,8 @@ class KitBackend:
 
     @property
     def cursor(self) -> Cursor:
-        """The last event of the stream."""
-        return self._kit.cursor
+        """The last event that is on disk and was told."""
+        return self._told
 
     def sessions_of(self, player: PlayerId) -> Sequence[SessionView]:
         """List the player's sessions that have not ended."""
@@ -111,6 +116,9 @@ class KitBackend:
     def subscribe(self, player: PlayerId, callback: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         """Call back with new durable events of this player."""
         return self._kit.subscribe(player, callback)
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        self._told = max(self._told, *(event.cursor for event in events))
 
     def _own(self, player: PlayerId, permission_id: PermissionId) -> Session:
         """Find the player's own session. Another player's does not exist: the answer is the same."""

@@ -9,6 +9,7 @@ import pytest
 
 from gamekit.core.action import ActionRequest
 from gamekit.core.consent import GrantRequest
+from gamekit.core.journal import Event
 from gamekit.errors import ActionInvalid, GamekitError, SessionNotFound
 from gamekit.eth.typed_data import Field, TypedData
 from gamekit.gateway.backend import Accepted, Answer
@@ -16,6 +17,7 @@ from gamekit.gateway.kit_backend import KitBackend
 from gamekit.kit import GameKit
 from gamekit.protocol import messages
 from gamekit.protocol.octets import Octets20
+from gamekit.runtime.notify import ALL
 from gamekit.units import ActionId, Cursor, PermissionId, PlayerId, UnixSeconds, Wei
 from tests.gateway.memory import ACCOUNT, ALICE, EPOCH, PERMISSION
 
@@ -40,6 +42,7 @@ class FakeKit:
         self.store = SimpleNamespace(journal_epoch=EPOCH)
         self.cursor = Cursor(4)
         self.calls: list[tuple[Any, ...]] = []
+        self.publish: Callable[..., None] = print
         self._game = SimpleNamespace(units={"play": SimpleNamespace(functions=functions)})
 
     def sessions(self, player: PlayerId) -> list[Any]:
@@ -76,8 +79,15 @@ class FakeKit:
         return []
 
     def subscribe(self, player: PlayerId, listener: Callable[..., None]) -> Callable[[], None]:
+        if player == ALL:
+            self.publish = listener
+            return lambda: None
         self.calls.append(("subscribe", player, listener))
         return lambda: None
+
+
+def event(cursor: int) -> Event:
+    return Event(Cursor(cursor), "settled", ALICE, UnixSeconds(1), b"")
 
 
 @pytest.fixture
@@ -167,6 +177,13 @@ async def test_a_proposal_for_another_account_is_refused(backend: KitBackend) ->
     account = messages.AccountRequest(Octets20(ACCOUNT), address=Octets20(bytes(20)))
     with pytest.raises(ActionInvalid, match="another one"):
         await backend.propose_session(ALICE, "arena", "play", account)
+
+
+def test_the_cursor_is_the_last_event_that_was_told(backend: KitBackend, kit: FakeKit) -> None:
+    kit.cursor = Cursor(6)  # two events are on their way to disk
+    assert backend.cursor == 4
+    kit.publish([event(5), event(6)])
+    assert backend.cursor == 6
 
 
 async def test_a_request_that_is_no_name(backend: KitBackend) -> None:
