@@ -9,7 +9,8 @@ and from the accounts' own events. An accepted action and a call are the same if
 make the arguments of each action of a player unlike those of all its others. The game's own counter must agree.
 
 The log has one JSON object a line: `event` is accepted, settled, reorged or refused; each line names `permission_id`
-and `key`; accepted lines also `account`, `function`, `arguments`, `action_id` and `journal_epoch`; settled lines `ok`.
+and `key`; accepted lines also `account`, `function`, `arguments`, `action_id`, `journal_epoch` and, where the client
+counts them, `number`; settled lines `ok`.
 
 Exit status: 0 when nothing is wrong, 1 otherwise.
 """
@@ -21,6 +22,7 @@ import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,8 @@ class Accepted:
     reference: Reference
     action_id: int
     """Its place in the server's journal, which is also its place among the actions of its session."""
+    number: int = 0
+    """Its place among what its client asked for in this session, from 1; 0 where the log does not say."""
     told: str = ""
     """The last outcome that the client was told: ok, reverted, refused, or empty."""
 
@@ -116,7 +120,7 @@ class Verdict:
     misreported: int = 0
     """Told one outcome, while the chain has another; or refused and executed all the same."""
     out_of_order: int = 0
-    """Actions that the chain executed before one that was accepted earlier in the same session."""
+    """Actions that came before one of the same session that stood earlier: at the client, in the journal, on chain."""
     counter_mismatches: int = 0
     """Accounts whose calls differ from the game's own count."""
     operations: int = 0
@@ -151,7 +155,8 @@ def read_log(lines: Iterable[str], arena: str) -> dict[tuple[str, str], Accepted
             identity = (row["journal_epoch"], row["action_id"])
             if ids.setdefault(name, identity) != identity:
                 raise Malformed(f"{name} was accepted twice, as {ids[name]} and as {identity}")
-            accepted.setdefault(name, Accepted((row["account"].lower(), arena.lower(), data), row["action_id"]))
+            reference = (row["account"].lower(), arena.lower(), data)
+            accepted.setdefault(name, Accepted(reference, row["action_id"], row.get("number", 0)))
         elif row["event"] == "settled":
             told[name] = "ok" if row["ok"] else "reverted"
         else:
@@ -213,6 +218,11 @@ def _judge_action(verdict: Verdict, name: tuple[str, str], action: Accepted, cal
 
 
 def _judge_order(verdict: Verdict, accepted: dict[tuple[str, str], Accepted], chain: Chain) -> None:
+    asked = sorted((name[0], action.number, action.action_id) for name, action in accepted.items() if action.number)
+    for earlier, later in pairwise(asked):
+        if earlier[0] == later[0] and earlier[2] > later[2]:
+            verdict.out_of_order += 1
+            _say(verdict, f"out of order: number {later[1]} of {later[0]} was accepted before number {earlier[1]}")
     places = {action.reference: (name[0], action.action_id) for name, action in accepted.items()}
     for account, references in chain.order.items():
         latest: dict[str, int] = {}

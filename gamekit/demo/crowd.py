@@ -128,12 +128,14 @@ class Player:
         self._count += 1
         key = f"{self.name}:{number}"
         if number % REVERTING_EVERY == REVERTING_EVERY - 1:
-            return key, Asked("attack", (number + 1, 0), now)
-        if number % 10 < 5:
-            return key, Asked("move", (number // 30_000 - 5, number % 30_000 - 15_000), now)
-        if number % 10 < 8:
-            return key, Asked("attack", (number + 1, number % 100 + 1), now)
-        return key, Asked("craft", (number // 1000 % 50 + 1, number % 1000 + 1), now)
+            function, arguments = "attack", (number + 1, 0)
+        elif number % 10 < 5:
+            function, arguments = "move", (number // 30_000 - 5, number % 30_000 - 15_000)
+        elif number % 10 < 8:
+            function, arguments = "attack", (number + 1, number % 100 + 1)
+        else:
+            function, arguments = "craft", (number // 1000 % 50 + 1, number % 1000 + 1)
+        return key, Asked(function, arguments, now, number + 1)
 
     async def _ask(self, make: Callable[[int], ClientFrame]) -> Done | Proposed | Error | Pong:
         if self.link is None:

@@ -112,7 +112,8 @@ def summary(written: dict[str, Any], trials: Sequence[Trial]) -> str:
         f"{w['gas_per_action']} gas per action, {w['calls_per_operation']} calls per operation, "
         f"{w['operations_per_bundle']} operations per bundle\n"
         f"{w['escapes_refused_on_chain']} of {w['escapes_tried']} escapes refused by the chain, "
-        f"{w['escapes_mined']} of them in mined transactions; {w['twins_passed']} twins passed, {w['twins_mined']} of them mined\n"
+        f"{w['escapes_mined']} of them in mined transactions; "
+        f"{w['twins_passed']} twins passed, {w['twins_mined']} of them mined\n"
         f"CPU seconds: {w['cpu_s']}"
     )
     return "\n".join((escapes, "", lines, *w["faults"]))

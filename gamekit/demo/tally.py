@@ -19,6 +19,8 @@ class Asked(Struct, gc=False):
     arguments: tuple[int, ...]
     at: float
     """Monotonic seconds."""
+    number: int = 0
+    """Its place among what this player asked for, from 1."""
 
 
 class Tally(Struct):
@@ -114,6 +116,7 @@ class Record:
                 journal_epoch=epoch,
                 function=asked.function,
                 arguments=asked.arguments,
+                number=asked.number,
             )
 
     def settled(self, frame: Settled) -> None:

@@ -191,6 +191,15 @@ def test_judge_error_counter(run: Run) -> None:
     assert found(run.verdict()) == {"counter_mismatches": 1}
 
 
+def test_judge_error_accepted_in_another_order_than_asked(run: Run) -> None:
+    for line in run.lines:
+        if line["event"] == "accepted":
+            line["number"] = line["action_id"]
+    assert run.verdict().clean
+    run.lines[1]["number"], run.lines[2]["number"] = 3, 2
+    assert found(run.verdict()) == {"out_of_order": 1}
+
+
 def test_judge_behavior_refused_is_not_lost(run: Run) -> None:
     run.accept(7)
     run.tell("refused", 7)
@@ -286,4 +295,14 @@ def test_audit_imports_nothing_of_gamekit() -> None:
             else []
         )
     }
-    assert imported == {"argparse", "collections", "dataclasses", "json", "pathlib", "sys", "typing", "urllib"}
+    assert imported == {
+        "argparse",
+        "collections",
+        "dataclasses",
+        "itertools",
+        "json",
+        "pathlib",
+        "sys",
+        "typing",
+        "urllib",
+    }
