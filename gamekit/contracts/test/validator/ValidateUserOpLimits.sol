@@ -99,6 +99,14 @@ abstract contract ValidateUserOpLimits is ValidateUserOpHarness {
         assertEq(actions(), 22);
     }
 
+    function test_validateUserOp_revert_rateExceededByOneMillisecond() public {
+        Fields memory f = fields();
+        (f.callsMax, f.burst, f.rateIntervalMs) = (1, 1, 1);
+        grant(f);
+        submit(sealedBatch(f, attacks(1)));
+        submitRefused(sealedBatch(f, attacks(1)), abi.encodeWithSelector(ISessionValidator.RateExceeded.selector, 2, 1));
+    }
+
     /// forge-config: default.fuzz.runs = 32
     function testFuzz_validateUserOp_success_rateNeverPassed(uint256 seed) public {
         // Whatever times are claimed inside what the EntryPoint admits, no window holds more than burst + refill calls.
