@@ -118,7 +118,8 @@ class KitBackend:
         return self._kit.subscribe(player, callback)
 
     def _tell(self, events: Sequence[Event]) -> None:
-        self._told = max(self._told, *(event.cursor for event in events))
+        if events:
+            self._told = max(self._told, events[-1].cursor)
 
     def _own(self, player: PlayerId, permission_id: PermissionId) -> Session:
         """Find the player's own session. Another player's does not exist: the answer is the same."""

@@ -182,6 +182,8 @@ async def test_a_proposal_for_another_account_is_refused(backend: KitBackend) ->
 def test_the_cursor_is_the_last_event_that_was_told(backend: KitBackend, kit: FakeKit) -> None:
     kit.cursor = Cursor(6)  # two events are on their way to disk
     assert backend.cursor == 4
+    kit.publish([])
+    assert backend.cursor == 4
     kit.publish([event(5), event(6)])
     assert backend.cursor == 6
 
