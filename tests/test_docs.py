@@ -28,6 +28,7 @@ from tests.store import test_crash
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")
+"""Those at the top; `gamekit/protocol/README.md` has tests of its own."""
 LINES_MAX = 30
 """Of the README's first program, empty ones not counted."""
 DEVNET = Path(".gamekit/devnet")
