@@ -9,8 +9,6 @@ The lane is state and decision; it starts nothing and waits for nothing.
 from collections import deque
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from gamekit.core.action import Action
 from gamekit.core.checker import ScopeChecker
 from gamekit.core.policy import Denied
@@ -20,14 +18,6 @@ from gamekit.core.session import Session
 from gamekit.core.tracking import CONSUMED, LIVE, LiveSlot, Operation
 from gamekit.core.usage import Usage, charge
 from gamekit.units import NonceSequence, Wei
-
-
-class Full(Struct, frozen=True):
-    """A bounded queue that would overflow."""
-
-    queue: str
-    depth: int
-    depth_max: int
 
 
 class Lane:
@@ -106,10 +96,6 @@ class Lane:
     def in_slots(self) -> int:
         """Calls in slots whose operation is not included: charged on chain when it lands."""
         return sum(len(slot.actions) for slot in self.slots.values() if slot.slot.state == LIVE)
-
-    def room(self, count: int, depth_max: int) -> Full | None:
-        """Say whether `count` more actions fit; the answer when they don't."""
-        return Full("lane", self.depth, depth_max) if self.depth + count > depth_max else None
 
     def uses_left(self) -> int:
         """How many more actions may be accepted before the session's uses run out on chain."""

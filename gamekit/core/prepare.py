@@ -18,7 +18,7 @@ from gamekit.eth.block import Head
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.user_op_hash import UserOpHasher
 from gamekit.eth.user_operation import UserOperation
-from gamekit.units import Gas, Hash32, NonceSequence, UnixSeconds, Wei
+from gamekit.units import Gas, Hash32, NonceSequence, UnixSeconds
 
 
 def call_gas(ceilings: int, calls: int, limits: BatchConfig) -> Gas:
@@ -34,12 +34,6 @@ def verification_gas(calls: int, limits: BatchConfig) -> Gas:
 def pre_verification_gas(calls: int, limits: BatchConfig) -> Gas:
     """What the bundler is paid for calldata and the transaction's share."""
     return Gas(limits.pre_verification_gas + calls * limits.pre_verification_gas_per_call)
-
-
-def max_cost(ceilings: int, calls: int, fees: Fees, limits: BatchConfig) -> Wei:
-    """Most that an operation can be charged, in wei: the sum of its limits at its highest fee."""
-    gas = call_gas(ceilings, calls, limits) + verification_gas(calls, limits) + pre_verification_gas(calls, limits)
-    return Wei(gas * fees.max_fee_per_gas)
 
 
 def times(head: Head, scope: Scope, limits: BatchConfig) -> tuple[UnixSeconds, UnixSeconds] | None:

@@ -15,6 +15,9 @@ from gamekit.eth.block import TransactionReceipt
 from gamekit.eth.entry_point import OperationLogs, split_logs_by_operation
 from gamekit.units import Address
 
+ERROR_LENGTH_MAX = 240
+"""Most characters of an error that are kept: a contract may revert with as many bytes as its gas buys."""
+
 
 class Inclusion(Struct, frozen=True):
     """One user operation in one canonical transaction."""
@@ -80,7 +83,8 @@ def _error(revert_data: bytes | None, game: Game) -> str:
     revert = game.decode_revert(revert_data)
     if not revert.name:
         return f"unknown error {revert.data[:4].hex()}"
-    return f"{revert.name}({', '.join(f'{name}={_text(value)}' for name, value in revert.values.items())})"
+    text = f"{revert.name}({', '.join(f'{name}={_text(value)}' for name, value in revert.values.items())})"
+    return text if len(text) <= ERROR_LENGTH_MAX else f"{text[: ERROR_LENGTH_MAX - 1]}…"
 
 
 def _text(value: object) -> str:

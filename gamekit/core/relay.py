@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from gamekit.core.journal import Row
 from gamekit.core.tracking import Operation
-from gamekit.units import Address, BlockNumber, Gas, Hash32, UserOpHash, Wei
+from gamekit.units import Address, BlockNumber, Gas, Hash32, Wei
 
 PLANNED = "planned"
 SENT = "sent"
@@ -27,8 +27,6 @@ HANDLE_OPS = "handle_ops"
 OPEN = "open"
 REVOKE = "revoke"
 WITHDRAW = "withdraw"
-CANCEL = "cancel"
-"""A transfer of nothing to itself: fills a nonce whose transaction can never land."""
 
 OPERATION_OVERHEAD = 40_000
 """Gas that the entry point itself spends on one operation: bookkeeping, events and the inner call."""
@@ -130,8 +128,3 @@ def bundles(entry_point: Address, operations: Sequence[Operation], gas_max: int,
     if current:
         split.append(Bundle(entry_point, tuple(current)))
     return split
-
-
-def without(operations: Sequence[Operation], hashes: frozenset[UserOpHash]) -> tuple[Operation, ...]:
-    """The operations that are none of these."""
-    return tuple(operation for operation in operations if operation.user_op_hash not in hashes)

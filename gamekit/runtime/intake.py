@@ -101,10 +101,6 @@ class Intake:
                 return action.id
         return None
 
-    def forget(self, lane: Lane) -> None:
-        """Drop what is remembered of a session that has ended."""
-        self._recent.pop(lane.session.permission_id, None)
-
     async def _ask_then_accept(self, lane: Lane, requests: Sequence[ActionRequest]) -> list[Answer]:
         """Let the game's own server look at the requests first."""
         asked = requests

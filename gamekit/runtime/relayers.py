@@ -82,12 +82,6 @@ class Relayers(Follower):
         relay = self._state.config.relay
         return choose(self._relayers.values(), relay.in_flight_max, Wei(relay.balance_min_wei))
 
-    def carries(self, subject: bytes) -> bool:
-        """Whether an unmined transaction carries this operation or permission."""
-        return any(
-            subject in attempts[-1].subjects for one in self._relayers.values() for attempts in one.unmined.values()
-        )
-
     def carried(self) -> set[bytes]:
         """Everything that unmined transactions carry."""
         return {

@@ -22,7 +22,6 @@ from gamekit.errors import (
     CallReverted,
     ChainError,
     ChainUnavailable,
-    ConfigInvalid,
     OperationRejected,
     SessionNotFound,
 )
@@ -38,7 +37,7 @@ from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.state import State
-from gamekit.units import Address, BlockNumber, Gas, PlayerId, UserOpHash, Wei
+from gamekit.units import Address, BlockNumber, Gas, UserOpHash, Wei
 
 log = logging.getLogger(__name__)
 
@@ -251,10 +250,3 @@ def _bundle(row: Withdrawal, beneficiary: Address) -> bytes:
 def _meaning(call: Call) -> str:
     what = f"call {call.data[:4].hex()} of" if call.data else "send to"
     return f"{what} {checksum_address(call.target)} with {Wei(call.value)} wei"
-
-
-def require_owner(account: Account | None, player: PlayerId) -> Account:
-    """Give the account if it is this player's. Raises ConfigInvalid."""
-    if account is None or account.player != player:
-        raise ConfigInvalid(f"player {player} has no such account", player=player)
-    return account

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from gamekit.config import FeeConfig
 from gamekit.core.action import ActionRequest
 from gamekit.core.fees import bid
-from gamekit.core.prepare import max_cost
+from gamekit.core.prepare import call_gas, pre_verification_gas, verification_gas
 from gamekit.core.tracking import SIGNED, Operation
 from gamekit.errors import SigningFailed
 from gamekit.units import Address, PlayerId, Wei
@@ -165,7 +165,9 @@ class TestGas:
         lane = world.lane(session)
         fees = bid(world.kit.state.head.base_fee_per_gas, world.kit.state.tip, world.config.fees)
         assert fees is not None
-        limit = max_cost(2 * 50_000, 2, fees, world.config.batch)
+        limits = world.config.batch
+        gas = call_gas(2 * 50_000, 2, limits) + verification_gas(2, limits) + pre_verification_gas(2, limits)
+        limit = Wei(gas * fees.max_fee_per_gas)
         lane.scope = replace(lane.scope, gas=replace(lane.scope.gas, per_operation_wei_max=limit))
         await world.quiet()
         assert [len(operation.action_ids) for operation in await world.operations()] == [2, 2]

@@ -4,7 +4,7 @@ from gamekit.core.relay import RelayTransaction
 from gamekit.core.withdrawal import Withdrawal
 from gamekit.errors import ChainUnavailable, ConfigInvalid, OperationRejected, SessionNotFound
 from gamekit.eth.calldata import Call
-from gamekit.runtime.withdraw import WithdrawalRequest, require_owner
+from gamekit.runtime.withdraw import WithdrawalRequest
 from gamekit.units import Address, PlayerId, UserOpHash, Wei
 from tests.runtime.world import ALICE, OWNER, World
 
@@ -92,9 +92,6 @@ async def test_of_another_players_account(world: World) -> None:
     account = world.kit.session_row(session).account
     with pytest.raises(ConfigInvalid):
         await world.kit.prepare_withdrawal(PlayerId("mallory"), account, Call(BANK, Wei(5), b""))
-    with pytest.raises(ConfigInvalid):
-        require_owner(None, ALICE)
-    assert require_owner(world.kit.state.accounts[account], ALICE).address == account
 
 
 async def test_while_gas_is_over_the_cap_nothing_is_prepared(world: World) -> None:
