@@ -175,6 +175,18 @@ abstract contract ValidateUserOpEnvelope is ValidateUserOpHarness {
         submitRefused(op, abi.encodeWithSelector(ISessionValidator.NonceKeyMismatch.selector, g.nonceKey, f.nonceKey));
     }
 
+    function testFuzz_validateUserOp_revert_anyOtherNonceKey(uint8 bit, uint64 sequence) public {
+        Fields memory f = fields();
+        bytes memory scope = grant(f);
+        uint192 nonceKey = f.nonceKey ^ uint192(1) << (bit % 192);
+        PackedUserOperation memory op = operation(f, batchData(BATCH, attacks(1)));
+        op.nonce = uint256(nonceKey) << 64 | sequence;
+        _refusedByModule(
+            seal(op, hintsOf(f, attacks(1)), scope),
+            abi.encodeWithSelector(ISessionValidator.NonceKeyMismatch.selector, nonceKey, f.nonceKey)
+        );
+    }
+
     function test_validateUserOp_revert_paymasterNotAllowed() public {
         Fields memory f = fields();
         bytes memory scope = grant(f);
