@@ -187,7 +187,8 @@ class Connection:
         now = shared.monotonic()
         buckets = shared.limits.action_buckets(player, self.address, now)
         resumed = self._peer.welcome(backend.journal_epoch, backend.cursor, hello.resume, buckets)
-        self._closers.append(backend.subscribe(player, self._live))
+        # By way of the loop: whatever fails here must not fail the runtime, which calls back in the middle of its work.
+        self._closers.append(backend.subscribe(player, self._soon_live))
         life_s = min(shared.config.life_s_max, identity.until - shared.wall())
         expired = partial(self.close, CloseCode.EXPIRED, "log in again")
         self._closers.append(self._loop.call_later(life_s, expired).cancel)
@@ -361,9 +362,18 @@ class Connection:
 
     # Writing.
 
+    def _soon_live(self, events: Sequence[Event]) -> None:
+        self._loop.call_soon(self._live, events)
+
     def _live(self, events: Sequence[Event]) -> None:
-        for frame in self._peer.live(events):
-            self._send(frame)
+        told = False
+        try:
+            for frame in self._peer.live(events):
+                self._send(frame)
+            told = True
+        finally:
+            if not told:  # an event that cannot be told is not passed over in silence
+                self.close(CloseCode.SERVER_FAILED, "the server failed")
 
     def _send(self, frame: ServerFrame) -> None:
         binary = self._peer.binary

@@ -340,6 +340,16 @@ async def test_a_bug_in_the_login_hook_closes_the_socket(world: World, caplog: p
     assert "secret-token" not in caplog.text
 
 
+async def test_an_event_that_cannot_be_read_fails_the_socket_and_not_the_kit(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.start()
+    socket = await world.player()
+    world.backend.emit("settled", {"of": "another version"})  # raises nothing here
+    assert await socket.closed() == (CloseCode.SERVER_FAILED, "the server failed")
+    assert "missing required field" in caplog.text
+
+
 async def test_a_connection_in_words(world: World) -> None:
     await world.start()
     await world.player()
