@@ -104,7 +104,7 @@ class Gateway:
         if self._closing:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "the server restarts")
         try:
-            self.limits.admit_socket(address)
+            self.limits.admit_socket(address, self._shared.monotonic())
         except Overloaded as error:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         try:

@@ -14,6 +14,8 @@ Key = TypeVar("Key")
 
 BUCKETS_MAX: Final = 100_000
 """Above it, buckets that have refilled are dropped: they have forgotten everything anyway."""
+CONNECTS_S: Final = 15.0
+"""An address may replace all of its sockets this often, in seconds; twice that at once, after quiet."""
 HOPS_MAX: Final = 16
 """Longest X-Forwarded-For that is followed."""
 
@@ -85,16 +87,23 @@ class Limits:
         self._players: dict[PlayerId, Bucket] = {}
         self._addresses: dict[str, Bucket] = {}
         self._nonces: dict[str, Bucket] = {}
+        self._connects: dict[str, Bucket] = {}
         self._sockets: dict[str, int] = {}
         self.sockets = 0
         """Websockets now open."""
 
-    def admit_socket(self, address: str) -> None:
+    def admit_socket(self, address: str, now: float) -> None:
         """Count a socket in.
 
-        Raises: Overloaded when this address, or all of them, have enough; nothing is counted then.
+        Raises: Overloaded when this address, or all of them, have enough, or when this one comes and goes too often:
+            each connect may read a player's whole past from the journal. Nothing is counted then.
         """
         config = self._config
+        most = config.sockets_per_address_max
+        connects = _bucket(self._connects, address, most / CONNECTS_S, 2 * most, now)
+        if wait := connects.wait(1, now):
+            message = "this address connects too often"
+            raise Overloaded(message, queue="connects", retry_after_ms=ceil(wait * 1000))
         here = self._sockets.get(address, 0)
         if here >= config.sockets_per_address_max:
             message = f"{here} connections from this address, at most {config.sockets_per_address_max}"
@@ -102,6 +111,7 @@ class Limits:
         if self.sockets >= config.sockets_max:
             message = "the server takes no more connections"
             raise Overloaded(message, queue="sockets", depth=self.sockets, depth_max=config.sockets_max)
+        connects.take(1, now)
         self._sockets[address] = here + 1
         self.sockets += 1
 

@@ -49,24 +49,36 @@ def test_proxies_are_networks() -> None:
 
 def test_sockets_per_address() -> None:
     limits = Limits(GatewayConfig(sockets_per_address_max=2))
-    limits.admit_socket("a")
-    limits.admit_socket("a")
+    limits.admit_socket("a", 0.0)
+    limits.admit_socket("a", 0.0)
     with pytest.raises(Overloaded, match="2 connections from this address"):
-        limits.admit_socket("a")
-    limits.admit_socket("b")
+        limits.admit_socket("a", 0.0)
+    limits.admit_socket("b", 0.0)
     limits.release_socket("a")
-    limits.admit_socket("a")
+    limits.admit_socket("a", 0.0)
     assert limits.sockets == 3
 
 
 def test_sockets_of_all() -> None:
     limits = Limits(GatewayConfig(sockets_max=2))
-    limits.admit_socket("a")
-    limits.admit_socket("b")
+    limits.admit_socket("a", 0.0)
+    limits.admit_socket("b", 0.0)
     with pytest.raises(Overloaded, match="no more connections"):
-        limits.admit_socket("c")
+        limits.admit_socket("c", 0.0)
     limits.release_socket("a")
-    limits.admit_socket("c")
+    limits.admit_socket("c", 0.0)
+
+
+def test_connects_per_address() -> None:
+    limits = Limits(GatewayConfig(sockets_per_address_max=3))
+    for _ in range(6):
+        limits.admit_socket("a", 0.0)
+        limits.release_socket("a")
+    with pytest.raises(Overloaded, match="connects too often") as caught:
+        limits.admit_socket("a", 0.0)
+    assert caught.value.compared["retry_after_ms"] == 5000
+    limits.admit_socket("b", 0.0)
+    limits.admit_socket("a", 5.0)
 
 
 def test_a_player_keeps_one_bucket_and_an_address_another() -> None:
