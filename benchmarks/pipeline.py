@@ -25,8 +25,8 @@ from pathlib import Path
 
 import uvloop
 from msgspec import Struct
-from report import write_report
 
+from benchmarks.report import write_report
 from gamekit.accounts import stack
 from gamekit.config import Config, LaneConfig
 from gamekit.contracts import artifact
@@ -236,7 +236,7 @@ async def measure(folder: Path, game: Game, sessions: int, seconds: float) -> Fi
 
 def median(rounds: Sequence[Figures], name: str) -> float:
     """Median of one figure over the rounds."""
-    return statistics.median(getattr(figures, name) for figures in rounds)
+    return float(statistics.median(getattr(figures, name) for figures in rounds))
 
 
 def main() -> None:
