@@ -147,9 +147,8 @@ class RelayConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class SessionConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Defaults and bounds of a session; short and narrow unless the manifest says otherwise."""
 
-    minutes_default: int = 30
-    minutes_max: int = 30 * 24 * 60
-    """The module refuses more than 30 days."""
+    proposals_max: int = 8
+    """Most sessions of one player that wait for a wallet's signature; each has a key and a row."""
     grant_deadline_s: int = 600
     """How long the wallet's signature over a grant can be used."""
     expiring_s: int = 120

@@ -246,7 +246,6 @@ PLAIN = {
     "factory",
     "verification_gas_per_call",  # its neighbour explains it
     "pre_verification_gas_per_call",
-    "minutes_default",
     "host",
     "port",
     "frames_burst",

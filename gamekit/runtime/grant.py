@@ -21,7 +21,7 @@ from gamekit.core.scope import Scope, grant_fault
 from gamekit.core.session import GRANTING, LAPSED, OPEN, PROPOSED, Account, Session, key_binding
 from gamekit.core.setup import ChainSetup, StackSetup
 from gamekit.core.unit import Unit
-from gamekit.errors import CallReverted, ConfigInvalid, SessionExpired, SessionNotFound
+from gamekit.errors import CallReverted, ConfigInvalid, Overloaded, SessionExpired, SessionNotFound
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.session_opener import encode_open
@@ -40,6 +40,9 @@ from gamekit.runtime.state import State
 from gamekit.units import Address, BlockNumber, Gas, PermissionId, PlayerId, UnixSeconds
 
 log = logging.getLogger(__name__)
+
+NOBODY = PlayerId("")
+"""The player of an account whose owner has not signed anything yet."""
 
 FIRST_EPOCH = 1
 """The account's epoch once the module is installed for the first time: installing bumps it."""
@@ -68,10 +71,10 @@ class Grant(Follower):
         self._seen: dict[PermissionId, BlockNumber] = {}
         """Grants in a canonical block that is not deep enough yet."""
 
-    async def account(self, player: PlayerId, owner: Address, where: StackSetup, salt: int = 0) -> Account:
+    async def account(self, owner: Address, where: StackSetup, salt: int = 0) -> Account:
         """Find or make the account of an owner on a stack: its address is known before it is deployed.
 
-        Raises: ConfigInvalid when the account is another player's.
+        It is nobody's until its owner signs: anybody may name anybody's wallet.
         """
         plan = stack(where.name).deployment(owner, salt, where.contracts)
         answer = await self._chain.call(plan.factory, plan.address_query)
@@ -80,7 +83,7 @@ class Grant(Follower):
         if known is None:
             known = Account(
                 address,
-                player,
+                NOBODY,
                 self._setup.chain_id,
                 where.name,
                 where.version.value,
@@ -88,8 +91,6 @@ class Grant(Follower):
                 plan.factory,
                 plan.factory_data,
             )
-        if known.player != player:
-            raise ConfigInvalid(f"account {address.hex()} belongs to another player", account=address)
         return self._state.accounts.setdefault(address, known)
 
     async def propose(
@@ -98,8 +99,12 @@ class Grant(Follower):
         """Make a session key and its scope, and say what the owner's wallet must sign.
 
         Nothing can be done with the key until the owner has signed and the chain has taken the grant.
+
+        Raises: Overloaded when the player has too many proposals that nobody signed; ConfigInvalid for a unit that the
+            account could not be granted.
         """
-        account = await self.account(player, owner, where)
+        self._require_room(player)
+        account = await self.account(owner, where)
         epoch = await self._epoch(account)
         head = self._state.head
         # Read again after the awaits: the lane number must be taken and written in one step.
@@ -125,7 +130,7 @@ class Grant(Follower):
             return key_binding(account, self._setup.session_validator, where.entry_point, signer)
 
         signer, sealed, binding = self._keys.make(bind)
-        session = self._session(account, unit, where, scopes[0], signer, sealed, binding)
+        session = self._session(player, account, unit, where, scopes[0], signer, sealed, binding)
         session = replace(
             session,
             epoch=epoch,
@@ -158,9 +163,15 @@ class Grant(Follower):
         except CallReverted as error:
             reason = str(SESSION_VALIDATOR.decode_revert(error.data))
             raise ConfigInvalid(f"the account refuses the grant: {reason}", reason=reason) from error
+        session = self._state.sessions[permission_id]
+        if session.state != PROPOSED:
+            return session  # Opened or revoked while the chain was asked.
         granting = session.moved(GRANTING, grant_data=data)
+        # The owner's signature over this player's session says whose account it is.
+        account = replace(self._state.accounts[session.account], player=session.player)
         self._state.sessions[permission_id] = granting
-        await self._store.commit((granting,))
+        self._state.accounts[account.address] = account
+        await self._store.commit((granting, account))
         await self._send(granting, gas)
         return granting
 
@@ -201,8 +212,17 @@ class Grant(Follower):
             elif session.state == GRANTING and session.permission_id not in carried:
                 await self._send(session, None)
 
+    def _require_room(self, player: PlayerId) -> None:
+        most = self._state.config.sessions.proposals_max
+        sessions = self._state.sessions.values()
+        open_ = sum(1 for session in sessions if session.player == player and session.state == PROPOSED)
+        if open_ >= most:
+            text = f"{open_} proposed sessions wait for the wallet's signature, at most {most}"
+            raise Overloaded(text, queue="proposals", depth=open_, depth_max=most)
+
     def _session(
         self,
+        player: PlayerId,
         account: Account,
         unit: Unit,
         where: StackSetup,
@@ -215,7 +235,7 @@ class Grant(Follower):
         module = self._setup.session_validator
         return Session(
             session_validator.permission_id(self._setup.chain_id, module, account.address, packed),
-            account.player,
+            player,
             account.address,
             self._setup.chain_id,
             where.name,

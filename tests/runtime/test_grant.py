@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from gamekit.core.session import Account, Session
-from gamekit.errors import ConfigInvalid, OutcomeUnknown, SessionExpired, SessionNotFound, SessionNotOpen
+from gamekit.errors import ConfigInvalid, OutcomeUnknown, Overloaded, SessionExpired, SessionNotFound, SessionNotOpen
 from gamekit.units import Address, PermissionId, PlayerId
 from tests.runtime.world import ALICE, OWNER, World, attack
 
@@ -73,10 +73,21 @@ async def test_what_was_never_proposed(world: World) -> None:
         await world.kit.open(PermissionId(bytes(32)), b"signature")
 
 
-async def test_an_account_belongs_to_one_player(world: World) -> None:
-    await proposed(world)
-    with pytest.raises(ConfigInvalid, match="belongs to another player"):
+async def test_naming_somebody_elses_wallet_takes_nothing_from_its_owner(world: World) -> None:
+    await world.kit.propose(PlayerId("mallory"), "arena", "play", OWNER)
+    permission = await proposed(world)
+    await world.kit.open(permission, b"signature")
+    assert world.kit.state.accounts[world.kit.session_row(permission).account].player == ALICE
+
+
+async def test_proposals_that_nobody_signs_are_bounded(world: World) -> None:
+    most = world.kit.config.sessions.proposals_max
+    for _ in range(most):
         await world.kit.propose(PlayerId("mallory"), "arena", "play", OWNER)
+    with pytest.raises(Overloaded) as refused:
+        await world.kit.propose(PlayerId("mallory"), "arena", "play", OWNER)
+    assert refused.value.compared == {"queue": "proposals", "depth": most, "depth_max": most}
+    await world.kit.propose(ALICE, "arena", "play", OWNER)
 
 
 async def test_a_longer_time_than_the_units_is_refused(world: World) -> None:
