@@ -93,12 +93,12 @@ class Session(Row, frozen=True):
     ended_reason: str = ""
 
     def admit(self, stored: "Session | None") -> str:
-        """A session ends once: what has ended never opens again, except that a reorg takes the ending back."""
+        """A session ends once: what has ended never opens again; a reorg only makes it end again."""
         if stored is None:
             return ""
         if (stored.signer, stored.scope, stored.account) != (self.signer, self.scope, self.account):
             return f"session {self.permission_id.hex()} stands for another key, scope or account"
-        if stored.state in (REVOKING, REVOKED) and self.state in (PROPOSED, GRANTING, OPEN):
+        if stored.state in (REVOKING, *ENDED) and self.state in (PROPOSED, GRANTING, OPEN):
             return f"session {self.permission_id.hex()} is {stored.state} and cannot become {self.state}"
         return ""
 

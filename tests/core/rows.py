@@ -126,11 +126,11 @@ def codec(scope: Scope, limits: BatchConfig = BatchConfig()) -> SessionCodec:  #
     return SessionCodec(session(scope=scope.pack()), scope, stack("reference"), limits)
 
 
-def lane(usage: Usage = Usage(), sequence: int = 0, **scope: Any) -> Lane:  # noqa: B008 - frozen
+def lane(used: Usage = Usage(), sequence: int = 0, **scope: Any) -> Lane:  # noqa: B008 - frozen
     """The lane of `session`; `scope` changes the plain scope."""
     found = scope_of(**scope)
     checker = ScopeChecker(found, ACCOUNT)
-    return Lane(session(), checker, codec(found), usage, sequence)
+    return Lane(session(), checker, codec(found), used, sequence)
 
 
 def head(number: int, fork: int = 0, parent: BlockHash | None = None, timestamp: int | None = None) -> Head:
