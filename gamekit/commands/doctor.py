@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
+from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3.exceptions import Web3Exception
 
 from gamekit.accounts import stack as find_stack
 from gamekit.chain.reader import EvmChain
@@ -20,9 +22,12 @@ from gamekit.chain.rpc import JsonRpc
 from gamekit.commands.admin import ServerNotRunning, ask
 from gamekit.commands.output import Output
 from gamekit.config import Config, load
+from gamekit.contracts import artifact
+from gamekit.core.policy import SLACK_S
 from gamekit.core.setup import ChainSetup, chain_setup
 from gamekit.errors import ConfigInvalid, GamekitError
 from gamekit.eth.hashing import checksum_address
+from gamekit.eth.session_validator import DOMAIN_NAME, DOMAIN_VERSION
 from gamekit.keys.keystore import Keystore
 from gamekit.kit import KINDS, load_game
 from gamekit.store.sqlite import SqliteStore
@@ -65,6 +70,7 @@ async def examine(path: Path) -> list[Finding]:
         chain = EvmChain(rpc, config.chain)
         try:
             findings += [finding async for finding in _chain(config, setup, chain)]
+            findings.append(await _module(config, setup))
             findings += [finding async for finding in _keys(config, path.parent, chain)]
         except GamekitError as error:
             findings.append(Finding("error", "chain", f"the node does not answer as it should: {error}"))
@@ -112,6 +118,26 @@ async def _code(chain: EvmChain, name: str, address: Address) -> Finding:
     if code:
         return Finding("ok", name, f"{checksum_address(address)} holds {len(code)} bytes of code")
     return Finding("error", name, f"there is no code at {checksum_address(address)}")
+
+
+async def _module(config: Config, setup: ChainSetup) -> Finding:
+    """Ask the session validator itself, by its compiled ABI, whether it is the one that this version speaks with."""
+    name, timeout_s = "session validator", config.chain.request_timeout_ms / 1000
+    provider = AsyncHTTPProvider(config.chain.rpc_url, request_kwargs={"timeout": timeout_s})
+    module = AsyncWeb3(provider).eth.contract(
+        address=AsyncWeb3.to_checksum_address(setup.session_validator), abi=artifact("SessionValidator").abi
+    )
+    try:
+        slack_s = await module.functions.SLACK().call()
+        _, domain, version, *_ = await module.functions.eip712Domain().call()
+    except (Web3Exception, OSError) as error:
+        return Finding("error", name, f"it does not answer as a session validator: {type(error).__name__}")
+    finally:
+        await provider.disconnect()
+    found, expected = (domain, version, slack_s), (DOMAIN_NAME, DOMAIN_VERSION, SLACK_S)
+    if found != expected:
+        return Finding("error", name, f"it is {found}, this version speaks with {expected}")
+    return Finding("ok", name, f"it is {domain} {version}; what is signed lives at most {slack_s} s")
 
 
 async def _keys(config: Config, root: Path, chain: EvmChain) -> AsyncIterator[Finding]:

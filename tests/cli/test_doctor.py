@@ -86,3 +86,17 @@ def test_doctor_error_poor_relayer(config: Path, capsys: pytest.CaptureFixture[s
 def test_doctor_error_no_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     assert status("doctor", "--config", "/nowhere.toml") == 2
     assert "cannot read /nowhere.toml" in capsys.readouterr().err
+
+
+def test_doctor_error_another_contract_as_the_module(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    addresses = {
+        name: value.strip('"')
+        for name, _, value in (line.partition(" = ") for line in config.read_text().splitlines())
+        if name in ("session_validator", "session_opener")
+    }
+    change(
+        config,
+        f'session_validator = "{addresses["session_validator"]}"',
+        f'session_validator = "{addresses["session_opener"]}"',
+    )
+    assert wrong(config, capsys) == ["session validator"]
