@@ -148,9 +148,13 @@ class Player:
     # The link's listener.
 
     def welcomed(self, welcome: Welcome) -> None:
-        """Take the welcome."""
+        """Take the welcome. What was asked on the connection before has no answer any more."""
         self.welcome = welcome
         self._up.set()
+        for future in self._replies.values():
+            if not future.done():
+                future.set_exception(OutcomeUnknown(f"{self.name}: the connection was lost before the answer"))
+        self._replies.clear()
 
     def answered(self, answer: Accepted | Refused | Done | Proposed | Error | Pong) -> None:
         """Take an answer."""

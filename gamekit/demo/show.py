@@ -129,8 +129,7 @@ class Show:
                     case "done":
                         done = told
             if await crowd.wait() != 0 or not done:
-                words = (self._folder / "clients.log").read_text(errors="replace")[-2000:]
-                raise ChainUnavailable(f"the players' process failed: {words}")
+                raise ChainUnavailable(f"the players' process failed:\n{self._last_words('clients', 'server')}")
             async with asyncio.timeout(THIEF_S_MAX):
                 await asyncio.gather(*beside)
             return done
@@ -260,8 +259,12 @@ class Show:
             *("--contracts", str(folder / "contracts.json"), "--report", str(written), *more),
         ]
         if await run_python(stage, "thief", arguments) != 0:
-            raise ChainUnavailable(f"the thief failed: {(folder / 'thief.log').read_text()[-2000:]}")
+            raise ChainUnavailable(f"the thief failed:\n{self._last_words('thief')}")
         return msgspec.json.decode(written.read_bytes(), type=list[Trial])
+
+    def _last_words(self, *names: str) -> str:
+        logs = ((name, self._folder / f"{name}.log") for name in names)
+        return "\n".join(f"{name}: {log.read_text(errors='replace')[-2000:]}" for name, log in logs)
 
     async def _audit(self, stage: Stage) -> dict[str, Any]:
         _say("\nthe auditor joins the clients' log with the chain")
