@@ -1,7 +1,8 @@
 import pytest
 
 from gamekit.accounts import stack
-from gamekit.accounts.reference import TRY_EXECUTE_FAIL
+from gamekit.accounts.reference import TRY_EXECUTE_FAIL, ReferenceStack
+from gamekit.accounts.stack import CallOutcome as StackOutcome
 from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
 from gamekit.core.receipt import ERROR_LENGTH_MAX, included, inclusions, outcomes
@@ -146,6 +147,12 @@ class TestOutcomes:
         assert told(nonsense) == (CallOutcome(False, "unreadable"),) * 2
 
     def test_what_no_event_explains_is_unknown(self) -> None:
-        nexus = stack("nexus")
         (found,) = inclusions([receipt(event(ONE))], frozenset({ENTRY_POINT}))
-        assert outcomes(ONE, CALL_DATA, found, nexus, game()) == (CallOutcome(True), CallOutcome(True))
+        assert outcomes(ONE, CALL_DATA, found, Silent(), game()) == (CallOutcome(False, "unknown", True),)
+
+
+class Silent(ReferenceStack):
+    """An account whose events do not say why a call failed."""
+
+    def call_outcomes(self, *_: object, **__: object) -> tuple[StackOutcome, ...]:
+        return (StackOutcome(False, None, inferred=True),)
