@@ -174,6 +174,42 @@ contract CalldataLibTest is Test {
         decoder.walked(callData);
     }
 
+    function test_open_revert_dirtyPaddingOfSingle() public {
+        bytes memory callData = _single(address(1), 0, hex"01020304", true);
+        callData[callData.length - 1] = 0x01;
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.CallDataNotCanonical.selector, 100 + 56, 1, 0));
+        decoder.walked(callData);
+    }
+
+    function test_open_revert_lengthThatRoundsToNothing() public {
+        // Rounded up to whole words, these lengths overflow to 0.
+        for (uint256 less = 0; less < 31; ++less) {
+            uint256 length = type(uint256).max - less;
+            bytes memory callData =
+                abi.encodePacked(CalldataLib.EXECUTE, CalldataLib.SINGLE_DEFAULT, uint256(0x40), length);
+            vm.expectRevert(abi.encodeWithSelector(ISessionValidator.CallDataNotCanonical.selector, 68, length, 0));
+            decoder.walked(callData);
+        }
+    }
+
+    function test_take_revert_lengthThatRoundsToNothing() public {
+        Execution[] memory calls = new Execution[](1);
+        calls[0] = Execution(address(1), 0, "");
+        bytes memory callData = _batch(calls, true);
+        // execution 100 | 0x20 | count | head | target | value | 0x60 | length
+        uint256 position = 100 + 6 * 32;
+        for (uint256 less = 0; less < 31; ++less) {
+            uint256 length = type(uint256).max - less;
+            assembly ("memory-safe") {
+                mstore(add(add(callData, 32), position), length)
+            }
+            vm.expectRevert(
+                abi.encodeWithSelector(ISessionValidator.CallDataNotCanonical.selector, position + 32, length, 0)
+            );
+            decoder.walked(callData);
+        }
+    }
+
     function test_open_revert_hugeCount() public {
         bytes memory execution = abi.encode(_calls(1, 1));
         assembly ("memory-safe") {

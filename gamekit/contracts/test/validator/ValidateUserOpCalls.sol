@@ -197,6 +197,19 @@ abstract contract ValidateUserOpCalls is ValidateUserOpHarness {
         assertEq(actions(), 2);
     }
 
+    function test_validateUserOp_revert_neighbourOfAnotherCondition() public {
+        // Behind a one-of rule, another condition on the same argument is no alternative.
+        Rule[] memory rules = new Rule[](2);
+        rules[0] = Rule(1, 4, 0, 10);
+        rules[1] = Rule(1, 3, 0, 11);
+        Fields memory f = fieldsWithRules(Arena.attack.selector, rules);
+        grant(f);
+        submitRefused(
+            sealedBatch(f, one(attackData(1, 10))),
+            abi.encodeWithSelector(ISessionValidator.ArgumentRefused.selector, 0, 1, 3, 10, 11)
+        );
+    }
+
     function test_validateUserOp_revert_laterRule() public {
         Rule[] memory rules = new Rule[](2);
         rules[0] = Rule(0, 3, 0, 2);
