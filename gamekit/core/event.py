@@ -45,7 +45,8 @@ class OperationEvent(Struct, frozen=True, omit_defaults=True):
     block_number: int
     block_hash: bytes
     actions: tuple[ActionResult, ...]
-    gas_cost_wei: int = 0
+    gas_cost_gwei: int = 0
+    """What the account, or its paymaster, paid for gas, rounded up: wei would not fit the 64 bits of MessagePack."""
 
 
 class RefusedEvent(Struct, frozen=True, omit_defaults=True):

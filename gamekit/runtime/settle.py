@@ -33,6 +33,8 @@ from gamekit.units import BlockHash, BlockNumber, Gas, UnixSeconds, Wei
 
 log = logging.getLogger(__name__)
 
+WEI_PER_GWEI = 10**9
+
 FINAL_BLOCK = "final_block"
 """Meta row: number and hash of the last final block of which everything is told; reading resumes after it."""
 BLOCK_ROWS = 65_536
@@ -335,7 +337,7 @@ def operation_event(game: str, operation: Operation, actions: Sequence[Action]) 
         operation.block_number,
         operation.block_hash,
         results,
-        operation.actual_gas_cost,
+        -(-operation.actual_gas_cost // WEI_PER_GWEI),
     )
 
 

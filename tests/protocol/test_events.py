@@ -20,7 +20,7 @@ def row(kind: str, body: object) -> Event:
 
 def operation() -> OperationEvent:
     results = (ActionResult(1, "a", "attack"), ActionResult(2, "b", "craft", ok=False, error="NoGold(3)"))
-    return OperationEvent(ID, "arena", OPERATION, TRANSACTION, 7, b"\x55" * 32, results, gas_cost_wei=10**15)
+    return OperationEvent(ID, "arena", OPERATION, TRANSACTION, 7, b"\x55" * 32, results, gas_cost_gwei=10**6)
 
 
 def session(at_block: int = 0) -> SessionEvent:
