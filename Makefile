@@ -62,6 +62,7 @@ format: setup ## Rewrite the sources in the agreed form
 bench: setup ## Measure signing and the pipeline; writes benchmarks/results/
 	$(PY) -m benchmarks.sign
 	$(PY) -m benchmarks.pipeline
+	$(PY) -m benchmarks.readme
 
 campaigns: setup ## Search for faults for longer than a test may take: the contracts, fuzzed deeper
 	$(CONTRACTS) fuzz
