@@ -1,5 +1,7 @@
 """`gamekit serve`: the kit and its gateway, until SIGTERM."""
 
+import os
+import signal
 import sys
 from contextlib import AsyncExitStack
 from hashlib import sha256
@@ -15,6 +17,7 @@ from gamekit.gateway.app import Gateway
 from gamekit.gateway.auth import TokenHook
 from gamekit.gateway.kit_backend import KitBackend
 from gamekit.gateway.serve import Server, serve
+from gamekit.keys.hardening import harden_process
 from gamekit.kit import GameKit
 from gamekit.units import ChainId, PlayerId
 
@@ -33,10 +36,13 @@ def run(config: Path, tokens: Path | None, leak: Path | None) -> None:
 
 
 async def _serve(config: Path, tokens: Path | None, leak: Path | None) -> None:
+    for refused in harden_process() if leak is None else ():
+        sys.stderr.write(f"gamekit: {refused}\n")
     settings = load(config)
     hook = read_tokens(tokens) if tokens else None
     async with AsyncExitStack() as stack:
         kit = await stack.enter_async_context(GameKit.from_config(config))
+        kit.engine.when_failed(lambda _: os.kill(os.getpid(), signal.SIGTERM))
         await stack.enter_async_context(serve_admin(kit, config))
         if leak is not None:
             from gamekit.demo.leak import leak_sessions

@@ -28,7 +28,7 @@ class Engine:
         """
         self._recover = recover
         self._loops = loops
-        self._on_failure = on_failure
+        self._on_failure = [on_failure]
         self._running: asyncio.Task[None] | None = None
         self.failed: BaseException | None = None
         """Why the engine stopped by itself; None while it runs or was stopped."""
@@ -45,6 +45,10 @@ class Engine:
             await asyncio.gather(self._running, return_exceptions=True)
             self._running = None
 
+    def when_failed(self, tell: Callable[[str], None]) -> None:
+        """Call back with the reason when a loop fails: a server ends then, for its supervisor to start it again."""
+        self._on_failure.append(tell)
+
     @property
     def running(self) -> bool:
         """Whether the loops run."""
@@ -57,7 +61,9 @@ class Engine:
                     group.create_task(loop(), name=f"gamekit {name}")
         except* Exception as failures:
             self.failed = failures
-            self._on_failure("; ".join(f"{type(each).__name__}: {each}" for each in failures.exceptions))
+            reason = "; ".join(f"{type(each).__name__}: {each}" for each in failures.exceptions)
+            for tell in self._on_failure:
+                tell(reason)
             log.critical("gamekit stopped signing: %s", failures.exceptions, exc_info=failures)
 
 
