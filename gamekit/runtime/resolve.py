@@ -5,6 +5,7 @@ final block, or every deadline has passed in finalized time. Until then what is 
 again in the same slot with fresh fees and a fresh deadline.
 """
 
+import asyncio
 import logging
 from collections import deque
 
@@ -52,6 +53,9 @@ from gamekit.runtime.state import State
 from gamekit.units import UINT64_MAX, Address, NonceSequence, PermissionId, UserOpHash
 
 log = logging.getLogger(__name__)
+
+QUESTIONS_MAX = 32
+"""Lanes that the chain is asked about at once when a server starts: one after the other, many would take minutes."""
 
 
 STOPPED = {REVOKING: "session_revoked", REVOKED: "session_revoked", SESSION_EXPIRED: "session_expired"}
@@ -233,8 +237,10 @@ class Resolve(Follower):
 
     async def resume(self) -> None:
         """After all blocks up to the head are read: take the chain's figures, sign what was only planned, go on."""
-        for lane in list(self._state.lanes.values()):
-            await self._refresh(lane)
+        lanes = list(self._state.lanes.values())
+        for start in range(0, len(lanes), QUESTIONS_MAX):
+            await asyncio.gather(*(self._refresh(lane) for lane in lanes[start : start + QUESTIONS_MAX]))
+        for lane in lanes:
             self._notice_foreign(lane)
             if lane.stopped and lane.ready:
                 why = "the session ended before it was signed"
