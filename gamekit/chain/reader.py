@@ -8,7 +8,7 @@ import msgspec
 
 from gamekit.chain.rpc import JsonRpc, RpcRefused, from_data, from_quantity, to_data, to_quantity
 from gamekit.config import ChainConfig
-from gamekit.errors import ChainUnavailable, FeeTooLow, SubmitError, SubmitterUnavailable
+from gamekit.errors import CallReverted, ChainUnavailable, FeeTooLow, SubmitError, SubmitterUnavailable
 from gamekit.eth.block import Head, Log, TransactionReceipt
 from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, Wei
 
@@ -153,6 +153,8 @@ class EvmChain:
         """
         try:
             await self._rpc.request(str, "eth_sendRawTransaction", to_data(raw))
+        except CallReverted as error:
+            raise SubmitError(f"the node refused the transaction: {error}") from error
         except RpcRefused as error:
             _translate(error)
         except ChainUnavailable as error:
@@ -173,8 +175,8 @@ def _translate(error: RpcRefused) -> None:
 def _head(block: _Block) -> Head:
     return Head(
         BlockNumber(from_quantity(block.number)),
-        BlockHash(from_data(block.hash)),
-        BlockHash(from_data(block.parent_hash)),
+        BlockHash(from_data(block.hash, 32)),
+        BlockHash(from_data(block.parent_hash, 32)),
         UnixSeconds(from_quantity(block.timestamp)),
         Wei(from_quantity(block.base_fee_per_gas)),
         Gas(from_quantity(block.gas_limit)),
@@ -183,18 +185,18 @@ def _head(block: _Block) -> Head:
 
 def _receipt(receipt: _Receipt) -> TransactionReceipt:
     return TransactionReceipt(
-        Hash32(from_data(receipt.transaction_hash)),
-        BlockHash(from_data(receipt.block_hash)),
+        Hash32(from_data(receipt.transaction_hash, 32)),
+        BlockHash(from_data(receipt.block_hash, 32)),
         BlockNumber(from_quantity(receipt.block_number)),
-        Address(from_data(receipt.sender)),
-        None if receipt.to is None else Address(from_data(receipt.to)),
+        Address(from_data(receipt.sender, 20)),
+        None if receipt.to is None else Address(from_data(receipt.to, 20)),
         from_quantity(receipt.status) == 1,
         Gas(from_quantity(receipt.gas_used)),
         Wei(from_quantity(receipt.effective_gas_price)),
         tuple(
             Log(
-                Address(from_data(log.address)),
-                tuple(Hash32(from_data(topic)) for topic in log.topics),
+                Address(from_data(log.address, 20)),
+                tuple(Hash32(from_data(topic, 32)) for topic in log.topics),
                 from_data(log.data),
                 from_quantity(log.log_index),
             )

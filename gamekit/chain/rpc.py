@@ -5,16 +5,19 @@ answer. A reply that is lost says nothing about whether the request was carried 
 """
 
 import asyncio
+import re
 from itertools import count
 from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
 
-from gamekit.errors import CallReverted, ChainUnavailable
+from gamekit.errors import CallReverted, ChainUnavailable, EncodingInvalid
+from gamekit.eth.hashing import parse_hex
 
 T = TypeVar("T")
 
+_QUANTITY = re.compile("0x[0-9a-fA-F]{1,64}")
 REVERTED_CODE = 3
 """JSON-RPC error code that nodes use for a reverted call. Source: go-ethereum, `revertError`."""
 
@@ -146,10 +149,9 @@ def _revert_data(error: RpcError) -> bytes | None:
 
 def from_quantity(value: str) -> int:
     """Read a JSON-RPC quantity. Raises ChainUnavailable for text that is none."""
-    try:
-        return int(value, 16)
-    except ValueError as error:
-        raise ChainUnavailable(f"{value!r} is no quantity") from error
+    if _QUANTITY.fullmatch(value) is None:
+        raise ChainUnavailable(f"{value[:80]!r} is no quantity")
+    return int(value, 16)
 
 
 def to_quantity(value: int) -> str:
@@ -157,12 +159,12 @@ def to_quantity(value: int) -> str:
     return hex(value)
 
 
-def from_data(value: str) -> bytes:
-    """Read JSON-RPC data. Raises ChainUnavailable for text that is none."""
+def from_data(value: str, length: int | None = None) -> bytes:
+    """Read JSON-RPC data. Raises ChainUnavailable for text that is none, or gives another number of bytes."""
     try:
-        return bytes.fromhex(value[2:])
-    except ValueError as error:
-        raise ChainUnavailable(f"{value[:80]!r} is no data") from error
+        return parse_hex(value, length)
+    except EncodingInvalid as error:
+        raise ChainUnavailable(f"{value[:80]!r} is no data: {error}") from error
 
 
 def to_data(value: bytes) -> str:
