@@ -64,8 +64,9 @@ def connect(history: History, branch: list[Head]) -> Step | None:
     if history.head is None:
         return Step((), tuple(branch))
     lowest = branch[0]
-    parent = history.at(lowest.number - 1)
-    if parent is None or parent.hash != lowest.parent_hash:
+    known, parent = history.at(lowest.number), history.at(lowest.number - 1)
+    is_ours = known is not None and known.hash == lowest.hash
+    if not is_ours and (parent is None or parent.hash != lowest.parent_hash):
         return None
     fresh = [head for head in branch if (known := history.at(head.number)) is None or known.hash != head.hash]
     from_number = fresh[0].number if fresh else branch[-1].number + 1

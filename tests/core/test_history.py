@@ -40,6 +40,11 @@ def test_orphaning_everything_leaves_nothing() -> None:
 
 
 class TestConnect:
+    def test_the_lowest_that_is_kept(self) -> None:
+        kept = history(*FIVE)
+        kept.forget(BlockNumber(5))
+        assert connect(kept, [FIVE[4]]) == Step((), ())
+
     def test_anything_to_nothing(self) -> None:
         assert connect(History(), [FIVE[2]]) == Step((), (FIVE[2],))
 
