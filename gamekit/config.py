@@ -8,11 +8,14 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gamekit.errors import ConfigInvalid
+
+Positive = Annotated[int, Meta(ge=1)]
 
 
 class StackConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,10 +46,10 @@ class ChainConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Address of the SessionOpener; empty: accounts must exist and have the module."""
     stacks: tuple[StackConfig, ...] = ()
     """The account stacks that sessions may be granted on; the first is the default."""
-    included_depth: int = 1
+    included_depth: Positive = 1
     """k of included(k): an outcome is told when its block is this deep; 1 is the head itself. Higher is slower to tell
     and rarer to take back."""
-    finality: str = "tag"
+    finality: Literal["tag", "depth"] = "tag"
     """`tag` trusts the node's finalized block; `depth` takes `final_depth` blocks below the head."""
     final_depth: int = 64
     """Blocks below the head that count as final when `finality` is `depth`. Chains differ: Polygon had reorgs of more
@@ -72,18 +75,18 @@ class FeeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Smallest tip bid, in wei per gas."""
     base_fee_headroom_percent: int = 100
     """Bid base fee plus this share: 100 survives six full blocks, each of which raises it by at most 12.5 %."""
-    replace_percent: int = 13
+    replace_percent: Annotated[int, Meta(ge=10)] = 13
     """A replacement raises both fees by this; pools ask for 10, and 12.5 is one base-fee step."""
 
 
 class BatchConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How actions become operations."""
 
-    calls_max: int = 32
-    """Most calls in one operation, 1 to 64. A call costs 114k gas in an operation of its own, 11.4k beside 24 others."""
+    calls_max: Annotated[int, Meta(ge=1, le=64)] = 32
+    """Most calls in one operation, 1 to 64. A call costs 114k gas in an operation of its own, 11.4k beside 24 more."""
     batch_age_ms_max: int = 20
     """Longest a journaled action waits for company while its lane is free, in milliseconds."""
-    deadline_s: int = 90
+    deadline_s: Annotated[int, Meta(ge=10, le=120)] = 90
     """An operation dies this long after its claimed time. Bounds revocation and the damage of a leaked signature."""
     resign_below_s: int = 30
     """Signed again in its slot when less than this is left."""
@@ -128,11 +131,11 @@ class RelayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """File with one relayer private key per line, hexadecimal. Relayers pay gas and get it back from the operations."""
     withdrawal_keys_file: str = ""
     """File with the relayer keys of withdrawals: other accounts than those of play."""
-    in_flight_max: int = 4
+    in_flight_max: Positive = 4
     """Most unmined transactions per relayer; more only deepens what a stuck one blocks."""
     bundle_age_ms_max: int = 30
     """Longest a signed operation waits for company, in milliseconds."""
-    operations_max: int = 64
+    operations_max: Positive = 64
     """Most operations in one handleOps."""
     replace_after_blocks: int = 3
     """A transaction that is not mined after this many blocks is sent again with both fees raised."""
@@ -254,12 +257,15 @@ def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Config:
     """
     try:
         tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # not there, not text, or not TOML
         raise ConfigInvalid(f"cannot read {path}: {error}", path=str(path)) from error
     for name, text in (os.environ if environ is None else environ).items():
         section, split, setting = name.removeprefix("GAMEKIT_").lower().partition("__")
         if name.startswith("GAMEKIT_") and split:
-            tree.setdefault(section, {})[setting] = _value(text)
+            table = tree.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigInvalid(f"{name}: {section} is no section", setting=name)
+            table[setting] = _value(text)
     try:
         return msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:

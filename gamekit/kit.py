@@ -153,7 +153,11 @@ class GameKit:
         return cls(settings, found, real_ports(settings, root), before_action=before_action)
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -1,0 +1,168 @@
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gamekit.config import BatchConfig, Config, JournalConfig, RelayConfig
+from gamekit.errors import ChainMismatch, ChainUnavailable, ConfigInvalid, SessionNotFound, StoreUnavailable
+from gamekit.kit import GameKit, MonotonicClock, load_game
+from gamekit.units import Address, PermissionId, PlayerId
+from tests.runtime.world import ABI, ALICE, ARENA, MANIFEST, OWNER, Keys, World, arena, attack, chain_config, config
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return Keys.make(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+async def world(keys: Keys) -> World:
+    world = World(keys)
+    await world.start()
+    return world
+
+
+class TestFinding:
+    async def test_a_game(self, world: World) -> None:
+        assert world.kit.game("arena").address == ARENA
+        with pytest.raises(ConfigInvalid, match="only \\['arena'\\]"):
+            world.kit.game("chess")
+
+    async def test_a_session(self, world: World) -> None:
+        permission = await world.open()
+        assert world.kit.session(permission).permission_id == permission
+        with pytest.raises(SessionNotFound):
+            world.kit.session(PermissionId(bytes(32)))
+
+    async def test_sessions_that_have_not_ended(self, world: World) -> None:
+        first, second = await world.open(), await world.open(PlayerId("bob"), Address(b"\xbb" * 20))
+        assert {row.permission_id for row in world.kit.sessions()} == {first, second}
+        assert [row.permission_id for row in world.kit.sessions(ALICE)] == [first]
+        await world.kit.revoke(first)
+        await world.block()
+        assert world.kit.sessions(ALICE) == []
+
+
+class TestRecover:
+    async def test_another_chain_is_refused(self, keys: Keys) -> None:
+        world = World(keys, config(chain=chain_config(chain_id=1)))
+        with pytest.raises(ChainMismatch) as refused:
+            await world.start()
+        assert refused.value.compared == {"expected": 1, "found": 31337}
+
+    async def test_a_chain_without_our_module_is_refused(self, keys: Keys) -> None:
+        world = World(keys)
+
+        async def nothing(address: Address) -> bytes:
+            return b""
+
+        world.chain.code = nothing  # type: ignore[method-assign]
+        with pytest.raises(ChainMismatch, match="no code"):
+            await world.start()
+
+    async def test_action_ids_and_cursors_go_on(self, world: World) -> None:
+        session = await world.open()
+        (first,) = await world.accepted(session, "a")
+        await world.restart()
+        (second,) = await world.accepted(session, "b")
+        assert second.action_id == first.action_id + 1
+
+
+class TestRun:
+    async def test_it_plays_by_itself(self, keys: Keys) -> None:
+        """All loops run, and the chain mines whatever it is given."""
+        async with self.playing(keys) as kit:
+            request = await kit.propose(ALICE, "arena", "play", OWNER)
+            session = await (await kit.open(request.permission_id, b"signature")).opened(timeout=5)
+            handles = await session.act_group([("attack", (1, 1)), ("move", (1, 1))], key="g")
+            single = await session.act("attack", (2, 1), key="a")
+            assert [(await each.settled(timeout=5)).state for each in (*handles, single)] == ["ok"] * 3
+        assert not kit.engine.running
+        with pytest.raises(StoreUnavailable):
+            await kit.store.commit(())
+
+    async def test_a_start_that_fails_closes_what_it_opened(self, keys: Keys) -> None:
+        world = World(keys)
+        world.chain.down = 1000
+        closed: list[bool] = []
+
+        async def close() -> None:
+            closed.append(True)
+
+        kit = GameKit(world.config, [arena()], replace(world.kit._ports, close=close))
+
+        async def no_chain() -> Any:
+            raise ChainUnavailable("no answer")
+
+        world.chain.chain_id = no_chain  # type: ignore[method-assign]
+        with pytest.raises(ChainUnavailable):
+            async with kit:
+                pass
+        assert closed == [True]
+
+    @staticmethod
+    def playing(keys: Keys) -> GameKit:
+        quick = config(
+            chain=chain_config(poll_ms=1),
+            batch=BatchConfig(calls_max=8, batch_age_ms_max=0),
+            relay=RelayConfig(bundle_age_ms_max=0),
+        )
+        world = World(keys, quick)
+        send = world.chain.send_raw_transaction
+
+        async def mine_at_once(raw: bytes) -> None:
+            await send(raw)
+            world.chain.mine()
+
+        world.chain.send_raw_transaction = mine_at_once  # type: ignore[method-assign]
+        return world.kit
+
+
+class TestFromConfig:
+    async def test_the_real_adapters_lie_beside_the_configuration(self, tmp_path: Path) -> None:
+        (tmp_path / "arena.toml").write_text(MANIFEST.replace('"none"', '"arena.json"'))
+        (tmp_path / "arena.json").write_text(json.dumps(ABI))
+        settings = ['games = ["arena.toml"]', "[chain]", *self.addresses(), "[relay]", 'keys_file = "relayers"']
+        (tmp_path / "relayers").touch(mode=0o600)
+        (tmp_path / "relayers").write_text(f"{7:064x}\n")
+        (tmp_path / "gamekit.toml").write_text("\n".join(settings))
+        kit = GameKit.from_config(tmp_path / "gamekit.toml")
+        assert kit.game("arena").address == ARENA
+        assert len(kit._ports.relayers) == 1
+        assert kit._ports.withdrawal_relayers == {}
+        assert (tmp_path / "gamekit.sqlite").exists()
+        assert (tmp_path / "gamekit.key").stat().st_mode & 0o777 == 0o600
+        await kit.close()
+
+    async def test_a_configuration_made_in_code(self, tmp_path: Path) -> None:
+        journal = JournalConfig(str(tmp_path / "j.sqlite"), str(tmp_path / "j.key"))
+        kit = GameKit.from_config(Config(chain=chain_config(), journal=journal), [arena()])
+        assert list(kit.games) == ["arena"]
+        await kit.close()
+
+    @staticmethod
+    def addresses() -> list[str]:
+        chain = chain_config()
+        return [f'session_validator = "{chain.session_validator}"', f'session_opener = "{chain.session_opener}"']
+
+
+def test_a_games_abi_may_be_a_contract_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "arena.toml"
+    path.write_text(MANIFEST.replace('"none"', '"Arena"').replace("reference.target", "reference.target"))
+    assert load_game(path).address == ARENA
+
+
+def test_the_clock_never_goes_back() -> None:
+    clock = MonotonicClock()
+    assert clock.monotonic() <= clock.monotonic()
+
+
+async def test_an_action_accepted_while_the_lane_is_built_is_the_first(world: World) -> None:
+    session = await world.open()
+    both = await asyncio.gather(world.kit.accept(session, [attack("a")]), world.kit.accept(session, [attack("b")]))
+    ids = [answer.action_id for (answer,) in both]  # type: ignore[union-attr]
+    assert ids == sorted(ids)
+    assert len(world.kit.state.lanes) == 1
