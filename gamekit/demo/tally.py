@@ -69,9 +69,10 @@ class ClientLog:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Make everything durable, and close."""
-        self.sync()
-        self._file.close()
+        """Make everything durable, and close; doing it twice changes nothing."""
+        if not self._file.closed:
+            self.sync()
+            self._file.close()
 
 
 class Record:
