@@ -210,6 +210,32 @@ contract CalldataLibTest is Test {
         }
     }
 
+    function test_open_revert_executionOfOneWord() public {
+        // What stands behind the execution is not read as its count.
+        bytes memory callData = _execute(CalldataLib.BATCH_TRY, abi.encode(0x20));
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.CallDataNotCanonical.selector, 100, 32, 64));
+        decoder.walked(callData);
+    }
+
+    function test_open_revert_moreHeadsThanFit() public {
+        bytes memory callData = _execute(CalldataLib.BATCH_TRY, abi.encode(0x20, 3, 96));
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.CallDataNotCanonical.selector, 164, 96, 32));
+        decoder.walked(callData);
+    }
+
+    function test_take_revert_paddingCutOff() public {
+        Execution[] memory calls = new Execution[](1);
+        calls[0] = Execution(address(1), 0, hex"01020304");
+        bytes memory execution = abi.encode(calls);
+        assembly ("memory-safe") {
+            mstore(execution, sub(mload(execution), 28))
+        }
+        vm.expectRevert(
+            abi.encodeWithSelector(ISessionValidator.CallDataNotCanonical.selector, 100 + execution.length - 4, 32, 4)
+        );
+        decoder.walked(_execute(CalldataLib.BATCH_TRY, execution));
+    }
+
     function test_open_revert_hugeCount() public {
         bytes memory execution = abi.encode(_calls(1, 1));
         assembly ("memory-safe") {
