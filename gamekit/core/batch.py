@@ -55,8 +55,9 @@ def take(ready: deque[Action], calls_max: int) -> Batch | None:
         members = [action for action in ready if action.group == group]
         if len(members) > calls_max:
             return None
-        for _ in members:
-            ready.popleft()
+        kept = [action for action in ready if action.group != group]
+        ready.clear()
+        ready.extend(kept)
         return Batch(tuple(members), try_mode=False)
     taken: list[Action] = []
     while ready and len(taken) < calls_max and not ready[0].group:

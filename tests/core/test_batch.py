@@ -43,6 +43,12 @@ class TestTake:
         assert batch is not None
         assert (ids(batch.actions), ids(ready)) == ([1], [2, 3, 4])
 
+    def test_members_apart_are_taken_and_nothing_else_is(self) -> None:
+        ready = deque((action(1, group=1), action(2), action(3, group=1), action(4)))
+        batch = take(ready, 8)
+        assert batch is not None
+        assert (ids(batch.actions), ids(ready)) == ([1, 3], [2, 4])
+
     def test_a_group_that_does_not_fit_waits_whole(self) -> None:
         ready = deque(actions(1, 2, 3, group=1))
         assert take(ready, 2) is None

@@ -25,6 +25,21 @@ def queues(draw: st.DrawFn) -> list[Action]:
 limits = st.integers(0, 6)
 
 
+@given(st.lists(st.integers(0, 3), max_size=12), st.lists(limits, min_size=1, max_size=20))
+def test_groups_in_any_disorder_lose_nothing_and_double_nothing(groups: list[int], calls: list[int]) -> None:
+    queue = [action(number, group=group) for number, group in enumerate(groups, 1)]
+    ready = deque(queue)
+    taken: list[Action] = []
+    for calls_max in calls:
+        batch = take(ready, calls_max)
+        if batch is not None:
+            company = [each for each in queue if each.group == batch.actions[0].group]
+            assert batch.try_mode or list(batch.actions) == company
+            taken += batch.actions
+    assert sorted((*taken, *ready), key=lambda each: each.id) == queue
+    assert list(ready) == [each for each in queue if each not in taken]
+
+
 @given(queues(), st.lists(limits, min_size=1, max_size=20))
 def test_taking_keeps_the_order_and_loses_nothing(queue: list[Action], calls: list[int]) -> None:
     ready = deque(queue)
