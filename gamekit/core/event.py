@@ -1,7 +1,8 @@
 """The bodies of durable events: what the game's own database follows to keep step.
 
 Kinds, past tense: `settled`, `reorged` (undo what was settled), `final`, `refused`, `session_opened`,
-`session_revoked`, `session_expired`, `session_expiring`, `paused`, `resumed`, `withdrawal_settled`, `alarm`.
+`session_revoked`, `session_expired`, `session_expiring`, `session_reorged`, `paused`, `resumed`,
+`withdrawal_settled`, `withdrawal_reorged`, `alarm`.
 """
 
 from msgspec import Struct
@@ -14,10 +15,14 @@ SESSION_OPENED = "session_opened"
 SESSION_EXPIRING = "session_expiring"
 SESSION_EXPIRED = "session_expired"
 SESSION_REVOKED = "session_revoked"
-"""First at once, with `at_block` 0 (no more signatures), then again when the chain refuses the key."""
+"""First at once, with `at_block` 0 (no more signatures), then again when the chain's refusal of the key is final."""
+SESSION_REORGED = "session_reorged"
+"""A reorg took back a grant (the session is closed until it is in a block again) or a revocation (it is sent again)."""
 PAUSED = "paused"
 RESUMED = "resumed"
 WITHDRAWAL_SETTLED = "withdrawal_settled"
+WITHDRAWAL_REORGED = "withdrawal_reorged"
+"""A reorg took a withdrawal back; it is sent again."""
 ALARM = "alarm"
 """Something that an operator must look at: a relayer is out of funds, an operation was refused that should not be."""
 

@@ -90,6 +90,8 @@ class Session(Row, frozen=True):
     """The module's calldata that revokes, signed by the session key itself."""
     granted_at_block: int = 0
     revoked_at_block: int = 0
+    is_final: bool = False
+    """Whether its revocation is final on chain, and was told so."""
     ended_reason: str = ""
 
     def admit(self, stored: "Session | None") -> str:

@@ -126,7 +126,7 @@ class Operation(Row, frozen=True):
     """Why the entry point would not take it when it was last simulated: an AA code and the decoded error."""
 
     def admit(self, stored: "Operation | None") -> str:
-        """A released signature never changes, and final never moves."""
+        """A released signature never changes, final never moves, and only a reorg takes an inclusion back, to sent."""
         if stored is None:
             return ""
         # What is dead may be signed anew: at the same fees the same actions have the same hash again.
@@ -134,6 +134,8 @@ class Operation(Row, frozen=True):
             return f"operation {self.user_op_hash.hex()} is signed already, with other bytes"
         if stored.state == FINAL and self.state != FINAL:
             return f"operation {self.user_op_hash.hex()} is final and cannot become {self.state}"
+        if stored.state == INCLUDED and self.state in (PLANNED, SIGNED):
+            return f"operation {self.user_op_hash.hex()} is included and cannot become {self.state}"
         return ""
 
     @property

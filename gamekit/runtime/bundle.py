@@ -139,7 +139,10 @@ class Bundler(Follower):
 
     async def _reject(self, operation: Operation, failed: FailedOp) -> None:
         """The chain would not take it now. It stays in its slot: only its deadline, in finalized time, frees it."""
-        rejected = operation.moved(operation.state, rejected=f"{failed.reason}: {failed.inner.hex()}"[:512])
+        now = self._unsettled((operation,))
+        if not now:
+            return  # Included while the chain was asked: that is why it would not take it again.
+        rejected = now[0].moved(now[0].state, rejected=f"{failed.reason}: {failed.inner.hex()}"[:512])
         self._remember([rejected])
         await self._store.commit((rejected,))
         if not operation.rejected and "AA25" not in failed.reason:

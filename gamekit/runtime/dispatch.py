@@ -95,8 +95,10 @@ class Dispatch:
             return
         commits = [self._store.commit((live.slot, operation)) for _, live, operation in planned]
         await asyncio.gather(*commits)
-        signed = self._sign([each for each in planned if not each[0].stopped])
-        dropped = [each for each in planned if each[0].stopped]
+        # Looked at again, in the step that signs: a revocation or a pause may have been written meanwhile.
+        signed = self._sign([each for each in planned if not self._is_barred(each[0], each[1])])
+        released = {operation.user_op_hash for _, operation in signed}
+        dropped = [each for each in planned if each[2].user_op_hash not in released]
         await asyncio.gather(*[self._store.commit((operation,)) for _, operation in signed])
         for live, operation in signed:
             # Only now: what is not marked signed, nobody sends.
@@ -144,7 +146,7 @@ class Dispatch:
             await self.refuse(lane, tuple(lane.ready), "session_expired", "the session ended before it was signed")
             return None
         fees = bid(head.base_fee_per_gas, state.tip, state.config.fees)
-        if fees is None or state.pauses.find(lane.session.game) is not None:
+        if fees is None or state.halted or state.pauses.find(lane.session.game) is not None:
             self._held[lane.session.permission_id] = lane
             return None
         calls_max = min(limits.calls_max, lane.scope.calls_max)
@@ -215,6 +217,13 @@ class Dispatch:
         gas = operation.max_cost // operation.max_fee_per_gas
         return operation.max_cost > most >= gas * self._state.config.fees.priority_fee_min_wei
 
+    def _is_barred(self, lane: Lane, live: LiveSlot) -> bool:
+        """Whether these actions must not be signed now: the lane stopped, a pause, or their own `not_after`."""
+        pauses, game = self._state.pauses, lane.session.game
+        if lane.stopped or batching.any_stale(live.actions, self._state.head.timestamp):
+            return True
+        return bool(pauses) and any(pauses.find(game, action.function) for action in live.actions)
+
     def _sign(self, planned: Sequence[tuple[Lane, LiveSlot, Operation]]) -> list[tuple[LiveSlot, Operation]]:
         """Sign in one step: no await between the look at the lane and the signature."""
         sessions = [lane.session for lane, _, _ in planned]
@@ -240,7 +249,7 @@ class Dispatch:
             return b""
 
     async def _drop(self, lane: Lane, live: LiveSlot, operation: Operation) -> None:
-        """The lane stopped before the signature was made: nothing was released, so the actions are free."""
+        """Nothing of this variant was released: without others, its actions are free, and wait again or are refused."""
         others = {key: op for key, op in live.variants.items() if key != operation.user_op_hash}
         self._state.slots_by_operation.pop(operation.user_op_hash, None)
         live.variants = others
@@ -250,7 +259,12 @@ class Dispatch:
         self._state.slots_by_nonce.pop((operation.sender, operation.nonce), None)
         lane.close_slot(live.slot.sequence)
         await self._store.commit((operation.moved(DEAD), replace(live.slot, state=EXPIRED)))
-        await self.refuse(lane, live.actions, lane.stopped, "the session stopped before the action was signed")
+        if lane.stopped:
+            await self.refuse(lane, live.actions, lane.stopped, "the session stopped before the action was signed")
+            return
+        batching.put_back(lane.ready, live.actions)
+        self._state.accepted += len(live.actions)
+        self._held[lane.session.permission_id] = lane
 
     async def _alarm(self, what: str, detail: str) -> None:
         event = self._notify.event(ALARM, ALL, AlarmEvent(what, detail))

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gamekit.accounts import stack
 from gamekit.core.consent import GrantRequest, consent
-from gamekit.core.event import SESSION_OPENED, SessionEvent
+from gamekit.core.event import SESSION_OPENED, SESSION_REORGED, SessionEvent
 from gamekit.core.journal import Event, Row
 from gamekit.core.relay import OPEN as OPEN_TRANSACTION
 from gamekit.core.scope import Scope, grant_fault
@@ -103,6 +103,7 @@ class Grant(Follower):
         Raises: Overloaded when the player has too many proposals that nobody signed; ConfigInvalid for a unit that the
             account could not be granted.
         """
+        self._relayers.require("sessions")
         self._require_room(player)
         account = await self.account(owner, where)
         epoch = await self._epoch(account)
@@ -195,7 +196,7 @@ class Grant(Follower):
             if session.state == OPEN and session.granted_at_block == head.number:
                 back = session.moved(GRANTING, granted_at_block=0)
                 self._state.put(back)
-                rows.append(back)
+                rows += (back, self._event(SESSION_REORGED, back, head.number))
         return rows
 
     async def on_head(self) -> None:
@@ -299,11 +300,11 @@ class Grant(Follower):
                     continue  # revoked before its grant was deep enough: it never opens
                 opened = session.moved(OPEN, granted_at_block=number)
                 self._state.put(opened)
-                rows += (opened, self._event(opened, number))
+                rows += (opened, self._event(SESSION_OPENED, opened, number))
         return rows
 
-    def _event(self, session: Session, block: int) -> Event:
+    def _event(self, kind: str, session: Session, block: int) -> Event:
         body = SessionEvent(
             session.permission_id, session.game, session.unit, session.account, session.valid_until, at_block=block
         )
-        return self._notify.event(SESSION_OPENED, session.player, body)
+        return self._notify.event(kind, session.player, body)

@@ -4,6 +4,7 @@ An event's row is written in the transaction of the transition that it reports; 
 transaction is on disk, in cursor order.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -12,6 +13,8 @@ from gamekit.core.journal import Event
 from gamekit.ports import Store
 from gamekit.runtime.state import State
 from gamekit.units import Cursor, PlayerId, UnixSeconds
+
+log = logging.getLogger(__name__)
 
 Listener = Callable[[Sequence[Event]], None]
 
@@ -39,11 +42,11 @@ class Notify:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Call the listeners, once the events are on disk."""
-        for listener in self._listeners.get(ALL, ()):
-            listener(events)
+        for listener in tuple(self._listeners.get(ALL, ())):
+            _call(listener, events)
         for event in events:
-            for listener in self._listeners.get(event.player, ()) if event.player else ():
-                listener((event,))
+            for listener in tuple(self._listeners.get(event.player, ())) if event.player else ():
+                _call(listener, (event,))
 
     def subscribe(self, player: PlayerId, listener: Listener) -> Callable[[], None]:
         """Listen to one player's events, or to `ALL`; call what is returned to stop."""
@@ -62,3 +65,11 @@ class Notify:
         if player:
             return await self._store.select(Event, after=cursor, limit=limit, player=player)
         return await self._store.select(Event, after=cursor, limit=limit)
+
+
+def _call(listener: Listener, events: Sequence[Event]) -> None:
+    """Call code that is not ours: whatever it raises is its own affair, and must not stop the ones who sign."""
+    try:
+        listener(events)
+    except Exception:
+        log.exception("a listener failed; it can read what it missed after its last cursor")

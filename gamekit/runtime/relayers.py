@@ -11,14 +11,14 @@ from gamekit.core.event import ALARM, AlarmEvent
 from gamekit.core.fees import Fees, bid, outbid
 from gamekit.core.journal import Row
 from gamekit.core.relay import FINAL, MINED, PLANNED, REPLACED, SENT, Relayer, RelayTransaction, choose
-from gamekit.errors import ChainError, FeeTooLow, SubmitError
+from gamekit.errors import ChainError, ConfigInvalid, FeeTooLow, SubmitError
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.transaction import Transaction, signing_hash, with_signature
 from gamekit.ports import ChainReader, SealedKey, Signer, Store, TransactionSender
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import ALL, Notify
 from gamekit.runtime.state import State
-from gamekit.units import Address, BlockNumber, ChainId, Gas, Hash32, Wei
+from gamekit.units import ZERO_ADDRESS, Address, BlockNumber, ChainId, Gas, Hash32, Wei
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,13 @@ class Relayers(Follower):
         return sum(max(0, most - len(one.unmined)) for one in self._relayers.values() if one.balance >= least)
 
     def any_address(self) -> Address:
-        """A relayer's address, for simulating."""
-        return next(iter(self._relayers))
+        """A relayer's address, for simulating; address 0 in a pool without keys, which sends nothing."""
+        return next(iter(self._relayers), ZERO_ADDRESS)
+
+    def require(self, purpose: str) -> None:
+        """Raise ConfigInvalid when the pool has no keys: nothing of this purpose would ever be sent."""
+        if not self._relayers:
+            raise ConfigInvalid(f"no relayer key is configured for {purpose}", purpose=purpose)
 
     def take(self) -> Relayer | None:
         """The least busy relayer that may send; None when there is none."""

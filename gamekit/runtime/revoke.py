@@ -12,7 +12,7 @@ from gamekit.core.event import SessionEvent
 from gamekit.core.journal import Event, Row
 from gamekit.core.relay import REVOKE as REVOKE_TRANSACTION
 from gamekit.core.revocation import Revocation, revocation
-from gamekit.core.session import EXPIRED, GRANTING, OPEN, PROPOSED, REVOKED, REVOKING, Session
+from gamekit.core.session import EXPIRED, GRANTING, LAPSED, OPEN, PROPOSED, REVOKED, REVOKING, Session
 from gamekit.errors import CallReverted, SessionNotFound
 from gamekit.eth.block import Head, Log, TransactionReceipt
 from gamekit.eth.session_validator_abi import (
@@ -69,15 +69,21 @@ class Revoke(Follower):
         lane = self._state.lanes.get(permission_id)
         now = self._state.head.timestamp
         answer = revocation(lane, now) if lane is not None else Revocation(permission_id, now, 0, (), now)
-        if session.state in (PROPOSED, GRANTING, OPEN):
-            typed_data = revoke_typed_data(session.chain_id, session.validator, session.account, permission_id)
-            digest = typed_data_digest(typed_data)
-            signature = self._signer.sign(session, digest)
-            data = REVOKE_SESSION_WITH_SIGNATURE.encode_call(session.account, session.scope, signature)
-            revoking = session.moved(REVOKING, revoke_data=data, ended_reason=reason)
+        if session.state == PROPOSED:
+            # The chain knows nothing of it: without the grant that only we would send, there is nothing to revoke.
+            await self._end(session.moved(LAPSED, ended_reason=reason), "session_revoked")
+        elif session.state in (GRANTING, OPEN):
+            revoking = self._with_revocation(session.moved(REVOKING, ended_reason=reason))
             await self._end(revoking, "session_revoked")
             await self._send(revoking)
         return answer
+
+    def _with_revocation(self, session: Session) -> Session:
+        """Give the session with its key's own signed end, which anybody may submit."""
+        typed_data = revoke_typed_data(session.chain_id, session.validator, session.account, session.permission_id)
+        signature = self._signer.sign(session, typed_data_digest(typed_data))
+        data = REVOKE_SESSION_WITH_SIGNATURE.encode_call(session.account, session.scope, signature)
+        return session.moved(session.state, revoke_data=data)
 
     def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
         """Notice revocations in a canonical block, whoever sent them."""
@@ -89,13 +95,24 @@ class Revoke(Follower):
         return rows
 
     def on_orphaned(self, head: Head) -> Sequence[Row]:
-        """A revocation that is in no canonical block: it is sent again."""
+        """A revocation that is in no canonical block: it is sent again, whoever sent it first."""
         rows: list[Row] = []
         for session in list(self._state.sessions.values()):
             if session.state == REVOKED and session.revoked_at_block == head.number:
                 back = session.moved(REVOKING, revoked_at_block=0)
+                back = back if back.revoke_data else self._with_revocation(back)
                 self._state.put(back)
-                rows.append(back)
+                rows += (back, self._event(events.SESSION_REORGED, back))
+        return rows
+
+    def on_final(self, final: Head) -> Sequence[Row]:
+        """Tell that the chain refuses the key for ever: only now can no reorg bring it back."""
+        rows: list[Row] = []
+        for session in list(self._state.sessions.values()):
+            if session.state == REVOKED and not session.is_final and 0 < session.revoked_at_block <= final.number:
+                done = session.moved(REVOKED, is_final=True)
+                self._state.put(done)
+                rows += (done, self._event(events.SESSION_REVOKED, done))
         return rows
 
     async def on_head(self) -> None:
@@ -147,6 +164,11 @@ class Revoke(Follower):
         except CallReverted as error:
             # Revoked already, and the block that says so is not read yet; or never granted.
             log.info("revocation of %s: %s", session.permission_id.hex(), error)
+            final = self._state.final
+            if not session.granted_at_block and final is not None and final.timestamp > session.grant_deadline:
+                never = session.moved(LAPSED, ended_reason=f"{session.ended_reason}; its grant never landed")
+                self._state.put(never)
+                await self._store.commit((never,))
             return
         limit = Gas(gas * 5 // 4)
         await self._relayers.relay(
@@ -173,7 +195,10 @@ class Revoke(Follower):
         reason = session.ended_reason or "revoked on chain by the owner or the revoker"
         revoked = session.moved(REVOKED, revoked_at_block=head.number, ended_reason=reason)
         self.stop(revoked, "session_revoked")
-        return [revoked, self._event(events.SESSION_REVOKED, revoked)]
+        if session.state == REVOKING:
+            return [revoked]
+        # Somebody else's doing, so it is news that nothing more is signed. That the chain has it is told when final.
+        return [revoked, self._event(events.SESSION_REVOKED, session.moved(REVOKED, ended_reason=reason))]
 
     def _event(self, kind: str, session: Session) -> Event:
         body = SessionEvent(

@@ -63,9 +63,9 @@ class Settle:
         self._dispatch = dispatch
         self._notify = notify
         self._followers = followers
+        """Others that a block concerns: relayers, grants, revocations, withdrawals."""
         self._done: BlockHash | None = None
         """The head after which everything due was done."""
-        """Others that a block concerns: relayers, grants, revocations, withdrawals."""
 
     async def run(self) -> None:
         """Follow the chain until cancelled. A node that does not answer is asked again."""
@@ -75,7 +75,15 @@ class Settle:
                 await self.step()
             except ChainError as error:
                 log.warning("reading the chain: %s", error)
+            self.watch_head()
             await asyncio.sleep(poll_s)
+
+    def watch_head(self) -> None:
+        """Notice a chain that stands still; the next head ends it."""
+        age_s = self._clock.monotonic() - self._state.head_seen_at
+        if age_s > self._state.config.chain.head_age_s_max and not self._state.halted:
+            self._state.halted = True
+            log.warning("no new block for %d s: nothing is signed until there is one", age_s)
 
     async def catch_up(self) -> None:
         """Take back what blocks said that are canonical no more, then read on from the last final one: at start-up.
@@ -130,8 +138,13 @@ class Settle:
         await self._finalize(final)
         self._state.tip = await self._chain.max_priority_fee_per_gas()
         self._state.head_seen_at = self._clock.monotonic()
+        self._state.halted = False
         for follower in self._followers:
-            await follower.on_head()
+            try:
+                await follower.on_head()
+            except ChainError as error:
+                # One question that stays without an answer must not keep the others from acting.
+                log.warning("%s at block %s: %s", type(follower).__name__, head.number, error)
         self._dispatch.on_head()
         self._done = head.hash
         return True
@@ -162,8 +175,7 @@ class Settle:
             rows.extend(follower.on_receipts(head, receipts))
         self._state.history.apply(Step((), (head,)))
         settled = self._settle(head, rows)
-        if rows:
-            rows.append(Meta(f"block/{head.number % BLOCK_ROWS}", head.number.to_bytes(8, "big") + head.hash))
+        rows.append(Meta(f"block/{head.number % BLOCK_ROWS}", head.number.to_bytes(8, "big") + head.hash))
         await self._write(rows)
         for live in settled:
             self._wake(live.actions)

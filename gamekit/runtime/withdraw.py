@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from gamekit.accounts import stack
-from gamekit.core.event import WITHDRAWAL_SETTLED, WithdrawalEvent
+from gamekit.core.event import WITHDRAWAL_REORGED, WITHDRAWAL_SETTLED, WithdrawalEvent
 from gamekit.core.fees import bid
 from gamekit.core.journal import Event, Row
 from gamekit.core.receipt import inclusions
@@ -85,6 +85,7 @@ class Withdraw(Follower):
 
     async def prepare(self, account: Account, call: Call, meaning: str = "") -> WithdrawalRequest:
         """Make the operation that carries one call of the account, for its owner to sign."""
+        self._relayers.require("withdrawals")
         setup = self._setup.stack(account.stack, account.entry_point_version)
         adapter = stack(account.stack)
         nonce_key = adapter.nonce_key(setup.contracts.owner_validator, 0)
@@ -159,7 +160,7 @@ class Withdraw(Follower):
                     succeeded=found.logs.event.success,
                 )
                 self._open[row.user_op_hash] = included
-                rows += (included, self._event(included))
+                rows += (included, self._event(WITHDRAWAL_SETTLED, included))
         return rows
 
     def on_orphaned(self, head: Head) -> Sequence[Row]:
@@ -168,7 +169,7 @@ class Withdraw(Follower):
         for row in list(self._open.values()):
             if row.state == INCLUDED and row.block_hash == head.hash:
                 self._open[row.user_op_hash] = row.moved(SIGNED, block_number=0, block_hash=b"")
-                rows.append(self._open[row.user_op_hash])
+                rows += (self._open[row.user_op_hash], self._event(WITHDRAWAL_REORGED, row))
         return rows
 
     def on_final(self, final: Head) -> Sequence[Row]:
@@ -204,7 +205,7 @@ class Withdraw(Follower):
         if self._state.final is not None and spent_at <= self._state.final.number:
             del self._open[row.user_op_hash], self._spent_at[row.user_op_hash]
             lapsed = row.moved(LAPSED)
-            told = self._event(lapsed)
+            told = self._event(WITHDRAWAL_SETTLED, lapsed)
             await self._store.commit((lapsed, told))
             self._notify.publish((told,))
 
@@ -227,9 +228,9 @@ class Withdraw(Follower):
         if transaction is not None:
             await self._relayers.send(transaction)
 
-    def _event(self, row: Withdrawal) -> Event:
+    def _event(self, kind: str, row: Withdrawal) -> Event:
         body = WithdrawalEvent(row.user_op_hash, row.transaction_hash, row.block_number, row.succeeded, row.meaning)
-        return self._notify.event(WITHDRAWAL_SETTLED, row.player, body)
+        return self._notify.event(kind, row.player, body)
 
 
 def _bundle(row: Withdrawal, beneficiary: Address) -> bytes:

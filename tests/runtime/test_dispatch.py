@@ -1,10 +1,14 @@
+import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 
+import pytest
 from msgspec.structs import replace
 
 from gamekit.config import FeeConfig
 from gamekit.core.action import ActionRequest
 from gamekit.core.fees import bid
+from gamekit.core.journal import Row
 from gamekit.core.prepare import call_gas, pre_verification_gas, verification_gas
 from gamekit.core.tracking import SIGNED, Operation
 from gamekit.errors import SigningFailed
@@ -265,4 +269,55 @@ class TestStop:
         assert await world.states() == {"x": "refused", "y": "ok"}
         assert (await world.action("x")).reason == SigningFailed.code
         assert len(await world.events("alarm")) == 1
+        await world.check()
+
+
+class TestPauseMeanwhile:
+    async def test_one_that_is_written_between_plan_and_signature_stops_it(self, world: World) -> None:
+        session = await world.open()
+        await world.accepted(session, "a")
+        commit = world.store.commit
+        loop = asyncio.get_running_loop()
+
+        def paused_meanwhile(rows: Sequence[Row]) -> "asyncio.Future[None]":
+            written = commit(rows)
+            if not any(isinstance(row, Operation) and row.state == "planned" for row in rows):
+                return written
+            later: asyncio.Future[None] = loop.create_future()
+            pausing = loop.create_task(world.kit.pause("chain", "exploit", "olga"))
+            pausing.add_done_callback(lambda _: later.set_result(None))
+            return later
+
+        world.store.commit = paused_meanwhile  # type: ignore[method-assign]
+        world.signed.clear()
+        await world.sign()
+        world.store.commit = commit  # type: ignore[method-assign]
+        assert world.signed == []
+        assert len(world.lane(session).ready) == 1
+        await world.kit.resume("chain", "patched", "olga")
+        await world.quiet()
+        assert await world.states() == {"a": "ok"}
+        await world.check()
+
+    async def test_one_holds_what_was_only_planned_before_a_restart(self, world: World) -> None:
+        session = await world.open()
+        await world.accepted(session, "a")
+
+        class Crash(BaseException):
+            pass
+
+        def crash(*_: object) -> list[bytes]:
+            raise Crash
+
+        world.kit._dispatch._signer.sign_many = crash  # type: ignore[method-assign,assignment]
+        with pytest.raises(Crash):
+            await world.sign()
+        await world.kit.pause("chain", "exploit", "olga")
+        world.signed.clear()
+        await world.restart()
+        await world.turn(2)
+        assert world.signed == []
+        await world.kit.resume("chain", "patched", "olga")
+        await world.quiet()
+        assert await world.states() == {"a": "ok"}
         await world.check()

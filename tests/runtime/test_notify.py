@@ -84,3 +84,18 @@ async def test_following_the_stream_gives_what_is_there_and_then_what_happens(wo
     assert (first.cursor, second.cursor) == (1, 2)
     await stream.aclose()  # type: ignore[attr-defined]
     assert world.kit._notify._listeners.keys() == {ALL}
+
+
+async def test_a_listener_that_raises_stops_nobody_else(world: World) -> None:
+    session = await world.open()
+    heard: list[str] = []
+
+    def broken(_: object) -> None:
+        raise ValueError("the embedder's own bug")
+
+    world.kit.subscribe(ALICE, broken)
+    world.kit.subscribe(ALICE, lambda events: heard.extend(event.kind for event in events))
+    await world.accepted(session, "a")
+    await world.quiet()
+    assert "settled" in heard
+    await world.check()

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from gamekit.core.session import Session
-from gamekit.errors import SessionNotFound
-from gamekit.units import PermissionId
+from gamekit.errors import CallReverted, SessionNotFound
+from gamekit.units import Gas, PermissionId
 from tests.runtime.world import ALICE, OWNER, Keys, World, chain_config, config, targets
 
 
@@ -134,14 +134,17 @@ async def test_the_chain_refuses_the_key_afterwards(world: World) -> None:
     row = world.kit.session_row(session)
     assert (row.state, row.revoked_at_block) == ("revoked", world.chain.top.head.number)
     assert world.chain.top.world.sessions[session].state == 2
-    assert len(await world.events("session_revoked")) == 2
+    assert len(await world.events("session_revoked")) == 1
+    await world.block(3)
+    assert len(await world.events("session_revoked")) == 2, "told again when no reorg can take it back"
+    assert world.kit.session_row(session).is_final
 
 
 async def test_revoking_again_is_harmless(world: World) -> None:
     session = await world.open()
     await world.kit.revoke(session)
     await world.kit.revoke(session)
-    await world.block()
+    await world.block(4)
     await world.kit.revoke(session)
     assert len(await world.events("session_revoked")) == 2
 
@@ -229,7 +232,39 @@ class TestEarly:
         await world.kit.revoke(request.permission_id)
         await world.kit.open(request.permission_id, b"signature")
         await world.block(2)
-        assert world.kit.session_row(request.permission_id).state == "revoking"
+        assert world.kit.session_row(request.permission_id).state == "lapsed"
+        assert world.kit.state.sessions[request.permission_id].revoke_data == b""
+
+    async def test_of_a_grant_that_never_lands_ends_with_its_deadline(self, world: World) -> None:
+        request = await world.kit.propose(ALICE, "arena", "play", OWNER)
+        world.chain.deaf = 1
+        await world.kit.open(request.permission_id, b"signature")
+        world.chain.drop()
+
+        async def never_granted(*_: object, **__: object) -> Gas:
+            raise CallReverted("execution reverted: SessionNotLive")
+
+        world.chain.estimate_gas = never_granted  # type: ignore[method-assign]
+        await world.kit.revoke(request.permission_id)
+        session = world.kit.session_row(request.permission_id)
+        assert session.state == "revoking"
+        left = session.grant_deadline - world.chain.top.head.timestamp
+        for relayer in world.kit._relayers._relayers.values():
+            relayer.unmined.clear()  # as if it had been mined, and had reverted
+        await world.block(4, seconds=left + 10, empty=True)
+        assert world.kit.session_row(request.permission_id).state == "lapsed"
+
+    async def test_by_the_owner_is_sent_by_us_when_a_reorg_takes_it_back(self, world: World) -> None:
+        session = await world.open()
+        head = world.kit.state.head
+        await world.store.commit(world.kit._revoke._revoked(world.kit.session_row(session), head))
+        assert world.kit.session_row(session).revoke_data == b""
+        rows = world.kit._revoke.on_orphaned(head)
+        assert [getattr(row, "kind", row.TABLE) for row in rows] == ["session", "session_reorged"]
+        await world.store.commit(rows)
+        await world.block(4)
+        assert world.kit.session_row(session).state == "revoked"
+        assert world.chain.top.world.sessions[session].state == 2
 
 
 class TestExpiry:
