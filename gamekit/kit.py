@@ -31,7 +31,7 @@ from gamekit.core.game import Game, build_game
 from gamekit.core.journal import Event, Meta
 from gamekit.core.lane import Lane
 from gamekit.core.manifest import parse_manifest
-from gamekit.core.pausing import CHAIN, Pause
+from gamekit.core.pausing import CHAIN, GameCode, Pause
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.revocation import Revocation
 from gamekit.core.session import ENDED, OPEN, Account, Session
@@ -60,7 +60,7 @@ from gamekit.runtime.withdraw import Withdraw, WithdrawalRequest
 from gamekit.store.sqlite import SqliteStore
 from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UnixSeconds, UserOpHash
 
-KINDS = (Account, Action, Event, Meta, Operation, Pause, RelayTransaction, Session, Slot, Withdrawal)
+KINDS = (Account, Action, Event, GameCode, Meta, Operation, Pause, RelayTransaction, Session, Slot, Withdrawal)
 """Every table of the journal."""
 
 PAGE = 1000
@@ -341,6 +341,7 @@ class GameKit:
         await self._withdraw.recover()
         await self._observe.recover()
         await self._settle.catch_up()
+        await self._observe.compare_code()
         await self._resolve.resume()
 
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from gamekit.core.journal import Row
-from gamekit.units import UnixSeconds
+from gamekit.units import Address, Hash32, UnixSeconds
 
 CHAIN = "chain"
 """The pause that stops everything."""
@@ -23,6 +23,18 @@ class Pause(Row, frozen=True):
     """The operator who paused it, or `gamekit`."""
     at: UnixSeconds
     active: bool = True
+
+
+class GameCode(Row, frozen=True):
+    """What a game's contract was when it was last looked at: what the next look is compared with, a restart between."""
+
+    TABLE = "game_code"
+    KEY = ("address",)
+
+    address: Address
+    code_hash: Hash32
+    implementation: Hash32
+    """The word that a proxy keeps its implementation in; zero for a contract that is none."""
 
 
 def game_subject(game: str) -> str:

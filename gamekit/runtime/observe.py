@@ -10,8 +10,8 @@ import msgspec
 
 from gamekit.core import event as events
 from gamekit.core.event import OperationEvent, PauseEvent
-from gamekit.core.journal import Event
-from gamekit.core.pausing import Pause, RevertRate, function_subject, game_subject
+from gamekit.core.journal import Event, Row
+from gamekit.core.pausing import GameCode, Pause, RevertRate, function_subject, game_subject
 from gamekit.errors import ChainError
 from gamekit.eth.hashing import keccak256
 from gamekit.ports import ChainReader, Store
@@ -19,7 +19,7 @@ from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import ALL, Notify
 from gamekit.runtime.state import State
-from gamekit.units import Address, Hash32
+from gamekit.units import Address, BlockNumber, Hash32
 
 log = logging.getLogger(__name__)
 
@@ -40,24 +40,29 @@ class Observe(Follower):
         self._chain = chain
         self._dispatch = dispatch
         self._notify = notify
-        self._code: dict[Address, tuple[bytes, Hash32]] = {}
+        self._code: dict[Address, GameCode] = {}
+        self._checked_at = BlockNumber(0)
+        """The head at which the games' code was last compared."""
         self._reverts: dict[str, RevertRate] = {}
         self._over: list[str] = []
         notify.subscribe(ALL, self._on_events)
 
     async def recover(self) -> None:
-        """Take over the pauses that are in force, and the games' code as it is now."""
+        """Take over the pauses that are in force, and the games' code as it was last seen."""
         for pause in await self._store.select(Pause):
             self._state.pauses.put(pause)
-        for game in self._state.games.values():
-            self._code[game.address] = await self._read_code(game.address)
+        self._code = {row.address: row for row in await self._store.select(GameCode)}
 
     async def pause(self, subject: str, reason: str, by: str) -> None:
         """Stop signing for a subject: `chain`, `game:<name>` or `function:<game>.<function>`."""
+        await self._pause(subject, reason, by)
+
+    async def _pause(self, subject: str, reason: str, by: str, *why: Row) -> None:
+        """Pause, and write what the pause was decided from with it: neither is on disk without the other."""
         pause = Pause(subject, reason, by, self._state.head.timestamp)
         self._state.pauses.put(pause)
         told = self._notify.event(events.PAUSED, ALL, PauseEvent(subject, reason, by))
-        await self._store.commit((pause, told))
+        await self._store.commit((pause, told, *why))
         self._notify.publish((told,))
 
     async def resume(self, subject: str, reason: str, by: str) -> None:
@@ -76,25 +81,36 @@ class Observe(Follower):
             share = self._state.config.pause.revert_percent_max
             window = self._state.config.pause.revert_window
             await self.pause(subject, f"more than {share} % of the latest {window} calls reverted", BY_ITSELF)
-        if self._state.head.number % self._state.config.pause.code_check_blocks == 0:
-            for game in self._state.games.values():
-                await self._compare_code(game.name, game.address)
+        # Counted from the last look: heads are skipped when several blocks come at once.
+        if self._state.head.number - self._checked_at >= self._state.config.pause.code_check_blocks:
+            try:
+                await self.compare_code()
+            except ChainError as error:
+                log.warning("reading the games' code, again at the next head: %s", error)
 
-    async def _compare_code(self, game: str, address: Address) -> None:
-        try:
-            now = await self._read_code(address)
-        except ChainError as error:
-            log.warning("reading the code of %s: %s", game, error)
-            return
-        before = self._code.setdefault(address, now)
-        if now != before:
-            self._code[address] = now
-            what = "code" if now[0] != before[0] else "implementation"
-            await self.pause(game_subject(game), f"the game's contract changed its {what}", BY_ITSELF)
+    async def compare_code(self) -> None:
+        """Pause each game whose contract is not what it was; one that was never seen is taken as it is.
 
-    async def _read_code(self, address: Address) -> tuple[bytes, Hash32]:
+        At start-up too, before anything is signed: an upgrade does not wait for the server to be there.
+
+        Raises: ChainUnavailable when a contract cannot be read; those before it are compared.
+        """
+        for game in self._state.games.values():
+            now = await self._read_code(game.address)
+            before = self._code.get(game.address)
+            if now == before:
+                continue
+            if before is None:
+                await self._store.commit((now,))
+            else:
+                what = "code" if now.code_hash != before.code_hash else "implementation"
+                await self._pause(game_subject(game.name), f"the game's contract changed its {what}", BY_ITSELF, now)
+            self._code[game.address] = now
+        self._checked_at = self._state.head.number
+
+    async def _read_code(self, address: Address) -> GameCode:
         code = await self._chain.code(address)
-        return keccak256(code), await self._chain.storage(address, IMPLEMENTATION_SLOT)
+        return GameCode(address, keccak256(code), await self._chain.storage(address, IMPLEMENTATION_SLOT))
 
     def _on_events(self, told: Sequence[Event]) -> None:
         """Count reverts per function."""

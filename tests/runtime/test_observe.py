@@ -70,6 +70,33 @@ class TestCode:
         await world.block(25)
         assert await world.store.select(Pause) == []
 
+    async def test_a_change_while_the_server_is_down_pauses_it_at_start(self, world: World) -> None:
+        world.chain.codes[ARENA] = b"\x61"
+        await world.restart()
+        (pause,) = await world.store.select(Pause)
+        assert (pause.subject, pause.by, pause.active) == ("game:arena", "gamekit", True)
+
+    async def test_what_an_operator_resumed_is_not_paused_again(self, world: World) -> None:
+        world.chain.codes[ARENA] = b"\x61"
+        await world.block(10)
+        await world.kit.resume("game:arena", "an upgrade of ours", "olga")
+        await world.restart()
+        await world.block(10)
+        assert [pause.active for pause in await world.store.select(Pause)] == [False]
+
+    async def test_heads_that_are_skipped_skip_no_look(self, world: World) -> None:
+        """Whatever the numbers of the heads that are read, ten blocks are a look."""
+        world.chain.codes[ARENA] = b"\x61"
+        while world.kit.state.head.number % 10 != 9:
+            await world.block()
+        world.chain.mine(2)
+        await world.step()
+        for _ in range(4):
+            world.chain.mine(2)
+            await world.step()
+            assert world.kit.state.head.number % 10 != 0
+        assert [pause.subject for pause in await world.store.select(Pause)] == ["game:arena"]
+
     async def test_a_node_that_does_not_answer_says_nothing(self, world: World) -> None:
         async def silent(*_: object) -> bytes:
             raise ChainUnavailable("no answer")
