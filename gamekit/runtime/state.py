@@ -48,6 +48,8 @@ class State:
         """The node's suggested tip, in wei per gas, read with each head."""
         self.head_seen_at = 0.0
         """Monotonic seconds at which the present head was read."""
+        self.halted = False
+        """Whether the chain, or our sight of it, stands still: what is signed now would only burn its deadline."""
         self.unsettled: deque[tuple[BlockNumber, LiveSlot]] = deque()
         """Slots whose block is not `included_depth` deep yet, in block order."""
 

@@ -116,9 +116,13 @@ class Keys(Struct, frozen=True):
         return cls(keystore, *pools)
 
 
-class FrozenClock:
+class HandClock:
+    """Moves when a test moves it."""
+
+    now = 0.0
+
     def monotonic(self) -> float:
-        return 0.0
+        return self.now
 
 
 class World:
@@ -130,6 +134,7 @@ class World:
         self.before_action = before_action
         self.chain = FakeChain(ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR)
         self.chain.mine(5)
+        self.clock = HandClock()
         self.store = MemoryStore(KINDS)
         self.kit = self._kit()
         self.signed: list[bytes] = []
@@ -148,7 +153,7 @@ class World:
 
         signer.sign_many = watched  # type: ignore[method-assign]
         ports = Ports(self.store, self.chain, self.chain, signer, self.keys.keystore, self.keys.pool, self.keys.apart,
-                      FrozenClock(), close)  # fmt: skip
+                      self.clock, close)  # fmt: skip
         return GameKit(self.config, [arena()], ports, before_action=self.before_action)
 
     async def start(self) -> None:
