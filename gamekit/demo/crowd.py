@@ -56,7 +56,8 @@ ANSWER_S_MAX: Final = 60.0
 SETTLE_S_MAX: Final = 180.0
 """Longest wait for the last outcome: an operation that is never included is dead after its deadline and finality."""
 REVERTING_EVERY: Final = 20
-"""One action in so many is one that the game refuses with its own error."""
+"""One action in so many is one that the game refuses with its own error. Not the same one of every player: a function
+that only reverts is paused, which is right, and is not what is to be shown."""
 
 
 class Player:
@@ -65,6 +66,7 @@ class Player:
     def __init__(self, name: str, place: int, seed: str, record: Record) -> None:
         self.name = name
         self.stack, self.version = STACKS[place % len(STACKS)]
+        self._reverting = place % REVERTING_EVERY
         self.owner = coincurve.PrivateKey(sha256(f"{seed}/{name}".encode()).digest())
         self.record = record
         self.link: Link | None = None
@@ -127,7 +129,7 @@ class Player:
         number = self._count
         self._count += 1
         key = f"{self.name}:{number}"
-        if number % REVERTING_EVERY == REVERTING_EVERY - 1:
+        if number % REVERTING_EVERY == self._reverting:
             function, arguments = "attack", (number + 1, 0)
         elif number % 10 < 5:
             function, arguments = "move", (number // 30_000 - 5, number % 30_000 - 15_000)
