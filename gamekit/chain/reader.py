@@ -25,6 +25,7 @@ class _Block(msgspec.Struct, rename="camel"):
     timestamp: str
     gas_limit: str
     base_fee_per_gas: str = "0x0"
+    transactions: list[str] | None = None
 
 
 class _Log(msgspec.Struct, rename="camel"):
@@ -94,6 +95,9 @@ class EvmChain:
         if found is None:
             raise ChainUnavailable(f"the node no longer has block {block.number} ({block.hash.hex()})")
         receipts = tuple(_receipt(each) for each in found)
+        if block.transaction_count not in (None, len(receipts)):
+            text = f"block {block.number} has {block.transaction_count} transactions, and got {len(receipts)} receipts"
+            raise ChainUnavailable(text, asked=block.transaction_count, got=len(receipts))
         for receipt in receipts:
             if receipt.block_hash != block.hash:
                 text = f"a receipt of block {receipt.block_hash.hex()} came for block {block.hash.hex()}"
@@ -180,6 +184,7 @@ def _head(block: _Block) -> Head:
         UnixSeconds(from_quantity(block.timestamp)),
         Wei(from_quantity(block.base_fee_per_gas)),
         Gas(from_quantity(block.gas_limit)),
+        None if block.transactions is None else len(block.transactions),
     )
 
 

@@ -17,6 +17,8 @@ class Head(Struct, frozen=True, gc=False):
     timestamp: UnixSeconds
     base_fee_per_gas: Wei
     gas_limit: Gas
+    transaction_count: int | None = None
+    """How many transactions, hence receipts, the block has; None when that was not read."""
 
 
 class Log(Struct, frozen=True, gc=False):

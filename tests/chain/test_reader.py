@@ -17,10 +17,10 @@ TEXT_A, TEXT_B = "0x" + "aa" * 20, "0x" + "bb" * 20
 HASH, PARENT = "0x" + "01" * 32, "0x" + "02" * 32
 BLOCK = {
     "number": "0x7", "hash": HASH, "parentHash": PARENT, "timestamp": "0x64", "gasLimit": "0x1c9c380",
-    "baseFeePerGas": "0x3b9aca00", "transactions": [], "extra": "ignored",
+    "baseFeePerGas": "0x3b9aca00", "transactions": ["0x03"], "extra": "ignored",
 }  # fmt: skip
 HEAD = Head(
-    BlockNumber(7), BlockHash(b"\x01" * 32), BlockHash(b"\x02" * 32), UnixSeconds(100), Wei(10**9), Gas(30_000_000)
+    BlockNumber(7), BlockHash(b"\x01" * 32), BlockHash(b"\x02" * 32), UnixSeconds(100), Wei(10**9), Gas(30_000_000), 1
 )
 RECEIPT = {
     "transactionHash": "0x" + "03" * 32, "blockHash": HASH, "blockNumber": "0x7", "from": TEXT_A, "to": TEXT_B,
@@ -101,6 +101,15 @@ class TestReceipts:
         node.says(eth_getBlockReceipts=None)
         with pytest.raises(ChainUnavailable, match="no longer has block 7"):
             await chain.receipts(HEAD)
+
+    @pytest.mark.parametrize("count", [0, 2])
+    async def test_fewer_or_more_than_the_block_has_are_no_answer(
+        self, node: Node, chain: EvmChain, count: int
+    ) -> None:
+        node.says(eth_getBlockReceipts=[RECEIPT] * count)
+        with pytest.raises(ChainUnavailable) as error:
+            await chain.receipts(HEAD)
+        assert error.value.compared == {"asked": 1, "got": count}
 
     async def test_receipts_of_another_block_are_no_answer(self, node: Node, chain: EvmChain) -> None:
         node.says(eth_getBlockReceipts=[RECEIPT | {"blockHash": PARENT}])

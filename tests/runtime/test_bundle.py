@@ -1,5 +1,7 @@
 from gamekit.config import RelayConfig
-from gamekit.core.tracking import FINAL, SENT
+from gamekit.core.tracking import FINAL, INCLUDED, SENT
+from gamekit.errors import CallReverted
+from gamekit.eth.entry_point import FAILED_OP
 from gamekit.units import Address, PermissionId, PlayerId
 from tests.runtime.world import Keys, World, config, targets
 
@@ -90,6 +92,26 @@ async def test_what_is_included_while_it_is_simulated_stays_included(world: Worl
     await world.send()
     await world.quiet()
     assert [row.state for row in await world.operations()] == [FINAL]
+    await world.check()
+
+
+async def test_a_refusal_of_what_was_included_meanwhile_changes_nothing(world: World) -> None:
+    """AA25 is just what the entry point says of an operation that somebody else has landed."""
+    await signed(world, "a")
+    operation = next(iter(world.kit._bundler._queue.values()))
+    call = world.chain.call
+
+    async def meanwhile(*_: object, **__: object) -> bytes:
+        world.chain.call = call  # type: ignore[method-assign]
+        world.chain.run_unpacked(world.kit._bundler._submissions([operation]))
+        await world.block()
+        raise CallReverted("execution reverted", FAILED_OP.encode(0, "AA25 invalid account nonce"))
+
+    world.chain.call = meanwhile  # type: ignore[method-assign]
+    await world.send()
+    assert [row.state for row in await world.operations()] == [INCLUDED]
+    await world.quiet()
+    assert await world.states() == {"a": "ok"}
     await world.check()
 
 
