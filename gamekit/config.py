@@ -113,6 +113,11 @@ class LaneConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Most accepted, unsigned actions over all lanes."""
     journal_queue_max: int = 20_000
     """Most actions on their way to disk; above it the caller gets `overloaded`."""
+    before_action_timeout_ms: Positive = 1000
+    """Longest that one frame of actions waits for the game's own server, its turn included; then the caller gets
+    `overloaded`. A player feels more than a second as a hang, and later frames of the lane wait behind it."""
+    before_action_waiting_max: Positive = 10_000
+    """Most requests that wait for the game's own server, over all lanes: about 10 MB, and a second's work at its best."""
 
 
 class JournalConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,8 +170,11 @@ class PauseConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Game contracts' code and implementation slot are read every so many blocks."""
     revert_percent_max: int = 50
     """Pause a function when more than this share of its calls reverted …"""
-    revert_window: int = 200
-    """… over so many of its latest calls."""
+    revert_window: Positive = 200
+    """… over so many of its latest calls …"""
+    revert_players_min: Positive = 5
+    """… of at least so many players: none has more than this share of the window, so that one player alone cannot pause
+    a function for all. A game with fewer players than this sets it lower, or is never paused for reverts."""
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,10 +1,10 @@
 """Pauses: signing stopped for the chain, a game or one function of it, and when to stop by itself."""
 
-from collections import deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 
 from gamekit.core.journal import Row
-from gamekit.units import Address, Hash32, UnixSeconds
+from gamekit.units import Address, Hash32, PlayerId, UnixSeconds
 
 CHAIN = "chain"
 """The pause that stops everything."""
@@ -75,20 +75,54 @@ class Pauses:
 
 
 class RevertRate:
-    """The share of reverted calls among a function's latest."""
+    """The share of reverted calls among a function's latest, in which no player has more than a share.
 
-    def __init__(self, window: int) -> None:
-        self._latest: deque[bool] = deque(maxlen=window)
-        self._reverted = 0
+    A pause of a function stops it for everybody, so a player who makes calls revert on purpose must not bring it about.
+    Two rules, since each alone leaves a way. A player's calls take at most `window / players_min` places, and their own
+    oldest makes room: otherwise one who calls quickly fills the window, and a few honest mistakes of others complete
+    it. And `players_min` different players must have reverted: otherwise a few of them, together, are enough. What
+    breaks a function for everybody meets both at once; somebody who holds `players_min` accounts can still do it.
+    """
 
-    def add(self, reverted: bool) -> None:
+    def __init__(self, window: int, players_min: int) -> None:
+        # More players than places would never pause anything.
+        self._window = window
+        self._players_min = min(players_min, window)
+        self._share = window // self._players_min
+        self._latest: OrderedDict[int, tuple[PlayerId, bool]] = OrderedDict()
+        """The calls of the window by their number, oldest first."""
+        self._places: dict[PlayerId, deque[int]] = {}
+        """The numbers of each player's calls in it, oldest first."""
+        self._next = 0
+        self._reverts: Counter[PlayerId] = Counter()
+        """Reverted calls of the window, of those players that have any."""
+
+    def add(self, player: PlayerId, reverted: bool) -> None:
         """Count one call."""
-        if len(self._latest) == self._latest.maxlen:
-            self._reverted -= self._latest[0]
-        self._latest.append(reverted)
-        self._reverted += reverted
+        places = self._places.get(player)
+        if places is not None and len(places) == self._share:
+            self._remove(places[0])
+        elif len(self._latest) == self._window:
+            self._remove(next(iter(self._latest)))
+        self._latest[self._next] = player, reverted
+        self._places.setdefault(player, deque()).append(self._next)
+        self._next += 1
+        if reverted:
+            self._reverts[player] += 1
 
     def over(self, percent_max: int) -> bool:
-        """Whether a full window holds more reverted calls than allowed."""
-        full = len(self._latest) == self._latest.maxlen
-        return full and self._reverted * 100 > percent_max * len(self._latest)
+        """Whether a full window holds more reverted calls than allowed, of enough different players."""
+        if len(self._latest) < self._window or len(self._reverts) < self._players_min:
+            return False
+        return self._reverts.total() * 100 > percent_max * self._window
+
+    def _remove(self, number: int) -> None:
+        """Forget a call, which is its player's oldest."""
+        player, reverted = self._latest.pop(number)
+        self._places[player].popleft()
+        if not self._places[player]:
+            del self._places[player]
+        if reverted:
+            self._reverts[player] -= 1
+            if not self._reverts[player]:
+                del self._reverts[player]

@@ -19,7 +19,7 @@ from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import ALL, Notify
 from gamekit.runtime.state import State
-from gamekit.units import Address, BlockNumber, Hash32
+from gamekit.units import Address, BlockNumber, Hash32, PlayerId
 
 log = logging.getLogger(__name__)
 
@@ -120,13 +120,14 @@ class Observe(Follower):
             body = msgspec.msgpack.decode(event.body, type=OperationEvent)
             for action in body.actions:
                 subject = function_subject(body.game, action.function)
-                self._count(subject, not action.ok)
+                self._count(subject, event.player, not action.ok)
 
-    def _count(self, subject: str, reverted: bool) -> None:
+    def _count(self, subject: str, player: PlayerId, reverted: bool) -> None:
+        limits = self._state.config.pause
         rate = self._reverts.get(subject)
         if rate is None:
-            rate = self._reverts[subject] = RevertRate(self._state.config.pause.revert_window)
-        rate.add(reverted)
-        if reverted and rate.over(self._state.config.pause.revert_percent_max):
-            self._reverts[subject] = RevertRate(self._state.config.pause.revert_window)
+            rate = self._reverts[subject] = RevertRate(limits.revert_window, limits.revert_players_min)
+        rate.add(player, reverted)
+        if reverted and rate.over(limits.revert_percent_max):
+            del self._reverts[subject]  # After a resume, a whole window must fill again.
             self._over.append(subject)

@@ -3,7 +3,8 @@ from msgspec.structs import replace
 from gamekit.config import PauseConfig
 from gamekit.core.pausing import Pause
 from gamekit.errors import ChainUnavailable
-from tests.runtime.world import ARENA, Keys, World, config, targets
+from gamekit.units import Address, PlayerId
+from tests.runtime.world import ALICE, ARENA, OWNER, Keys, World, config, targets
 
 
 async def test_a_pause_is_durable_and_told(world: World) -> None:
@@ -134,10 +135,26 @@ class TestReverts:
         await world.turn(2)
         assert [pause.active for pause in await world.store.select(Pause)] == [False]
 
+    async def test_one_player_alone_pauses_nothing(self, keys: Keys) -> None:
+        world = await reverting_world(keys, players_min=2)
+        session = await world.open()
+        await world.accepted(session, *"abcdefgh")
+        await world.turn(3)
+        assert len(world.ran()) == 8
+        assert await world.store.select(Pause) == []
 
-async def reverting_world(keys: Keys) -> World:
+    async def test_several_players_do(self, keys: Keys) -> None:
+        world = await reverting_world(keys, players_min=2)
+        for player, owner in ((ALICE, OWNER), (PlayerId("bob"), Address(b"\x0c" * 20))):
+            session = await world.open(player, owner)
+            await world.accepted(session, *(f"{player}{number}" for number in range(4)))
+        await world.turn(3)
+        assert [pause.subject for pause in await world.store.select(Pause)] == ["function:arena.attack"]
+
+
+async def reverting_world(keys: Keys, players_min: int = 1) -> World:
     """Every call reverts; a function is paused when more than half of its latest four did."""
-    world = World(keys, replace(config(), pause=PauseConfig(revert_window=4)))
+    world = World(keys, replace(config(), pause=PauseConfig(revert_window=4, revert_players_min=players_min)))
     world.chain.reverts = lambda call: b""
     await world.start()
     return world
