@@ -203,7 +203,7 @@ class GameKit:
 
     async def open(self, permission_id: PermissionId, signature: bytes) -> SessionHandle:
         """Take the wallet's signature; returns when the grant is durable and sent. `opened` waits for the chain."""
-        await self._grant.open(permission_id, signature)
+        await asyncio.shield(self._grant.open(permission_id, signature))
         return SessionHandle(self, permission_id)
 
     async def opened(self, permission_id: PermissionId, timeout: float | None = None) -> None:
@@ -255,19 +255,20 @@ class GameKit:
     async def cancel(self, permission_id: PermissionId, key: str) -> bool:
         """Take an action back that is not signed yet; False when it is too late, or unknown."""
         lane = self.state.lanes.get(permission_id)
-        return lane is not None and await self._intake.cancel(lane, key) is not None
+        return lane is not None and await asyncio.shield(self._intake.cancel(lane, key)) is not None
 
     async def revoke(self, permission_id: PermissionId, reason: str = "revoked") -> Revocation:
         """End a session; the answer says what may still land, and until when."""
-        return await self._revoke.revoke(permission_id, reason)
+        # Shielded, here and below: a caller who waits no longer must not cut a commit from what follows it.
+        return await asyncio.shield(self._revoke.revoke(permission_id, reason))
 
     async def pause(self, subject: str, reason: str, by: str) -> None:
         """Stop signing: `chain`, `game:<name>` or `function:<game>.<function>`."""
-        await self._observe.pause(subject, reason, by)
+        await asyncio.shield(self._observe.pause(subject, reason, by))
 
     async def resume(self, subject: str, reason: str, by: str) -> None:
         """Sign again; what waited goes on."""
-        await self._observe.resume(subject, reason, by)
+        await asyncio.shield(self._observe.resume(subject, reason, by))
 
     @property
     def cursor(self) -> Cursor:
@@ -309,7 +310,7 @@ class GameKit:
 
     async def submit_withdrawal(self, user_op_hash: UserOpHash, signature: bytes) -> Withdrawal:
         """Send a withdrawal that the owner's wallet signed, and follow it to final."""
-        return await self._withdraw.submit(user_op_hash, signature)
+        return await asyncio.shield(self._withdraw.submit(user_op_hash, signature))
 
     async def _accept_first(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> list[Answer]:
         """The session's first actions since start-up: its lane is built from the chain's figures."""
