@@ -128,8 +128,7 @@ async def carry_out(node: DevnetNode, plan: Plan) -> None:
     sent = [await node.send(funder, DEPLOYER, data, gas=DEPLOYMENT_GAS) for data in missing]
     if sent:
         await node.mine_pending()
-    for transaction_hash in sent:
-        await node.require_success(transaction_hash)
+    await node.require_success(*sent)
     await require_code(node, plan.steps)
 
 

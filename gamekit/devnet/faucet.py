@@ -32,5 +32,4 @@ async def deposit(node: DevnetNode, entry_point: Address, accounts: Iterable[Add
     ]
     if sent:
         await node.mine_pending()
-    for transaction_hash in sent:
-        await node.require_success(transaction_hash)
+    await node.require_success(*sent)

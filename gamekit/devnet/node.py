@@ -31,24 +31,27 @@ class DevnetNode(JsonRpc):
         }
         return Hash32(bytes.fromhex((await self.request(str, "eth_sendTransaction", transaction))[2:]))
 
-    async def require_success(self, transaction_hash: Hash32) -> None:
-        """Wait until a transaction is mined, and check that it did not revert.
+    async def require_success(self, *transaction_hashes: Hash32) -> None:
+        """Wait until all of these are mined, then check that none reverted.
 
         Raises:
-            ChainError: it is not mined within `MINED_S_MAX`, or it reverted.
+            ChainError: one is not mined within `MINED_S_MAX`, or reverted. No other is still under way then.
         """
-        deadline = asyncio.get_running_loop().time() + MINED_S_MAX
-        receipt = await self._receipt(transaction_hash)
-        while receipt is None and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(POLL_S)
-            receipt = await self._receipt(transaction_hash)
-        status = None if receipt is None else receipt["status"]
-        if status != "0x1":
-            raise ChainError(f"transaction 0x{transaction_hash.hex()} has status {status}", status=status)
+        statuses = [(each, await self._await_status(each)) for each in transaction_hashes]
+        for each, status in statuses:
+            if status != "0x1":
+                raise ChainError(f"transaction {to_data(each)} has status {status}", status=status)
 
-    async def _receipt(self, transaction_hash: Hash32) -> dict[str, object] | None:
-        receipt = await self.request_optional(object, "eth_getTransactionReceipt", to_data(transaction_hash))
-        return receipt if isinstance(receipt, dict) else None
+    async def _await_status(self, transaction_hash: Hash32) -> object:
+        """Poll the receipt; gives its status, None if it has not come in time."""
+        deadline = asyncio.get_running_loop().time() + MINED_S_MAX
+        while True:
+            receipt = await self.request_optional(object, "eth_getTransactionReceipt", to_data(transaction_hash))
+            if isinstance(receipt, dict):
+                return receipt["status"]
+            if asyncio.get_running_loop().time() >= deadline:
+                return None
+            await asyncio.sleep(POLL_S)
 
     async def block_number(self) -> BlockNumber:
         """Give the height of the head."""
