@@ -126,8 +126,14 @@ class Bundler(Follower):
             except CallReverted as error:
                 failed = decode_failed_op(error.data)
                 if failed is None or failed.operation_index >= len(operations):
-                    await self._alarm("bundle_reverted", f"{error}: {error.data.hex()[:200]}")
-                    return ()
+                    if len(operations) > 1:
+                        # It names nobody: look for it in halves, so that the others are not held up.
+                        rest = operations[len(operations) // 2 :]
+                        self._queue.update((operation.user_op_hash, operation) for operation in rest)
+                        self._wake.set()
+                        operations = operations[: len(operations) // 2]
+                        continue
+                    failed = FailedOp(0, "the bundle reverted and named no operation", None, error.data)
                 await self._reject(operations[failed.operation_index], failed)
                 operations = (*operations[: failed.operation_index], *operations[failed.operation_index + 1 :])
             except ChainUnavailable:

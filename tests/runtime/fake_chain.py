@@ -177,9 +177,18 @@ class FakeChain:
 
     def operations_of(self, tx: DecodedTransaction) -> list[PackedUserOperation]:
         """The operations of a transaction; none if it is no bundle."""
-        if tx.data[:4] != HANDLE_OPS.selector:
+        return self.read_bundle(tx.data)
+
+    @staticmethod
+    def read_bundle(data: bytes) -> list[PackedUserOperation]:
+        """The operations of a bundle's calldata; none of any other."""
+        if data[:4] != HANDLE_OPS.selector:
             return []
-        return [cast("PackedUserOperation", op) for op in decode_handle_ops(tx.data).operations]
+        return [cast("PackedUserOperation", op) for op in decode_handle_ops(data).operations]
+
+    def hash_of(self, op: PackedUserOperation) -> UserOpHash:
+        """What the EntryPoint calls an operation."""
+        return hash_on_chain_form(op, EntryPointVersion.V07, self.entry_point, CHAIN_ID)
 
     @property
     def executed(self) -> list[Executed]:
@@ -362,7 +371,7 @@ class FakeChain:
         return []
 
     def _handle_ops(self, world: World, data: bytes, at: UnixSeconds, executed: list[Executed]) -> list[Log]:
-        operations = [cast("PackedUserOperation", op) for op in decode_handle_ops(data).operations]
+        operations = self.read_bundle(data)
         hashes = [self._validate(world, place, op, at) for place, op in enumerate(operations)]
         logs = [event_log(self.entry_point, BEFORE_EXECUTION.topic)]
         for op, hashed in zip(operations, hashes, strict=True):
@@ -373,7 +382,7 @@ class FakeChain:
         key, sequence = op.nonce >> 64, op.nonce & (1 << 64) - 1
         if world.nonces.get((op.sender, key), 0) != sequence:
             raise Refusal(place, "AA25 invalid account nonce")
-        hashed = hash_on_chain_form(op, EntryPointVersion.V07, self.entry_point, CHAIN_ID)
+        hashed = self.hash_of(op)
         if key >> 32 == int.from_bytes(self.owner_validator, "big"):
             if op.signature != b"owner's signature":
                 raise Refusal(place, "AA24 signature error")

@@ -1,8 +1,10 @@
+from typing import Any
+
 from gamekit.config import RelayConfig
 from gamekit.core.tracking import FINAL, INCLUDED, SENT
 from gamekit.errors import CallReverted
 from gamekit.eth.entry_point import FAILED_OP
-from gamekit.units import Address, PermissionId, PlayerId
+from gamekit.units import Address, PermissionId, PlayerId, Wei
 from tests.runtime.world import Keys, World, config, targets
 
 
@@ -140,5 +142,72 @@ async def test_bundles_wait_while_every_relayer_is_busy(keys: Keys) -> None:
     await several(world, 3)
     await world.send()
     assert len(world.chain.operations()) == 1
+    await world.quiet()
+    await world.check()
+
+
+async def test_a_refusal_that_names_nobody_is_searched_in_halves(world: World) -> None:
+    """One operation makes the whole call revert, and the revert does not say which: the others still land."""
+    sessions = await several(world, 5)
+    (poison,) = [row for row in await world.operations() if row.permission_id == sessions[3]]
+    call = world.chain.call
+
+    async def nameless(to: Any, data: bytes, **how: Any) -> bytes:
+        if poison.user_op_hash in {world.chain.hash_of(op) for op in world.chain.read_bundle(data)}:
+            raise CallReverted("out of gas", b"")
+        return await call(to, data, **how)
+
+    world.chain.call = nameless  # type: ignore[method-assign]
+    for _ in range(6):
+        await world.send()
+        await world.block()
+    assert await world.states() == {f"a{number}": "accepted" if number == 3 else "ok" for number in range(5)}
+    assert len(await world.events("alarm")) == 1
+    world.chain.call = call  # type: ignore[method-assign]
+    await world.quiet()
+    await world.check()
+
+
+async def test_without_simulation_a_bad_operation_costs_a_transaction_and_no_neighbour(keys: Keys) -> None:
+    world = World(keys, config(relay=RelayConfig(simulate=False)))
+    await world.start()
+    sessions = await several(world, 2)
+    await world.send()
+    lane = world.lane(sessions[0])
+    pending = list(world.chain.pending)
+    world.chain.drop()
+    world.chain.consume(lane.session.account, lane.session.key)
+    world.chain.mine()
+    world.chain.pending = pending
+    await world.quiet()
+    await world.check()
+
+
+async def test_a_relayer_that_is_taken_meanwhile_delays_a_bundle(world: World) -> None:
+    await signed(world, "a")
+    call = world.chain.call
+    (relayer,) = world.kit._relayers._relayers.values()
+
+    async def meanwhile(*args: Any, **how: Any) -> bytes:
+        relayer.balance = Wei(0)
+        return await call(*args, **how)
+
+    world.chain.call = meanwhile  # type: ignore[method-assign]
+    await world.send()
+    assert world.chain.operations() == []
+    world.chain.call = call  # type: ignore[method-assign]
+    relayer.balance = Wei(10**18)
+    await world.quiet()
+    await world.check()
+
+
+async def test_gas_over_the_cap_delays_a_bundle(world: World) -> None:
+    await signed(world, "a")
+    world.chain.base_fee = Wei(10**15)
+    await world.block()
+    await world.send()
+    assert world.chain.operations() == []
+    world.chain.base_fee = Wei(10**9)
+    await world.block()
     await world.quiet()
     await world.check()
