@@ -30,7 +30,7 @@ def grant(module: Address, functions: tuple[str, ...] = FUNCTIONS, scope: bytes 
         account=ACCOUNT,
         scope=scope,
         functions=functions,
-        epoch=0,
+        epoch=1,
         deadline=UnixSeconds(99),
     )
 
