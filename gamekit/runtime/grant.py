@@ -209,6 +209,10 @@ class Grant(Follower):
             if self._state.final is not None and self._state.final.timestamp > session.grant_deadline:
                 lapsed = session.moved(LAPSED, ended_reason="the grant's deadline passed")
                 self._state.put(lapsed)
+                lane = self._state.lanes.get(session.permission_id)
+                if lane is not None:
+                    # It had opened once, and a reorg took its grant for good.
+                    lane.stopped = lane.stopped or "session_expired"
                 await self._store.commit((lapsed,))
             elif session.state == GRANTING and session.permission_id not in carried:
                 await self._send(session, None)

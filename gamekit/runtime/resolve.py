@@ -21,7 +21,7 @@ from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
 from gamekit.core.scope import Scope
 from gamekit.core.session import EXPIRED as SESSION_EXPIRED
-from gamekit.core.session import GRANTING, OPEN, PROPOSED, REVOKED, REVOKING, Account, Session
+from gamekit.core.session import GRANTING, LAPSED, OPEN, PROPOSED, REVOKED, REVOKING, Account, Session
 from gamekit.core.tracking import (
     CONSUMED,
     DEAD,
@@ -58,7 +58,12 @@ QUESTIONS_MAX = 32
 """Lanes that the chain is asked about at once when a server starts: one after the other, many would take minutes."""
 
 
-STOPPED = {REVOKING: "session_revoked", REVOKED: "session_revoked", SESSION_EXPIRED: "session_expired"}
+STOPPED = {
+    REVOKING: "session_revoked",
+    REVOKED: "session_revoked",
+    SESSION_EXPIRED: "session_expired",
+    LAPSED: "session_expired",
+}
 """States of a session in which nothing is signed any more, with the code that its waiting actions are told."""
 
 REJECTED_EVERY = 8
@@ -181,7 +186,7 @@ class Resolve(Follower):
     async def load(self) -> None:
         """Build the state from the journal, before any block is read."""
         # Those that have ended too: what was signed before, or accepted while they ended, is not told yet.
-        for kind_state in (PROPOSED, GRANTING, OPEN, REVOKING, REVOKED, SESSION_EXPIRED):
+        for kind_state in (PROPOSED, GRANTING, OPEN, *STOPPED):
             for session in await self._store.select(Session, state=kind_state):
                 self._state.sessions[session.permission_id] = session
                 account = await self._store.get(Account, session.account)

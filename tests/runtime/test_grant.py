@@ -181,3 +181,25 @@ class TestOpened:
         await world.block()
         with pytest.raises(SessionNotFound, match="revoked"):
             await world.kit.opened(session)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_was_accepted_before_a_reorg_took_the_grant_for_good_is_told(world: World, restarted: bool) -> None:
+    world.chain.finality = 8
+    session = await world.open()
+    await world.accepted(session, "flying")
+    await world.sign()
+    await world.send()
+    await world.accepted(session, "waiting")
+    world.chain.reorg(1, forget=True, length=2)
+    world.chain.drop()
+    world.chain.deaf = 10**6
+    await world.step()
+    await world.block(20, seconds=70, empty=True)
+    assert world.kit.session_row(session).state == "lapsed"
+    if restarted:
+        await world.restart()
+    await world.quiet()
+    assert await world.states() == {"flying": "refused", "waiting": "refused"}
+    assert await world.told("waiting") == ["refused"]
+    await world.check()
