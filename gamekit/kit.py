@@ -270,6 +270,18 @@ class GameKit:
         """Sign again; what waited goes on."""
         await asyncio.shield(self._observe.resume(subject, reason, by))
 
+    def fault(self) -> str:
+        """Say why nothing is signed for anybody; empty while the engine runs on a head that is young enough."""
+        if self.engine.failed is not None:
+            return "the engine failed"
+        if not self.engine.running:
+            return "the engine is not running"
+        # By the clock and not by `halted`, which a loop that hangs would never set.
+        age_s_max = self.config.chain.head_age_s_max
+        if self._ports.clock.monotonic() - self.state.head_seen_at > age_s_max:
+            return f"no new block for more than {age_s_max} s"
+        return ""
+
     @property
     def cursor(self) -> Cursor:
         """The last event of the stream."""

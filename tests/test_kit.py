@@ -46,6 +46,31 @@ class TestFinding:
         assert world.kit.sessions(ALICE) == []
 
 
+class TestFault:
+    async def test_none_while_it_runs(self, keys: Keys) -> None:
+        world = World(keys)
+        assert world.kit.fault() == "the engine is not running"
+        async with world.kit:
+            assert world.kit.fault() == ""
+            world.clock.now = 61.0
+            assert world.kit.fault() == "no new block for more than 60 s"
+        assert world.kit.fault() == "the engine is not running"
+
+    async def test_a_loop_that_failed(self, keys: Keys) -> None:
+        world = World(keys)
+
+        async def broken() -> None:
+            raise RuntimeError("a bug")
+
+        world.kit.engine._loops = {"bundle": broken}
+        failed = asyncio.Event()
+        world.kit.engine.when_failed(lambda _: failed.set())
+        await world.kit.start()
+        await failed.wait()
+        assert world.kit.fault() == "the engine failed"
+        await world.kit.close()
+
+
 class TestRecover:
     async def test_another_chain_is_refused(self, keys: Keys) -> None:
         world = World(keys, config(chain=chain_config(chain_id=1)))

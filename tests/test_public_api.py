@@ -59,6 +59,7 @@ KIT_METHODS = [
     "cursor",
     "events",
     "events_since",
+    "fault",
     "from_config",
     "game",
     "handle",

@@ -4,7 +4,7 @@
 
     GET  <path>          the websocket
     POST <path>/nonce    what a wallet's login message must say: domain, URI, chain id and a fresh nonce
-    GET  <path>/health   whether new players are taken
+    GET  <path>/health   whether new players are taken and can play; 503 with the reason if not
 """
 
 import asyncio
@@ -141,9 +141,12 @@ class Gateway:
         return self._allow_origin(request, web.Response(status=HTTPStatus.NO_CONTENT, headers=SECURITY_HEADERS))
 
     async def health(self, _request: web.Request) -> web.Response:
-        """Tell whether new players are taken."""
-        status = HTTPStatus.SERVICE_UNAVAILABLE if self._closing else HTTPStatus.OK
-        return _json({"ok": not self._closing, "protocol": VERSION}, status)
+        """Tell whether new players are taken and can play; if not, why."""
+        reason = "the server restarts" if self._closing else self._shared.backend.fault()
+        if reason:
+            answer = {"ok": False, "protocol": VERSION, "reason": reason}
+            return _json(answer, HTTPStatus.SERVICE_UNAVAILABLE)
+        return _json({"ok": True, "protocol": VERSION})
 
     def close_player(self, player: PlayerId) -> None:
         """Log a player out: every socket is closed and every ticket forgotten."""

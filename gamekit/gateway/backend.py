@@ -64,6 +64,10 @@ class Backend(Protocol):
         """The last event of the stream: where a client that does not resume starts."""
         ...
 
+    def fault(self) -> str:
+        """Say in a sentence, fit for anybody, why nobody can play at the moment; empty if they can."""
+        ...
+
     def sessions_of(self, player: PlayerId) -> Sequence[SessionView]:
         """List the player's sessions that have not ended."""
         ...

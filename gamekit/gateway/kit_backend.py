@@ -41,6 +41,10 @@ class KitBackend:
         """The last event that is on disk and was told."""
         return self._told
 
+    def fault(self) -> str:
+        """Say why nothing is signed for anybody; empty if it is."""
+        return self._kit.fault()
+
     def sessions_of(self, player: PlayerId) -> Sequence[SessionView]:
         """List the player's sessions that have not ended."""
         return [self._view(row) for row in self._kit.sessions(player)]

@@ -44,6 +44,8 @@ class MemoryBackend:
         """Raised by the next call of any kind."""
         self.config = Config()
         self.entered = self.left = False
+        self.trouble = ""
+        """Why nobody can play."""
         self._listeners: dict[PlayerId, list[Callable[[Sequence[Event]], None]]] = {}
 
     async def __aenter__(self) -> Self:
@@ -54,6 +56,9 @@ class MemoryBackend:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.left = True
+
+    def fault(self) -> str:
+        return self.trouble
 
     @property
     def cursor(self) -> Cursor:

@@ -435,6 +435,16 @@ async def test_every_answer_has_the_security_headers(world: World) -> None:
     assert await answers[0].json() == {"ok": True, "protocol": 1}
 
 
+async def test_health_says_why_nobody_can_play(world: World) -> None:
+    await world.start()
+    world.backend.trouble = "no new block for more than 60 s"
+    answer = await world.http.get(f"{world.url}/health")
+    assert answer.status == 503
+    assert await answer.json() == {"ok": False, "protocol": 1, "reason": "no new block for more than 60 s"}
+    world.backend.trouble = ""
+    assert (await world.http.get(f"{world.url}/health")).status == 200
+
+
 async def test_play_wants_a_websocket(world: World) -> None:
     await world.start()
     assert (await world.http.get(world.url)).status == 400
@@ -460,7 +470,8 @@ async def test_the_end_answers_what_is_in_flight_first(world: World) -> None:
     assert isinstance(await busy.receive(), Accepted)
     assert await busy.closed() == (CloseCode.RESTART, "the server restarts; resume from 0")
     await closing
-    assert (await world.http.get(f"{world.url}/health")).status == 503
+    health = await world.http.get(f"{world.url}/health")
+    assert (health.status, (await health.json())["reason"]) == (503, "the server restarts")
     with pytest.raises(WSServerHandshakeError):
         await world.connect()
 

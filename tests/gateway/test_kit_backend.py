@@ -48,6 +48,9 @@ class FakeKit:
     def sessions(self, player: PlayerId) -> list[Any]:
         return [row for row in self.state.sessions.values() if row.player == player]
 
+    def fault(self) -> str:
+        return "the engine failed"
+
     def game(self, _name: str) -> Any:
         return self._game
 
@@ -109,6 +112,10 @@ def test_what_a_player_sees(backend: KitBackend) -> None:
     assert (view.permission_id, view.functions, view.state) == (PERMISSION, ("attack", "move"), "open")
     assert backend.sessions_of(BOB) == []
     assert (backend.journal_epoch, backend.cursor) == (EPOCH, 4)
+
+
+def test_trouble_is_the_kits(backend: KitBackend) -> None:
+    assert backend.fault() == "the engine failed"
 
 
 async def test_actions_are_handed_over(backend: KitBackend, kit: FakeKit) -> None:
