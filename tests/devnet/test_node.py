@@ -1,5 +1,7 @@
 """The devnet node's own commands do what their names say."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from gamekit.chain.rpc import from_quantity, to_data
@@ -11,6 +13,14 @@ REVERTS = bytes.fromhex("60006000fd")
 """Runtime code that reverts whatever it is asked."""
 SOMEBODY = Address(b"\x5a" * 20)
 GAS = 50_000
+
+
+@pytest.fixture
+async def still(node: DevnetNode) -> AsyncIterator[DevnetNode]:
+    """The same node, mining only when told: blocks can be counted."""
+    await node.mine_automatically(interval_s=3600)
+    yield node
+    await node.mine_automatically()
 
 
 async def balance(node: DevnetNode, address: Address) -> int:
@@ -42,48 +52,41 @@ async def test_set_balance_default(node: DevnetNode) -> None:
     assert await balance(node, SOMEBODY) == 10**18
 
 
-async def test_mine_args_blocks(node: DevnetNode) -> None:
-    before = await node.block_number()
-    await node.mine(3)
-    assert await node.block_number() == before + 3
+async def test_mine_args_blocks(still: DevnetNode) -> None:
+    before = await still.block_number()
+    await still.mine(3)
+    assert await still.block_number() == before + 3
 
 
-async def test_mine_automatically_behaviour_pending_until_mined(node: DevnetNode) -> None:
-    await node.mine_automatically(interval_s=3600)
-    sent = await node.send((await node.unlocked_accounts())[0], SOMEBODY, b"", value=Wei(1), gas=GAS)
-    assert await balance(node, SOMEBODY) == 0
-    await node.mine()
-    await node.mine_automatically()
-    await node.require_success(sent)
+async def test_mine_automatically_behaviour_pending_until_mined(still: DevnetNode) -> None:
+    sent = await still.send((await still.unlocked_accounts())[0], SOMEBODY, b"", value=Wei(1), gas=GAS)
+    assert await balance(still, SOMEBODY) == 0
+    await still.mine_pending()
+    await still.require_success(sent)
 
 
-async def test_mine_pending_behaviour_mines_only_where_nobody_else_does(node: DevnetNode) -> None:
-    before = await node.block_number()
+async def test_mine_pending_behaviour_leaves_mining_to_a_node_that_does_it(
+    node: DevnetNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "mine", lambda: pytest.fail("mined"))
     await node.mine_pending()
-    assert await node.block_number() == before
-    await node.mine_automatically(interval_s=3600)
-    await node.mine_pending()
-    await node.mine_automatically()
-    assert await node.block_number() == before + 1
 
 
-async def test_drop_behaviour_a_dropped_transaction_is_never_mined(node: DevnetNode) -> None:
-    await node.mine_automatically(interval_s=3600)
-    sent = await node.send((await node.unlocked_accounts())[0], SOMEBODY, b"", value=Wei(1), gas=GAS)
-    await node.drop(sent)
-    await node.mine()
-    await node.mine_automatically()
-    assert await balance(node, SOMEBODY) == 0
+async def test_drop_behaviour_a_dropped_transaction_is_never_mined(still: DevnetNode) -> None:
+    sent = await still.send((await still.unlocked_accounts())[0], SOMEBODY, b"", value=Wei(1), gas=GAS)
+    await still.drop(sent)
+    await still.mine()
+    assert await balance(still, SOMEBODY) == 0
 
 
-async def test_reorganise_behaviour_transactions_are_gone(node: DevnetNode) -> None:
-    await node.mine(2)
-    height = await node.block_number()
-    await node.require_success(
-        await node.send((await node.unlocked_accounts())[0], SOMEBODY, b"", value=Wei(1), gas=GAS)
-    )
-    await node.reorganise(1)
-    assert (await balance(node, SOMEBODY), await node.block_number()) == (0, height + 1)
+async def test_reorganise_behaviour_transactions_are_gone(still: DevnetNode) -> None:
+    await still.mine(2)
+    sent = await still.send((await still.unlocked_accounts())[0], SOMEBODY, b"", value=Wei(1), gas=GAS)
+    await still.mine()
+    await still.require_success(sent)
+    height = await still.block_number()
+    await still.reorganise(1)
+    assert (await balance(still, SOMEBODY), await still.block_number()) == (0, height)
 
 
 async def test_increase_time_default_shows_in_the_next_block(node: DevnetNode) -> None:
