@@ -1,5 +1,6 @@
 """Vectors, and the deployed EntryPoints to compare with."""
 
+import asyncio
 import json
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -8,11 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from gamekit.contracts import artifact
-from gamekit.devnet import Anvil
-from gamekit.devnet.deployment import DEPLOYER, ENTRY_POINT_SALTS
-from gamekit.eth.entry_point_version import EntryPointVersion
-from gamekit.eth.hashing import create2_address, parse_hex, to_hex
+from gamekit.devnet import Anvil, DevnetNode
+from gamekit.devnet.deployment import ENTRY_POINT_SALTS, Plan, carry_out
+from gamekit.eth.hashing import parse_hex, to_hex
 from gamekit.units import Address
 
 # The same examples in every run, and no verdict that depends on how busy the machine is.
@@ -61,18 +60,24 @@ class Node:
         return [parse_hex(answer) for answer in self.ask_many(questions)]
 
 
+def deploy(anvil: Anvil, plan: Plan) -> Node:
+    """Deploy what is missing of a plan."""
+
+    async def carry_out_plan() -> None:
+        async with DevnetNode(anvil.url) as node:
+            await carry_out(node, plan)
+
+    asyncio.run(carry_out_plan())
+    return Node(anvil.url)
+
+
 @pytest.fixture
 def entry_points(anvil: Anvil) -> Node:
     """A node with EntryPoint 0.6, 0.7 and 0.8 at their canonical addresses."""
-    node = Node(anvil.url)
-    funder = node.ask("eth_accounts")[0]
-    for (name, salt), version in zip(ENTRY_POINT_SALTS.items(), EntryPointVersion, strict=False):
-        if node.ask("eth_getCode", to_hex(version.canonical_address), "latest") == "0x":
-            data = to_hex(salt + artifact(name).bytecode)
-            sent = {"from": funder, "to": to_hex(DEPLOYER), "data": data, "gas": hex(15_000_000)}
-            node.ask("eth_sendTransaction", sent)
-    node.ask("evm_mine")
-    return node
+    plan = Plan()
+    for name, salt in ENTRY_POINT_SALTS.items():
+        plan.add(name, salt=salt)
+    return deploy(anvil, plan)
 
 
 class Module:
@@ -90,12 +95,6 @@ class Module:
 @pytest.fixture
 def module(anvil: Anvil) -> Module:
     """The session validator, deployed where its bytecode says."""
-    node = Node(anvil.url)
-    code = artifact("SessionValidator").bytecode
-    address = create2_address(DEPLOYER, bytes(32), code)
-    if node.ask("eth_getCode", to_hex(address), "latest") == "0x":
-        funder = node.ask("eth_accounts")[0]
-        sent = {"from": funder, "to": to_hex(DEPLOYER), "data": to_hex(bytes(32) + code), "gas": hex(15_000_000)}
-        node.ask("eth_sendTransaction", sent)
-        node.ask("evm_mine")
-    return Module(node, address)
+    plan = Plan()
+    address = plan.add("SessionValidator")
+    return Module(deploy(anvil, plan), address)
