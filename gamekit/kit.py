@@ -43,12 +43,13 @@ from gamekit.eth.calldata import Call
 from gamekit.keys.keystore import Keystore
 from gamekit.keys.signer import LocalSigner
 from gamekit.ports import ChainReader, Clock, KeyMaker, SealedKey, Signer, Store, TransactionSender
+from gamekit.runtime.ask import BeforeAction
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.engine import Engine, require
 from gamekit.runtime.grant import Grant
 from gamekit.runtime.handle import ActionHandle, SessionHandle
-from gamekit.runtime.intake import Answer, BeforeAction, Intake
+from gamekit.runtime.intake import Answer, Intake
 from gamekit.runtime.notify import ALL, Listener, Notify
 from gamekit.runtime.observe import Observe
 from gamekit.runtime.relayers import Relayers

@@ -6,43 +6,35 @@ was refused left no trace.
 
 import asyncio
 from asyncio import Future, Task
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 
 from msgspec import Struct
 
+from gamekit.core import admission
 from gamekit.core import batch as batching
 from gamekit.core.action import Action, ActionRequest, body_digest
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
-from gamekit.core.session import OPEN, Session
 from gamekit.errors import (
     ActionInvalid,
-    ActionRefused,
     ClientError,
     EncodingInvalid,
     GamekitError,
     IdempotencyConflict,
     Outcome,
     Overloaded,
-    Paused,
     ScopeDenied,
-    SessionExpired,
-    SessionNotOpen,
-    SessionRevoked,
     StoreConflict,
     StoreError,
     StoreUnavailable,
 )
+from gamekit.eth.calldata import Call
 from gamekit.ports import Store
+from gamekit.runtime.ask import Ask, BeforeAction, Judged
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.state import State
 from gamekit.units import ActionId, Gas, Wei
-
-KEY_LENGTH_MAX = 128
-"""Most characters of an idempotency key."""
-RECENT_KEYS = 2048
-"""Keys that a lane remembers in memory; older ones are found in the journal."""
 
 
 class Accepted(Struct, frozen=True):
@@ -54,9 +46,6 @@ class Accepted(Struct, frozen=True):
     """Whether the key had been accepted before: nothing was queued again."""
 
 
-BeforeAction = Callable[[Session, ActionRequest], Awaitable[ActionRequest | None]]
-"""The game's own server: give the request back to allow it, another one to rewrite it, None to deny it."""
-
 Answer = Accepted | GamekitError
 
 
@@ -67,8 +56,8 @@ class Intake:
         self._state = state
         self._store = store
         self._dispatch = dispatch
-        self._before_action = before_action
-        self._recent: dict[bytes, dict[str, tuple[bytes, ActionId]]] = {}
+        self._ask = Ask(before_action, state.config.lanes) if before_action is not None else None
+        self._recent = state.recent
         self._tasks: set[Task[list[Answer]]] = set()
 
     def accept(self, lane: Lane, requests: Sequence[ActionRequest]) -> "Future[list[Answer]]":
@@ -77,8 +66,8 @@ class Intake:
         An atomic group is accepted or refused as a whole. The others are independent. Not a coroutine: the common case
         costs no task, and cancelling the future cancels no action.
         """
-        if self._before_action is not None:
-            return self._later(self._ask_then_accept(lane, requests))
+        if self._ask is not None:
+            return self._later(self._ask_then_accept(self._ask, lane, requests))
         answers, actions = self._decide(lane, requests)
         written = self._write(lane, actions) if actions else None
         if any(answer is not None and self._is_doubtful(lane, answer) for answer in answers):
@@ -101,16 +90,36 @@ class Intake:
                 return action.id
         return None
 
-    async def _ask_then_accept(self, lane: Lane, requests: Sequence[ActionRequest]) -> list[Answer]:
-        """Let the game's own server look at the requests first."""
-        asked = requests
-        if self._before_action is not None:
-            requests = await _ask_game(self._before_action, lane.session, asked)
-        answers, actions = self._decide(lane, requests)
-        written = self._write(lane, actions) if actions else None
-        # What the game denied is looked up as it was asked for: it may have been allowed, and accepted, before.
-        sought = [each if each.function else before for each, before in zip(requests, asked, strict=True)]
-        return await self._answer_slowly(lane, sought, answers, actions, written)
+    async def _ask_then_accept(self, ask: Ask, lane: Lane, asked: Sequence[ActionRequest]) -> list[Answer]:
+        """Let the game's own server look at the requests first, in the order of the lane's frames."""
+        try:
+            async with ask.turn(lane.session.permission_id, len(asked)) as until:
+                judged = await ask.judge(lane.session, asked, partial(self._is_new, lane), until)
+                answers, actions = self._decide(lane, asked, judged)
+                written = self._write(lane, actions) if actions else None
+        except Overloaded as error:
+            return [error] * len(asked)
+        return await self._answer_slowly(lane, asked, answers, actions, written)
+
+    async def _is_new(self, lane: Lane, request: ActionRequest) -> bool:
+        """Whether the game's own server must be asked: the key is not known, and the request could be an action."""
+        permission_id = lane.session.permission_id
+        if self._recent.known(permission_id, request.key) is not None:
+            return False
+        try:
+            self._encode(lane, request)
+        except EncodingInvalid:
+            return False
+        # One read for each new key: it costs far less than asking another server.
+        rows = await self._store.select(Action, permission_id=permission_id, key=request.key)
+        if rows and self._recent.known(permission_id, request.key) is None:
+            self._recent.remember(permission_id, request.key, (rows[0].digest, rows[0].id))
+        return not rows
+
+    def _encode(self, lane: Lane, request: ActionRequest) -> tuple[Call, bytes]:
+        """Give the call of a request, and the digest of all that was asked for. Raises EncodingInvalid."""
+        call = self._state.games[lane.session.game].encode(request.function, request.arguments, request.value)
+        return call, body_digest(call.target, call.value, call.data, request.not_after, request.group)
 
     def _later(self, answering: Coroutine[None, None, list[Answer]]) -> "Future[list[Answer]]":
         """Answer in a task: the uncommon cases, which must look into the journal."""
@@ -119,21 +128,29 @@ class Intake:
         task.add_done_callback(self._tasks.discard)
         return asyncio.shield(task)
 
-    def _decide(self, lane: Lane, requests: Sequence[ActionRequest]) -> tuple[list[Answer | None], list[Action]]:
-        """Decide each request: an answer, or an action to write, for which the answer is still None."""
+    def _decide(
+        self, lane: Lane, requests: Sequence[ActionRequest], judged: Sequence[Judged] = ()
+    ) -> tuple[list[Answer | None], list[Action]]:
+        """Decide each request: an answer, or an action to write, for which the answer is still None.
+
+        Args:
+            judged: what the game's own server made of each request; empty if there is none.
+        """
         answers: list[Answer | None] = []
         actions: list[Action] = []
-        refused_groups: dict[str, GamekitError] = {}
+        state = self._state
+        calls_max = min(state.config.batch.calls_max, lane.scope.calls_max)
+        refused_groups = admission.bad_groups(requests, calls_max)
         group_ids: dict[str, int] = {}
         known_groups: set[str] = set()
-        closed = self._closed(lane)
-        room = self._room(lane)
+        closed = admission.closed(lane, state.head.timestamp)
+        room = admission.room(lane, self._queues())
         try:
-            for request in requests:
+            for request, becomes in zip(requests, judged or requests, strict=True):
                 group = request.group
                 made: Action | Answer | None = refused_groups.get(group) if group and refused_groups else None
                 if made is None:
-                    made = self._make(lane, request, closed, room - len(actions), group_ids)
+                    made = self._make(lane, request, becomes, closed, room - len(actions), group_ids)
                 if isinstance(made, Action):
                     actions.append(made)
                     answers.append(None)
@@ -193,9 +210,10 @@ class Intake:
         """Wait for the commit, then look into the journal wherever the answer depends on it."""
         told = await self._written_answers(lane, actions, written) if written is not None else []
         filled = _filled(answers, told)
-        if any(isinstance(answer, Accepted) and answer.duplicate for answer in filled):
+        if lane.accepting or any(isinstance(answer, Accepted) and answer.duplicate for answer in filled):
+            # The journal is asked only once everything before is on disk, or refused.
             await self._store.commit(())
-        recent = self._recent.get(lane.session.permission_id, {})
+        recent = self._recent.of(lane.session.permission_id)
         for place, answer in enumerate(filled):
             if isinstance(answer, Accepted):
                 if (
@@ -214,125 +232,74 @@ class Intake:
         if not rows:
             return None
         try:
-            game = self._state.games[lane.session.game]
-            call = game.encode(request.function, request.arguments, request.value)
-            digest = body_digest(call.target, call.value, call.data, request.not_after, request.group)
+            _, digest = self._encode(lane, request)
         except EncodingInvalid:
             digest = b""
         return _same(request.key, digest, rows[0].digest, rows[0].id)
 
     def _make(
-        self, lane: Lane, request: ActionRequest, closed: ClientError | None, room: int, group_ids: dict[str, int]
+        self,
+        lane: Lane,
+        request: ActionRequest,
+        becomes: Judged,
+        closed: ClientError | None,
+        room: int,
+        group_ids: dict[str, int],
     ) -> Action | Answer:
         """Decide one request.
 
         Args:
             lane: the session's.
-            request: what is asked for.
+            request: what is asked for; its key stands for this, whatever it becomes.
+            becomes: what the game's own server made of it.
             closed: why the session takes no action now.
             room: how many more actions fit into the queues and the session's uses.
             group_ids: the ids that the frame's groups have so far.
         """
-        state = self._state
-        name, group = request.function, request.group
-        if not name:
-            return ActionRefused("the game's own server refused the action", key=request.key)
-        game = state.games[lane.session.game]
+        state, session, group = self._state, lane.session, request.group
         try:
-            call = game.encode(name, request.arguments, request.value)
-            digest = body_digest(call.target, call.value, call.data, request.not_after, group)
+            call, digest = self._encode(lane, request)
+            known = self._recent.known(session.permission_id, request.key)
+            if known is not None:
+                return _same(request.key, digest, *known)
+            if becomes is not request:
+                if isinstance(becomes, GamekitError):
+                    return becomes
+                call, _ = self._encode(lane, becomes)
+                request = becomes
         except EncodingInvalid as error:
-            return ActionInvalid(str(error), **error.compared | {"function": name})
-        recent = self._recent.get(lane.session.permission_id)
-        if recent is None:
-            recent = self._recent[lane.session.permission_id] = {}
-        known = recent.get(request.key)
-        if known is not None:
-            return _same(request.key, digest, *known)
+            return ActionInvalid(str(error), **error.compared | {"function": request.function})
         if closed is not None:
             return closed
         verdict = lane.checker.check_call(call)
         if isinstance(verdict, Denied):
             return ScopeDenied(verdict.reason, policy=verdict.policy, limit=verdict.limit, asked=verdict.asked)
-        if room < 1 or call.value or state.pauses or not 1 <= len(request.key) <= KEY_LENGTH_MAX:
-            refusal = self._refusal(lane, request, room)
+        if room < 1 or call.value or state.pauses or not 1 <= len(request.key) <= admission.KEY_LENGTH_MAX:
+            refusal = admission.refusal(lane, request, room, self._queues(), state.pauses)
             if refusal is not None:
                 return refusal
         action_id = state.new_action_id()
-        recent[request.key] = (digest, action_id)
-        if len(recent) > RECENT_KEYS:
-            del recent[next(iter(recent))]
+        self._recent.remember(session.permission_id, request.key, (digest, action_id))
         if call.value:
             lane.accepting_value = Wei(lane.accepting_value + call.value)
         return Action(
             action_id,
-            lane.session.permission_id,
+            session.permission_id,
             request.key,
             digest,
-            name,
+            request.function,
             call.target,
             call.data,
             call.value,
-            game.functions[name].gas or Gas(state.config.batch.call_gas_default),
+            state.games[session.game].functions[request.function].gas or Gas(state.config.batch.call_gas_default),
             verdict.hint,
             verdict.lane_amounts,
             request.not_after,
             group_ids.setdefault(group, action_id) if group else 0,
         )
 
-    def _closed(self, lane: Lane) -> ClientError | None:
-        """Whether this session takes no action now."""
-        session = lane.session
-        if lane.stopped == "session_revoked":
-            return SessionRevoked("the session is revoked", session=session.permission_id)
-        head_at = self._state.head.timestamp
-        if lane.stopped == "session_expired" or head_at >= session.valid_until:
-            text = f"the session ended at {session.valid_until}, chain time is {head_at}"
-            return SessionExpired(text, valid_until=session.valid_until, now=head_at)
-        if session.state != OPEN:
-            return SessionNotOpen(f"the session is {session.state}", state=session.state)
-        return None
-
-    def _room(self, lane: Lane) -> int:
-        """How many more actions fit into the bounded queues and the session's uses."""
-        limits = self._state.config.lanes
-        return min(
-            limits.depth_max - lane.depth,
-            limits.journal_queue_max - self._state.accepting,
-            limits.accepted_max - self._state.accepted,
-            lane.uses_left(),
-        )
-
-    def _refusal(self, lane: Lane, request: ActionRequest, room: int) -> ClientError | None:
-        """The uncommon reasons: a bad key, a pause, a full queue, or uses or value that run out."""
-        if not 1 <= len(request.key) <= KEY_LENGTH_MAX:
-            text = f"an idempotency key has 1 to {KEY_LENGTH_MAX} characters, this one {len(request.key)}"
-            return ActionInvalid(text, length=len(request.key), length_max=KEY_LENGTH_MAX)
-        pause = self._state.pauses.find(lane.session.game, request.function)
-        if pause is not None:
-            return Paused(f"{pause.subject} is paused: {pause.reason}", subject=pause.subject, reason=pause.reason)
-        if room < 1:
-            return self._full(lane)
-        left = lane.value_left() if request.value else 0
-        if request.value > left:
-            text = f"{left} wei of value are left"
-            return ScopeDenied(text, policy="ValueLimitPolicy", limit=left, asked=request.value)
-        return None
-
-    def _full(self, lane: Lane) -> ClientError:
-        """Which bound it is that leaves no room: the session's uses, or the fullest of the queues."""
-        state, limits = self._state, self._state.config.lanes
-        queues = (
-            ("lane", lane.depth, limits.depth_max),
-            ("journal", state.accepting, limits.journal_queue_max),
-            ("server", state.accepted, limits.accepted_max),
-        )
-        queue, depth, most = min(queues, key=lambda each: each[2] - each[1])
-        if lane.uses_left() <= most - depth:
-            uses = lane.scope.usage.uses_max
-            return ScopeDenied(f"all {uses} uses are taken", policy="UsageLimitPolicy", limit=uses, asked=uses + 1)
-        text = f"the {queue} queue holds {depth} actions, at most {most}"
-        return Overloaded(text, queue=queue, depth=depth, depth_max=most)
+    def _queues(self) -> admission.Queues:
+        return admission.Queues(self._state.config.lanes, self._state.accepting, self._state.accepted)
 
     def _drop_groups(
         self,
@@ -343,16 +310,20 @@ class Intake:
         refused: dict[str, GamekitError],
     ) -> None:
         """Take out the members of groups of which another member was refused."""
+        gone: dict[ActionId, GamekitError] = {}
         members = iter(tuple(actions))
         for place, request in enumerate(requests):
             if answers[place] is not None:
                 continue
             action = next(members)
             if request.group in refused:
-                answers[place] = refused[request.group]
+                answers[place] = gone[action.id] = refused[request.group]
                 actions.remove(action)
-                lane.accepting_value = Wei(lane.accepting_value - action.value)
-                self._recent[lane.session.permission_id].pop(action.key, None)
+                self._undo(lane, (action,))
+        for place, answer in enumerate(answers):
+            if isinstance(answer, Accepted) and answer.action_id in gone:
+                # The same key twice in this frame: what it repeats was not taken.
+                answers[place] = gone[answer.action_id]
 
     def _write(self, lane: Lane, actions: list[Action]) -> "Future[None]":
         try:
@@ -380,7 +351,7 @@ class Intake:
         self._release(lane, actions)
         if failed:
             for action in actions:
-                self._recent.get(lane.session.permission_id, {}).pop(action.key, None)
+                self._recent.drop(lane.session.permission_id, action.key)
             return
         if lane.ready and lane.ready[-1].id > actions[0].id:
             # Written in a second attempt, behind what came after them.
@@ -392,9 +363,8 @@ class Intake:
 
     def _undo(self, lane: Lane, actions: Sequence[Action]) -> None:
         """Forget actions that are made, and on no way to disk."""
-        recent = self._recent.get(lane.session.permission_id, {})
         for action in actions:
-            recent.pop(action.key, None)
+            self._recent.drop(lane.session.permission_id, action.key)
             lane.accepting_value = Wei(lane.accepting_value - action.value)
 
     def _reserve(self, lane: Lane, actions: Sequence[Action]) -> None:
@@ -455,15 +425,3 @@ def _same(key: str, digest: bytes, known_digest: bytes, known_id: ActionId) -> A
     if digest == known_digest:
         return Accepted(key, known_id, duplicate=True)
     return IdempotencyConflict(f"key {key!r} was used before, with another body", key=key)
-
-
-async def _ask_game(
-    before_action: BeforeAction, session: Session, requests: Sequence[ActionRequest]
-) -> list[ActionRequest]:
-    """Let the game's own server allow, deny or rewrite each request."""
-    answers = []
-    for request in requests:
-        answer = await before_action(session, request)
-        # An empty function is refused by `_make`: the caller hears that the game said no.
-        answers.append(ActionRequest(request.key, "", group=request.group) if answer is None else answer)
-    return answers

@@ -13,11 +13,17 @@ from gamekit.core.game import Game
 from gamekit.core.history import History
 from gamekit.core.lane import Lane
 from gamekit.core.pausing import Pauses
+from gamekit.core.recent import RecentKeys
 from gamekit.core.session import Account, Session
 from gamekit.core.tracking import LiveSlot
 from gamekit.errors import ChainUnavailable
 from gamekit.eth.block import Head
 from gamekit.units import ActionId, Address, BlockNumber, PermissionId, UserOpHash, Wei
+
+RECENT_KEYS = 2048
+"""Keys that a lane remembers in memory; older ones are found in the journal."""
+RECENT_KEYS_TOTAL = 262_144
+"""The same over all lanes: about 300 bytes each, 80 MB."""
 
 
 class State:
@@ -61,6 +67,8 @@ class State:
         """Actions on their way to disk, over all lanes."""
         self.accepted = 0
         """Actions on disk that are in no slot yet, over all lanes."""
+        self.recent = RecentKeys(RECENT_KEYS, RECENT_KEYS_TOTAL)
+        """Idempotency keys that were accepted lately; `resolve` forgets those of sessions that have ended."""
         self.next_action_id = 1
         self.waiters: dict[ActionId, list[Future[Action]]] = {}
         """Who waits for an action's outcome."""

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from gamekit.config import FeeConfig
+from gamekit.config import BatchConfig, FeeConfig
 from gamekit.core.action import ActionRequest
 from gamekit.core.fees import bid
 from gamekit.core.journal import Row
@@ -100,10 +100,13 @@ async def test_a_group_is_undone_as_a_whole(world: World) -> None:
 
 
 async def test_a_group_that_no_operation_holds_is_refused(world: World) -> None:
+    """It was accepted when operations could be larger."""
     session = await world.open()
-    keys = [f"g{number}" for number in range(9)]
+    keys = [f"g{number}" for number in range(8)]
     await world.accepted(session, *keys, group="g")
     await world.accepted(session, "a")
+    world.config = config(batch=BatchConfig(calls_max=7))
+    await world.restart()
     await world.quiet()
     assert await world.states() == dict.fromkeys(keys, "refused") | {"a": "ok"}
 

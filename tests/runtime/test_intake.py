@@ -8,10 +8,8 @@ from msgspec.structs import replace
 
 from gamekit.config import LaneConfig
 from gamekit.core.action import Action, ActionRequest
-from gamekit.core.session import Session
 from gamekit.errors import (
     ActionInvalid,
-    ActionRefused,
     IdempotencyConflict,
     Overloaded,
     Paused,
@@ -21,7 +19,6 @@ from gamekit.errors import (
     SessionRevoked,
     StoreUnavailable,
 )
-from gamekit.runtime import intake
 from gamekit.runtime.intake import Accepted
 from gamekit.units import UnixSeconds, Wei
 from tests.runtime.world import Keys, World, attack, config, targets
@@ -135,11 +132,11 @@ class TestIdempotency:
         (answer,) = await world.kit.accept(session, [ActionRequest("a", "attack", (1, 2))])
         assert isinstance(answer, IdempotencyConflict)
 
-    async def test_memory_of_keys_is_bounded(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(intake, "RECENT_KEYS", 3)
+    async def test_memory_of_keys_is_bounded(self, world: World) -> None:
+        world.kit.state.recent.lane_max = 3
         session = await world.open()
         await world.accepted(session, *"abcdef")
-        assert len(world.kit._intake._recent[session]) == 3
+        assert len(world.kit.state.recent.of(session)) == 3
         assert (await world.accepted(session, "a"))[0].duplicate
         await world.quiet()
         assert world.ran() == targets(*"abcdef")
@@ -312,38 +309,60 @@ class TestGroup:
         assert world.ran() == targets("g0", "g1")
 
 
-class TestBeforeAction:
-    async def test_allows_denies_and_rewrites(self, keys: Keys) -> None:
-        async def judge(session: Session, request: ActionRequest) -> ActionRequest | None:
-            assert session.player == "alice"
-            if request.key == "no":
-                return None
-            return attack("b", not_after=request.not_after) if request.key == "a" else request
-
-        async def rename(session: Session, request: ActionRequest) -> ActionRequest | None:
-            judged = await judge(session, request)
-            return None if judged is None else replace(judged, key=request.key)
-
-        world = World(keys, before_action=rename)
-        await world.start()
+    async def test_members_that_do_not_stand_together_are_refused(self, world: World) -> None:
         session = await world.open()
-        answers = await world.act(session, "a", "no", "c")
-        assert [type(answer) for answer in answers] == [Accepted, ActionRefused, Accepted]
+        frame = [attack("g0", group="g"), attack("a"), attack("g1", group="g")]
+        answers = await world.kit.accept(session, frame)
+        assert [type(answer) for answer in answers] == [ActionInvalid, Accepted, ActionInvalid]
         await world.quiet()
-        assert world.ran() == targets("b", "c")
+        assert world.ran() == targets("a")
+        await world.check()
 
-    async def test_a_denial_is_not_told_of_what_was_accepted(self, keys: Keys) -> None:
-        denied: set[str] = set()
+    async def test_more_members_than_calls_of_an_operation_are_refused(self, world: World) -> None:
+        session = await world.open()
+        answers = await world.act(session, *"abcdefghi", group="g")
+        assert {type(answer) for answer in answers} == {ActionInvalid}
+        assert await world.states() == {}
+        await world.accepted(session, *"abcdefgh", group="g")
 
-        async def judge(session: Session, request: ActionRequest) -> ActionRequest | None:
-            return None if request.key in denied else request
+    async def test_a_repeated_key_in_a_refused_group_is_not_told_as_accepted(self, world: World) -> None:
+        session = await world.open()
+        answers = await world.act(session, "g0", "g0", group="g")
+        assert not any(isinstance(answer, Accepted) for answer in answers)
+        assert await world.states() == {}
 
-        world = World(keys, before_action=judge)
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.text("gh ", min_size=1, max_size=12), st.booleans()), min_size=1, max_size=5))
+def test_any_groups_are_taken_whole_once_and_in_order(keys: Keys, frames: list[tuple[str, bool]]) -> None:
+    """Each frame is a text: a letter is a member of that group, a blank stands alone."""
+
+    async def run() -> None:
+        world = World(keys)
         await world.start()
         session = await world.open()
-        (first,) = await world.accepted(session, "a")
-        denied.add("a")
-        assert await world.act(session, "a") == [Accepted("a", first.action_id, duplicate=True)]
+        accepted: list[str] = []
+        together: list[list[str]] = []
+        for number, (frame, turn) in enumerate(frames):
+            asked = [attack(f"{number}.{at}", group=group.strip()) for at, group in enumerate(frame)]
+            answers = await world.kit.accept(session, asked)
+            taken = [request for request, answer in zip(asked, answers, strict=True) if isinstance(answer, Accepted)]
+            accepted += [request.key for request in taken]
+            for group in set(frame) - {" "}:
+                members = [request.key for request in taken if request.group == group]
+                assert len(members) in (0, frame.count(group))
+                together += [members] if members else []
+            if turn:
+                await world.turn()
+        await world.quiet()
+        assert world.ran() == targets(*accepted)
+        operations = [operation.action_ids for operation in await world.operations()]
+        for members in together:
+            ids = tuple([(await world.action(key)).id for key in members])
+            assert ids in operations
+        await world.check()
+
+    asyncio.run(run())
 
 
 class TestCancel:

@@ -23,7 +23,8 @@ from gamekit.eth.interface import CustomError
 from gamekit.keys.keystore import Keystore
 from gamekit.keys.signer import LocalSigner
 from gamekit.kit import KINDS, GameKit, Ports
-from gamekit.runtime.intake import Accepted, BeforeAction
+from gamekit.runtime.ask import BeforeAction
+from gamekit.runtime.intake import Accepted
 from gamekit.store.memory import MemoryStore
 from gamekit.units import Address, Cursor, PermissionId, PlayerId, UserOpHash
 from tests.runtime.fake_chain import CHAIN_ID, Executed, FakeChain
