@@ -1,4 +1,4 @@
-"""The command line: `gamekit demo | devnet | serve | sessions | revoke | explain | doctor | userop`.
+"""The command line: `gamekit demo | devnet | serve | sessions | revoke | pause | resume | explain | doctor | userop`.
 
 Reads arguments and nothing else; each command stands in `gamekit.commands`. Exit status: 0 done, 1 done and something
 is wrong (doctor, demo), 2 not done: one sentence on standard error says why, as JSON with `--json`.
@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     _add_devnet(commands)
     _add_serve(commands)
     _add_sessions(commands)
+    _add_pausing(commands)
     _add_explain(commands)
     _add_doctor(commands)
     _add_userop(commands)
@@ -130,6 +131,41 @@ def _revoke(options: argparse.Namespace) -> int:
     from gamekit.commands import output, sessions
 
     sessions.revoke(options.config, options.permission_id, options.reason, output.Output(as_json=options.json))
+    return 0
+
+
+def _add_pausing(commands: Commands) -> None:
+    what = "chain, game:<name> or function:<game>.<function>"
+    for name, words in (("pause", "stop signing, at once and durably"), ("resume", "sign again what was paused")):
+        one = commands.add_parser(name, help=words)
+        _add_config(one)
+        if name == "pause":
+            one.add_argument("subject", nargs="?", default="", help=what)
+            one.add_argument("--list", action="store_true", help="list what is paused instead")
+        else:
+            one.add_argument("subject", help=what)
+        one.add_argument("--reason", default="", help="told to the players and kept; required")
+        one.add_argument("--by", default="operator", help="who says so (default operator)")
+        one.add_argument("--json", action="store_true")
+        one.set_defaults(command=_pause if name == "pause" else _resume)
+
+
+def _pause(options: argparse.Namespace) -> int:
+    from gamekit.commands import output, pausing
+
+    put = output.Output(as_json=options.json)
+    if options.list:
+        pausing.list_pauses(options.config, put)
+    else:
+        pausing.pause(options.config, options.subject, options.reason, options.by, put)
+    return 0
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from gamekit.commands import output, pausing
+
+    put = output.Output(as_json=options.json)
+    pausing.resume(options.config, options.subject, options.reason, options.by, put)
     return 0
 
 

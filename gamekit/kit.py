@@ -31,7 +31,7 @@ from gamekit.core.game import Game, build_game
 from gamekit.core.journal import Event, Meta
 from gamekit.core.lane import Lane
 from gamekit.core.manifest import parse_manifest
-from gamekit.core.pausing import CHAIN, GameCode, Pause
+from gamekit.core.pausing import CHAIN, GameCode, Pause, subjects
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.revocation import Revocation
 from gamekit.core.session import ENDED, OPEN, Account, Session
@@ -264,11 +264,20 @@ class GameKit:
         return await asyncio.shield(self._revoke.revoke(permission_id, reason))
 
     async def pause(self, subject: str, reason: str, by: str) -> None:
-        """Stop signing: `chain`, `game:<name>` or `function:<game>.<function>`."""
+        """Stop signing: `chain`, `game:<name>` or `function:<game>.<function>`. Raises ConfigInvalid for another."""
+        known = subjects({game.name: game.functions for game in self.games.values()})
+        if subject not in known:
+            text = f"{subject[:80]!r} cannot be paused, only chain, game:<name> or function:<game>.<function>"
+            raise ConfigInvalid(f"{text} of {sorted(self.games)}", subject=subject[:80])
         await asyncio.shield(self._observe.pause(subject, reason, by))
 
     async def resume(self, subject: str, reason: str, by: str) -> None:
-        """Sign again; what waited goes on."""
+        """Sign again; what waited goes on. Raises ConfigInvalid for what is not paused, or if the engine failed."""
+        if self.engine.failed is not None:
+            raise ConfigInvalid("the engine failed: no pause of its own ends but by a new start", subject=subject[:80])
+        if subject not in self.state.pauses:
+            active = [pause.subject for pause in self.state.pauses]
+            raise ConfigInvalid(f"{subject[:80]!r} is not paused, only {active}", subject=subject[:80])
         await asyncio.shield(self._observe.resume(subject, reason, by))
 
     def fault(self) -> str:

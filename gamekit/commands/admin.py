@@ -1,12 +1,13 @@
 """The running server's side door: a unix socket beside its configuration, for its own operator and nobody else.
 
-It belongs to the server's own user (mode 0600), so it needs no token and is on no network. It can look and revoke; it
-cannot read a key, widen a session or act as a player.
+It belongs to the server's own user (mode 0600), so it needs no token and is on no network. It can look,
+revoke, pause and resume; it cannot read a key, widen a session or act as a player.
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from gamekit.core.session import Session
-from gamekit.errors import ClientError, GamekitError, StoreUnavailable
+from gamekit.errors import ClientError, ConfigInvalid, GamekitError, StoreUnavailable
 from gamekit.eth.hashing import checksum_address, parse_hex, to_hex
 from gamekit.kit import GameKit
 from gamekit.protocol.codes import error_of
@@ -41,9 +42,12 @@ async def serve_admin(kit: GameKit, config: Path) -> AsyncIterator[None]:
     app = web.Application()
     app.add_routes(
         [
-            web.get("/status", lambda request: _answered(_status(kit), request)),
-            web.get("/sessions", lambda request: _answered([session_row(row) for row in kit.sessions()], request)),
-            web.post("/revoke", lambda request: _revoke(kit, request)),
+            web.get("/status", partial(_answered, lambda: _status(kit))),
+            web.get("/sessions", partial(_answered, lambda: [session_row(row) for row in kit.sessions()])),
+            web.get("/pauses", partial(_answered, lambda: list(kit.state.pauses))),
+            web.post("/revoke", partial(_revoke, kit)),
+            web.post("/pause", partial(_switch, kit.pause)),
+            web.post("/resume", partial(_switch, kit.resume)),
         ]
     )
     runner = web.AppRunner(app, access_log=None)
@@ -112,8 +116,27 @@ def _status(kit: GameKit) -> dict[str, object]:
     }
 
 
-async def _answered(value: object, _request: web.Request) -> web.Response:
+async def _answered(look: Callable[[], object], _request: web.Request) -> web.Response:
+    return _json(look())
+
+
+def _json(value: object) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), content_type="application/json")
+
+
+async def _switch(switch: Callable[[str, str, str], Awaitable[None]], request: web.Request) -> web.Response:
+    """Pause or resume."""
+    try:
+        asked = await request.json()
+        subject, reason, by = (str(asked.get(name) or "") for name in ("subject", "reason", "by"))
+        if not (reason and by):
+            raise ConfigInvalid("a pause, and its end, need a reason and who says so", reason=reason, by=by)
+        await switch(subject, reason, by)
+    except StoreUnavailable as error:
+        return web.json_response(error.to_dict(), status=503)
+    except GamekitError as error:
+        return web.json_response(error.to_dict(), status=400)
+    return _json({"subject": subject, "reason": reason, "by": by})
 
 
 async def _revoke(kit: GameKit, request: web.Request) -> web.Response:
@@ -132,4 +155,4 @@ async def _revoke(kit: GameKit, request: web.Request) -> web.Response:
         "in_flight": [to_hex(each) for each in told.in_flight],
         "dead_by": told.dead_by,
     }
-    return await _answered(answer, request)
+    return _json(answer)

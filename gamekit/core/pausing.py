@@ -1,7 +1,7 @@
 """Pauses: signing stopped for the chain, a game or one function of it, and when to stop by itself."""
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from gamekit.core.journal import Row
 from gamekit.units import Address, Hash32, PlayerId, UnixSeconds
@@ -47,6 +47,12 @@ def function_subject(game: str, function: str) -> str:
     return f"function:{game}.{function}"
 
 
+def subjects(games: Mapping[str, Iterable[str]]) -> list[str]:
+    """Everything that can be paused: the chain, each game, and each function of these games that is play."""
+    functions = [function_subject(game, function) for game, found in games.items() for function in found]
+    return [CHAIN, *map(game_subject, games), *functions]
+
+
 class Pauses:
     """The pauses that are active."""
 
@@ -58,6 +64,9 @@ class Pauses:
 
     def __iter__(self) -> Iterator[Pause]:
         return iter(self._active.values())
+
+    def __contains__(self, subject: str) -> bool:
+        return subject in self._active
 
     def put(self, pause: Pause) -> None:
         """Start or end a pause."""

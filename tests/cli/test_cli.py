@@ -9,7 +9,7 @@ import pytest
 from gamekit.cli import parser
 from tests.cli.test_userop import status
 
-COMMANDS = ["demo", "devnet", "serve", "sessions", "revoke", "explain", "doctor", "userop"]
+COMMANDS = ["demo", "devnet", "serve", "sessions", "revoke", "pause", "resume", "explain", "doctor", "userop"]
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,7 +31,9 @@ def test_demo_args() -> None:
     assert (options.kill_after, options.no_thief) == (None, False)
 
 
-@pytest.mark.parametrize("command", [("sessions",), ("revoke", "0x" + "00" * 32)])
+@pytest.mark.parametrize(
+    "command", [("sessions",), ("revoke", "0x" + "00" * 32), ("pause", "--list"), ("resume", "chain")]
+)
 def test_sessions_error_no_server(command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(*command, "--config", str(tmp_path / "gamekit.toml")) == 2
     assert "no server listens" in capsys.readouterr().err

@@ -39,9 +39,9 @@ async def test_it_holds_over_a_restart(world: World) -> None:
     await world.check()
 
 
-async def test_a_pause_of_another_game_stops_nothing(world: World) -> None:
+async def test_a_pause_of_another_function_stops_nothing(world: World) -> None:
     session = await world.open()
-    await world.kit.pause("game:chess", "an exploit", "olga")
+    await world.kit.pause("function:arena.move", "an exploit", "olga")
     await world.accepted(session, "a")
     await world.quiet()
     await world.check()
