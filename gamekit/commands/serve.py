@@ -12,7 +12,7 @@ import uvloop
 
 from gamekit.commands.admin import serve_admin
 from gamekit.config import load
-from gamekit.errors import ConfigInvalid
+from gamekit.errors import ConfigInvalid, GamekitError, Outcome
 from gamekit.gateway.app import Gateway
 from gamekit.gateway.auth import TokenHook
 from gamekit.gateway.kit_backend import KitBackend
@@ -20,6 +20,13 @@ from gamekit.gateway.serve import Server, serve
 from gamekit.keys.hardening import harden_process
 from gamekit.kit import GameKit
 from gamekit.units import ChainId, PlayerId
+
+
+class EngineStopped(GamekitError):
+    """The engine stopped by itself: what it knows may not be true any more. A new start reads journal and chain."""
+
+    code = "engine_stopped"
+    outcome = Outcome.RETRY
 
 
 def run(config: Path, tokens: Path | None, leak: Path | None) -> None:
@@ -30,7 +37,7 @@ def run(config: Path, tokens: Path | None, leak: Path | None) -> None:
         tokens: a JSON object that maps login tokens to players; without it players log in with their wallets.
         leak: only for the demo's thief: where to write one session key in the clear. See `gamekit.demo.leak`.
 
-    Raises: ConfigInvalid, ChainError, StoreError.
+    Raises: EngineStopped, ConfigInvalid, ChainError, StoreError.
     """
     uvloop.run(_serve(config, tokens, leak))
 
@@ -51,7 +58,7 @@ async def _serve(config: Path, tokens: Path | None, leak: Path | None) -> None:
         gateway = Gateway(KitBackend(kit), settings.gateway, ChainId(settings.chain.chain_id), token=hook)
         await serve(gateway, started=lambda server: _say(server, settings.gateway.host))
         if kit.engine.failed is not None:
-            raise ConfigInvalid(f"gamekit stopped signing: {kit.engine.failed}")
+            raise EngineStopped(f"gamekit stopped signing: {kit.engine.failed}")
 
 
 def read_tokens(path: Path) -> TokenHook:
