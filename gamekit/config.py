@@ -157,6 +157,11 @@ class SessionConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     proposals_max: int = 8
     """Most sessions of one player that wait for a wallet's signature; each has a key and a row."""
+    sessions_open_max: Positive = 8
+    """Most sessions of one player that are open, or on their way to it."""
+    opens_per_day_max: Positive = 32
+    """Most sessions that one player opens within 24 hours of chain time: relayers pay for each grant and its
+    revocation, and nobody refunds them."""
     grant_deadline_s: int = 600
     """How long the wallet's signature over a grant can be used."""
     expiring_s: int = 120

@@ -52,6 +52,7 @@ from gamekit.runtime.handle import ActionHandle, SessionHandle
 from gamekit.runtime.intake import Answer, Intake
 from gamekit.runtime.notify import ALL, Listener, Notify
 from gamekit.runtime.observe import Observe
+from gamekit.runtime.openings import Openings
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.resolve import Resolve
 from gamekit.runtime.revoke import Revoke
@@ -116,6 +117,7 @@ class GameKit:
         self._dispatch = Dispatch(self.state, store, signer, self._bundler, notify)
         self._intake = Intake(self.state, store, self._dispatch, before_action)
         self._resolve = Resolve(self.state, store, chain, self._dispatch, self._bundler, pool)
+        self._openings = Openings(self.state, store)
         self._grant = Grant(self.state, store, chain, ports.keys, self.setup, pool, notify)
         module = self.setup.session_validator
         self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify)
@@ -198,13 +200,19 @@ class GameKit:
             owner: the wallet's address; its account on the stack is found, or will be deployed with the grant.
             stack: name of an account stack; empty takes the first configured.
             minutes: shorter than the unit's, if the player wishes.
+
+        Raises: Overloaded when the player has proposed or opened too many; ConfigInvalid.
         """
+        await self._openings.require(player)
         where = self.setup.stack(stack, entry_point_version)
         return await self._grant.propose(player, self.game(game).unit(unit), owner, where, minutes=minutes)
 
     async def open(self, permission_id: PermissionId, signature: bytes) -> SessionHandle:
-        """Take the wallet's signature; returns when the grant is durable and sent. `opened` waits for the chain."""
-        await asyncio.shield(self._grant.open(permission_id, signature))
+        """Take the wallet's signature; returns when the grant is durable and sent. `opened` waits for the chain.
+
+        Raises: SessionNotFound, SessionExpired, ConfigInvalid; Overloaded when the player has opened too many.
+        """
+        await asyncio.shield(self._open(permission_id, signature))
         return SessionHandle(self, permission_id)
 
     async def opened(self, permission_id: PermissionId, timeout: float | None = None) -> None:
@@ -333,6 +341,10 @@ class GameKit:
     async def submit_withdrawal(self, user_op_hash: UserOpHash, signature: bytes) -> Withdrawal:
         """Send a withdrawal that the owner's wallet signed, and follow it to final."""
         return await asyncio.shield(self._withdraw.submit(user_op_hash, signature))
+
+    async def _open(self, permission_id: PermissionId, signature: bytes) -> None:
+        async with self._openings.opening(permission_id):
+            await self._grant.open(permission_id, signature)
 
     async def _accept_first(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> list[Answer]:
         """The session's first actions since start-up: its lane is built from the chain's figures."""
