@@ -25,6 +25,7 @@ from pathlib import Path
 
 import uvloop
 from msgspec import Struct
+from msgspec.structs import replace
 
 from benchmarks.report import write_report
 from gamekit.accounts import stack
@@ -121,8 +122,6 @@ def make_lane(game: Game, keystore: Keystore, config: Config, number: int) -> La
     entry_point = EntryPointVersion.V08.canonical_address
     row = Account(account, PlayerId(f"p{number}"), ChainId(31337), "reference", "0.8", account, account, b"")
     signer, sealed, binding = keystore.make(lambda key: key_binding(row, VALIDATOR, entry_point, key))
-    from msgspec.structs import replace
-
     bound = game.unit("play_match").bind(
         account=account,
         signer=signer,
@@ -254,10 +253,8 @@ def main() -> None:
             for size in sizes:
                 figures = uvloop.run(measure(Path(folder), game, size, arguments.seconds))
                 rounds[size].append(figures)
-                print(
-                    f"{size:>6} sessions: {figures.accepted_per_s:>9,.0f} accepted/s {figures.signed_per_s:>9,.0f} signed/s",
-                    flush=True,
-                )
+                told = f"{figures.accepted_per_s:>9,.0f} accepted/s {figures.signed_per_s:>9,.0f} signed/s"
+                print(f"{size:>6} sessions: {told}", flush=True)
     rows = [
         {"name": f"sessions_{size}", "sessions": size}
         | {name: median(found, name) for name in Figures.__struct_fields__}

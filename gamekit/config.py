@@ -117,7 +117,7 @@ class LaneConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Longest that one frame of actions waits for the game's own server, its turn included; then the caller gets
     `overloaded`. A player feels more than a second as a hang, and later frames of the lane wait behind it."""
     before_action_waiting_max: Positive = 10_000
-    """Most requests that wait for the game's own server, over all lanes: about 10 MB, and a second's work at its best."""
+    """Most requests that wait for the game's own server, over all lanes: about 10 MB."""
 
 
 class JournalConfig(Struct, frozen=True, forbid_unknown_fields=True):

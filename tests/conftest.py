@@ -19,7 +19,7 @@ def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
 @pytest.fixture
 async def node(anvil: Anvil) -> AsyncIterator[DevnetNode]:
     """The node's client; the chain is afterwards what it was before."""
-    async with DevnetNode(anvil.url) as node:
+    async with DevnetNode(anvil.url, timeout_ms=60_000) as node:
         before = await node.snapshot()
         yield node
         await node.restore(before)

@@ -308,7 +308,6 @@ class TestGroup:
         await world.quiet()
         assert world.ran() == targets("g0", "g1")
 
-
     async def test_members_that_do_not_stand_together_are_refused(self, world: World) -> None:
         session = await world.open()
         frame = [attack("g0", group="g"), attack("a"), attack("g1", group="g")]
