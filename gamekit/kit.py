@@ -34,9 +34,10 @@ from gamekit.core.manifest import parse_manifest
 from gamekit.core.pausing import CHAIN, GameCode, Pause, subjects
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.revocation import Revocation
-from gamekit.core.session import ENDED, OPEN, Account, Session
+from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session
 from gamekit.core.setup import ChainSetup, chain_setup
 from gamekit.core.tracking import Operation, Slot
+from gamekit.core.unit import Unit
 from gamekit.core.withdrawal import Withdrawal
 from gamekit.errors import ChainMismatch, ConfigInvalid, OutcomeUnknown, SessionNotFound, SessionNotOpen
 from gamekit.eth.calldata import Call
@@ -187,7 +188,7 @@ class GameKit:
         self,
         player: PlayerId,
         game: str,
-        unit: str,
+        unit: str | Unit,
         owner: Address,
         *,
         stack: str = "",
@@ -197,6 +198,7 @@ class GameKit:
         """Say what the owner's wallet must sign to open a session of a unit of delegation.
 
         Args:
+            unit: its name in the manifest, or for a scope that has none, what `core.unit.raw_unit` made.
             owner: the wallet's address; its account on the stack is found, or will be deployed with the grant.
             stack: name of an account stack; empty takes the first configured.
             minutes: shorter than the unit's, if the player wishes.
@@ -205,7 +207,10 @@ class GameKit:
         """
         await self._openings.require(player)
         where = self.setup.stack(stack, entry_point_version)
-        return await self._grant.propose(player, self.game(game).unit(unit), owner, where, minutes=minutes)
+        found = self.game(game).unit(unit) if isinstance(unit, str) else unit
+        if found.game is not self.game(game):
+            raise ConfigInvalid(f"the unit is one of {found.game.name}, not of this kit's {game}", game=game)
+        return await self._grant.propose(player, found, owner, where, minutes=minutes)
 
     async def open(self, permission_id: PermissionId, signature: bytes) -> SessionHandle:
         """Take the wallet's signature; returns when the grant is durable and sent. `opened` waits for the chain.
@@ -351,9 +356,13 @@ class GameKit:
         return await self._intake.accept(await self._lane(permission_id), requests)
 
     async def _lane(self, permission_id: PermissionId) -> Lane:
-        row = self.session_row(permission_id)
-        if row.state != OPEN:
+        row = self.state.sessions.get(permission_id) or await self.store.get(Session, permission_id)
+        if row is None:
+            raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)
+        if row.state in (PROPOSED, GRANTING):
             raise SessionNotOpen(f"the session is {row.state}", state=row.state)
+        # One that has ended gets a lane too: a retry of what it accepted gets the first answer.
+        self.state.sessions.setdefault(permission_id, row)
         return await self._resolve.lane_of(row)
 
     def _stopped(self, reason: str) -> None:

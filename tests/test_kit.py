@@ -7,7 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 from gamekit.config import BatchConfig, Config, JournalConfig, RelayConfig
-from gamekit.errors import ChainMismatch, ChainUnavailable, ConfigInvalid, SessionNotFound, StoreUnavailable
+from gamekit.errors import (
+    ChainMismatch,
+    ChainUnavailable,
+    ConfigInvalid,
+    SessionNotFound,
+    SessionRevoked,
+    StoreUnavailable,
+)
 from gamekit.kit import GameKit, MonotonicClock, load_game
 from gamekit.units import Address, PermissionId, PlayerId
 from tests.runtime.world import ABI, ALICE, ARENA, MANIFEST, OWNER, Keys, World, arena, attack, chain_config, config
@@ -191,3 +198,15 @@ async def test_an_action_accepted_while_the_lane_is_built_is_the_first(world: Wo
     ids = [answer.action_id for (answer,) in both]  # type: ignore[union-attr]
     assert ids == sorted(ids)
     assert len(world.kit.state.lanes) == 1
+
+
+async def test_a_session_that_has_ended_still_answers_for_what_it_accepted(world: World) -> None:
+    session = await world.open()
+    (first,) = await world.accepted(session, "a")
+    await world.quiet()
+    await world.kit.revoke(session)
+    await world.block(5)
+    await world.restart()
+    old, new = await world.act(session, "a", "b")
+    assert (old.action_id, old.duplicate) == (first.action_id, True)
+    assert isinstance(new, SessionRevoked)

@@ -1,14 +1,15 @@
 """The process dies and starts again: at every stage of an action, and anywhere in a random life with every fault on."""
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from gamekit.core.tracking import LIVE, SENT, LiveSlot, may_expire
-from gamekit.errors import GamekitError
+from gamekit.errors import ChainUnavailable, GamekitError, SessionNotOpen
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
 from tests.runtime.world import Keys, World, targets
@@ -44,15 +45,11 @@ class Crash(BaseException):
     """The process dies here."""
 
 
-@pytest.mark.parametrize("after", range(14))
-@pytest.mark.parametrize("written", [False, True])
-async def test_at_every_commit(world: World, after: int, written: bool) -> None:
-    """The process dies at its n-th commit from the first signature on: before it is written, or just after."""
-    session = await world.open()
-    await world.accepted(session, "a", "b")
+async def dying(world: World, after: int, written: bool, life: Coroutine[Any, Any, None]) -> None:
+    """Live until the process dies at a commit: before it is written, or just after."""
     commit, left = world.store.commit, [after]
 
-    def dying(rows: Any) -> Any:
+    def last(rows: Any) -> Any:
         left[0] -= 1
         if left[0] >= 0:
             return commit(rows)
@@ -60,12 +57,24 @@ async def test_at_every_commit(world: World, after: int, written: bool) -> None:
             commit(rows)
         raise Crash
 
-    world.store.commit = dying  # type: ignore[method-assign]
+    world.store.commit = last  # type: ignore[method-assign]
+    try:
+        await life
+    finally:
+        for _ in range(5):
+            await asyncio.sleep(0)  # what still runs of the dead process dies too
+        world.store.commit = commit  # type: ignore[method-assign]
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("after", range(14))
+@pytest.mark.parametrize("written", [False, True])
+async def test_at_every_commit(world: World, after: int, written: bool) -> None:
+    """The process dies at its n-th commit from the first signature on: before it is written, or just after."""
+    session = await world.open()
+    await world.accepted(session, "a", "b")
     with pytest.raises(Crash):
-        await world.turn(10)
-    await asyncio.sleep(0)
-    world.store.commit = commit  # type: ignore[method-assign]
-    await asyncio.sleep(0)
+        await dying(world, after, written, world.turn(10))
     await world.restart()
     await world.quiet()
     assert world.ran() == targets("a", "b")
@@ -103,25 +112,37 @@ async def live(keys: Keys, seed: int, steps: int, plant: Callable[[GameKit], Non
     sessions = [await world.open() for _ in range(2)]
     await world.block(6)
     for number in range(steps):
-        await one_step(world, chance, sessions, number)
+        await one_step(world, chance, sessions, number, harsh=bool(seed % 2))
         invariants(world)
     world.chain.deaf = world.chain.silent_after = world.chain.down = 0
+    await resume(world)
     await world.quiet(200)
     return world
 
 
-async def one_step(world: World, chance: random.Random, sessions: list[Any], number: int) -> None:
+MILD = {
+    "act": 8, "sign": 8, "send": 8, "block": 12, "late": 2, "reorg": 3, "restart": 2, "drop": 1, "deaf": 1, "silent": 1,
+    "foreign": 1, "skip": 2,
+}  # fmt: skip
+HARSH = MILD | {"crash": 2, "down": 1, "pause": 1, "resume": 2, "revoke": 1}
+
+
+async def resume(world: World) -> None:
+    if world.kit.state.pauses:
+        await world.kit.resume("game:arena", "the test", "tester")
+
+
+async def one_step(world: World, chance: random.Random, sessions: list[Any], number: int, harsh: bool) -> None:
     session = chance.choice(sessions)
-    what = chance.choices(
-        ["act", "sign", "send", "block", "late", "reorg", "restart", "drop", "deaf", "silent", "foreign", "skip"],
-        [8, 8, 8, 12, 2, 3, 2, 1, 1, 1, 1, 2],
-    )[0]
+    weights = HARSH if harsh else MILD
+    what = chance.choices([*weights], [*weights.values()])[0]
     chain = world.chain
     if what == "act":
         keys = [f"k{number}.{place}" for place in range(chance.randint(1, 3))]
         group = {"group": f"g{number}"} if chance.random() < 0.3 else {}
         late = {"not_after": chain.top.head.timestamp + chance.randint(0, 60)} if chance.random() < 0.2 else {}
-        await world.act(session, *keys, **group, **late)
+        with contextlib.suppress(SessionNotOpen):
+            await world.act(session, *keys, **group, **late)
     elif what in ("sign", "send", "restart", "drop"):
         await asyncio.ensure_future(getattr(world, what)()) if what != "drop" else chain.drop()
     elif what in ("block", "late", "skip"):
@@ -133,6 +154,28 @@ async def one_step(world: World, chance: random.Random, sessions: list[Any], num
         depth = chance.randint(1, max(1, min(4, deepest)))
         chain.reorg(depth, forget=chance.random() < 0.5, length=depth + chance.randint(0, 1))
         await (world.restart() if chance.random() < 0.3 else world.step())
+    else:
+        await fault(world, chance, session, what)
+
+
+async def fault(world: World, chance: random.Random, session: Any, what: str) -> None:
+    chain = world.chain
+    if what == "crash":
+        with contextlib.suppress(Crash):
+            await dying(world, chance.randint(0, 6), chance.random() < 0.5, world.turn())
+        await world.restart()
+    elif what == "down":
+        chain.down = chance.randint(1, 6)
+        chain.mine()
+        with contextlib.suppress(ChainUnavailable):
+            await world.step()
+        chain.down = 0
+    elif what == "pause":
+        await world.kit.pause("game:arena", "the test", "tester")
+    elif what == "resume":
+        await resume(world)
+    elif what == "revoke" and chance.random() < 0.2:
+        await world.kit.revoke(session)
     elif what == "deaf":
         chain.deaf = 1
     elif what == "silent":
