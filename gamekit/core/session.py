@@ -54,7 +54,7 @@ class Session(Row, frozen=True):
 
     TABLE = "session"
     KEY = ("permission_id",)
-    INDEX = ("player", "account", "state")
+    INDEX = ("player", "account", "state", "revoked_at_block")
     GUARDED = True
 
     permission_id: PermissionId

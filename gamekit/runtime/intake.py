@@ -192,6 +192,7 @@ class Intake:
     ) -> None:
         """The commit is done: tell the common case."""
         if result.done():
+            self._state.writing.discard(actions[0].id)
             return
         if written.exception() is None:
             result.set_result(_filled(answers, [Accepted(action.key, action.id) for action in actions]))
@@ -340,7 +341,10 @@ class Intake:
         try:
             await asyncio.shield(written)
         except StoreConflict:
-            return await self._write_unknown(lane, actions)
+            try:
+                return await self._write_unknown(lane, actions)
+            finally:
+                self._state.writing.discard(actions[0].id)
         except GamekitError as error:
             return [error] * len(actions)
         return [Accepted(action.key, action.id) for action in actions]
@@ -350,6 +354,9 @@ class Intake:
         failed = done.cancelled() or done.exception() is not None
         self._release(lane, actions)
         if failed:
+            if not done.cancelled() and isinstance(done.exception(), StoreConflict):
+                # Until the second attempt, which keeps their ids.
+                self._state.writing.add(actions[0].id)
             for action in actions:
                 self._recent.drop(lane.session.permission_id, action.key)
             return
@@ -371,12 +378,14 @@ class Intake:
         """Count actions that are on their way to disk; their value is counted where they are made."""
         lane.accepting += len(actions)
         self._state.accepting += len(actions)
+        self._state.writing.update(action.id for action in actions[:1])
 
     def _release(self, lane: Lane, actions: Sequence[Action]) -> None:
         """They are on disk, or refused."""
         lane.accepting -= len(actions)
         lane.accepting_value = Wei(lane.accepting_value - sum([action.value for action in actions]))
         self._state.accepting -= len(actions)
+        self._state.writing.difference_update(action.id for action in actions[:1])
 
     async def _write_unknown(self, lane: Lane, actions: list[Action]) -> list[Answer]:
         """A key was accepted before, longer ago than memory reaches: answer those keys, write the others."""

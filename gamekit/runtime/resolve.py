@@ -8,6 +8,7 @@ again in the same slot with fresh fees and a fresh deadline.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -17,11 +18,12 @@ from gamekit.core import prepare
 from gamekit.core.action import ACCEPTED, Action
 from gamekit.core.checker import ScopeChecker
 from gamekit.core.fees import Fees, bid, outbid
+from gamekit.core.journal import Meta, Row
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
 from gamekit.core.scope import Scope
+from gamekit.core.session import ENDED, GRANTING, LAPSED, OPEN, PROPOSED, REVOKED, REVOKING, Account, Session
 from gamekit.core.session import EXPIRED as SESSION_EXPIRED
-from gamekit.core.session import GRANTING, LAPSED, OPEN, PROPOSED, REVOKED, REVOKING, Account, Session
 from gamekit.core.tracking import (
     CONSUMED,
     DEAD,
@@ -40,7 +42,7 @@ from gamekit.core.tracking import (
     may_resign,
 )
 from gamekit.core.usage import Usage, stored_usage
-from gamekit.errors import ChainError
+from gamekit.errors import ChainError, StoreError
 from gamekit.eth.block import Head
 from gamekit.eth.entry_point import encode_get_nonce
 from gamekit.eth.session_validator_abi import SESSION_OF, decode_session
@@ -49,6 +51,7 @@ from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.relayers import Relayers
+from gamekit.runtime.settle import FINAL_BLOCK
 from gamekit.runtime.state import State
 from gamekit.units import UINT64_MAX, Address, NonceSequence, PermissionId, UserOpHash
 
@@ -57,6 +60,10 @@ log = logging.getLogger(__name__)
 QUESTIONS_MAX = 32
 """Lanes that the chain is asked about at once when a server starts: one after the other, many would take minutes."""
 
+TOLD_BELOW = "told_below"
+"""Meta row: every action with a lower id has an outcome that is final. Only those above are read at start-up."""
+PAGE = 4096
+"""Actions that are read at once when a server starts."""
 
 STOPPED = {
     REVOKING: "session_revoked",
@@ -82,6 +89,29 @@ class Resolve(Follower):
         self._dispatch = dispatch
         self._bundler = bundler
         self._relayers = relayers
+        self._told_below = 0
+
+    def on_final(self, final: Head) -> Sequence[Row]:  # noqa: ARG002
+        """Forget the keys of sessions that have ended; write below which id every action has its outcome.
+
+        The bound of one final block before: an action that is between its slot and its refusal just now is in no place
+        that is looked at, but it was in one then.
+        """
+        state = self._state
+        for permission_id in state.recent.lanes():
+            session = state.sessions.get(permission_id)
+            if session is None or session.state in ENDED:
+                state.recent.forget(permission_id)
+        before, self._told_below = self._told_below, self._lowest_untold()
+        bound = min(before, self._told_below)
+        return (Meta(TOLD_BELOW, bound.to_bytes(8, "big")),)
+
+    def _lowest_untold(self) -> int:
+        """The lowest id of an action that may be without a lasting outcome, or is not given yet."""
+        state = self._state
+        ids = [live.actions[0].id for live in state.slots_by_operation.values() if live.actions]
+        ids += [lane.ready[0].id for lane in state.lanes.values() if lane.ready]
+        return min((*ids, *state.writing), default=state.next_action_id)
 
     async def on_head(self) -> None:
         """Look at every slot that is not included."""
@@ -184,14 +214,19 @@ class Resolve(Follower):
         return lane
 
     async def load(self) -> None:
-        """Build the state from the journal, before any block is read."""
-        # Those that have ended too: what was signed before, or accepted while they ended, is not told yet.
-        for kind_state in (PROPOSED, GRANTING, OPEN, *STOPPED):
+        """Build the state from the journal, before any block is read.
+
+        Of sessions that have ended only those with something still to tell, and those whose revocation is not final.
+        """
+        for kind_state in (PROPOSED, GRANTING, OPEN, REVOKING):
             for session in await self._store.select(Session, state=kind_state):
-                self._state.sessions[session.permission_id] = session
-                account = await self._store.get(Account, session.account)
-                if account is not None:
-                    self._state.accounts[account.address] = account
+                await self._load_session(session)
+        final = await self._store.get(Meta, FINAL_BLOCK)
+        final_number = int.from_bytes(final.value[:8], "big") if final is not None else 0
+        blocks = [row.value[:8] for row in await self._store.select(Meta) if row.name.startswith("block/")]
+        for number in sorted({int.from_bytes(block, "big") for block in blocks}):
+            for session in await self._store.select(Session, revoked_at_block=number) if number > final_number else ():
+                await self._load_session(session)
         operations = [
             operation
             for operation_state in (PLANNED, SIGNED, SENT, INCLUDED)
@@ -209,10 +244,25 @@ class Resolve(Follower):
         self._state.unsettled = deque(sorted(self._state.unsettled, key=lambda each: each[0]))
         await self._load_waiting()
 
+    async def _load_session(self, session: Session) -> None:
+        self._state.sessions[session.permission_id] = session
+        account = await self._store.get(Account, session.account)
+        if account is not None:
+            self._state.accounts[account.address] = account
+
+    async def _load_by_id(self, permission_id: PermissionId) -> Session:
+        """The session of something that is still to tell, ended or not."""
+        if permission_id not in self._state.sessions:
+            session = await self._store.get(Session, permission_id)
+            if session is None:
+                raise StoreError(f"the journal has no session {permission_id.hex()}", session=permission_id)
+            await self._load_session(session)
+        return self._session(permission_id)
+
     async def _load_slot(self, slot: Slot, variants: dict[UserOpHash, Operation]) -> None:
         rows = [await self._store.get(Action, action_id) for action_id in slot.action_ids]
         actions = tuple(row for row in rows if row is not None)
-        session = self._session(slot.permission_id)
+        session = await self._load_by_id(slot.permission_id)
         lane = self._state.lanes.get(slot.permission_id) or self.make_lane(session, Usage(), slot.sequence)
         try_mode = next(iter(variants.values())).try_mode
         live = LiveSlot(slot, actions, lane.codec.call_data(actions, try_mode), dict(variants))
@@ -227,18 +277,18 @@ class Resolve(Follower):
     async def _load_waiting(self) -> None:
         """Actions that are accepted and in no slot go back to their lanes."""
         held = {action.id for live in self._state.slots_by_operation.values() for action in live.actions}
-        for session in list(self._state.sessions.values()):
-            waiting = [
-                action
-                for action in await self._store.select(Action, permission_id=session.permission_id)
-                if action.state == ACCEPTED and action.id not in held
-            ]
-            if not waiting:
-                continue
-            lane = self._state.lanes.get(session.permission_id) or self.make_lane(session, Usage(), 0)
-            lane.usage_known = False
-            batching.put_back(lane.ready, tuple(waiting))
-            self._state.accepted += len(waiting)
+        row = await self._store.get(Meta, TOLD_BELOW)
+        self._told_below = int.from_bytes(row.value, "big") if row is not None else 0
+        after = self._told_below - 1
+        while page := await self._store.select(Action, after=after, limit=PAGE):
+            after = page[-1].id
+            for action in page:
+                if action.state == ACCEPTED and action.id not in held:
+                    session = await self._load_by_id(action.permission_id)
+                    lane = self._state.lanes.get(session.permission_id) or self.make_lane(session, Usage(), 0)
+                    lane.usage_known = False
+                    lane.ready.append(action)
+                    self._state.accepted += 1
 
     async def resume(self) -> None:
         """After all blocks up to the head are read: take the chain's figures, sign what was only planned, go on."""

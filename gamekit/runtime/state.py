@@ -67,6 +67,8 @@ class State:
         """Actions on their way to disk, over all lanes."""
         self.accepted = 0
         """Actions on disk that are in no slot yet, over all lanes."""
+        self.writing: set[ActionId] = set()
+        """The first action of each frame that is on its way to disk."""
         self.recent = RecentKeys(RECENT_KEYS, RECENT_KEYS_TOTAL)
         """Idempotency keys that were accepted lately; `resolve` forgets those of sessions that have ended."""
         self.next_action_id = 1

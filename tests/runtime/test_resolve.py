@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 
 from gamekit.core import tracking
-from gamekit.core.session import REVOKED
+from gamekit.core.action import Action
+from gamekit.core.session import REVOKED, Session
 from gamekit.core.tracking import DEAD, FOREIGN, SUPERSEDED
 from gamekit.units import PermissionId
 from tests.runtime.world import World, targets
@@ -192,6 +195,49 @@ class TestResign:
 
 
 class TestRecovery:
+    async def test_what_ended_long_ago_is_not_loaded(self, world: World) -> None:
+        old = await sent(world, "a", "b")
+        await world.quiet()
+        await world.kit.revoke(old)
+        await world.turn(8)
+        assert world.kit.session_row(old).state == REVOKED
+        assert not world.kit.state.recent.of(old), "its keys are forgotten"
+        new = await world.open()
+        await world.accepted(new, "c")
+        read: list[Any] = []
+        select = world.store.select
+
+        async def watched(kind: Any, **how: Any) -> Any:
+            rows = await select(kind, **how)
+            read.extend(row for row in rows if isinstance(row, Action | Session))
+            return rows
+
+        world.store.select = watched  # type: ignore[method-assign]
+        await world.restart()
+        assert list(world.kit.state.sessions) == [new]
+        assert [row.key for row in read if isinstance(row, Action)] == ["c"]
+        assert old not in [row.permission_id for row in read if isinstance(row, Session)]
+        await world.quiet()
+        await world.check()
+
+    async def test_a_revocation_that_is_not_final_is_loaded(self, world: World) -> None:
+        session = await world.open()
+        await world.kit.revoke(session)
+        await world.turn()
+        assert world.kit.session_row(session).state == REVOKED
+        await world.restart()
+        assert world.kit.session_row(session).state == REVOKED
+
+    async def test_what_waited_in_a_session_that_ended_is_told(self, world: World) -> None:
+        """The process died between the row that ended the session and those that refuse its actions."""
+        session = await world.open()
+        await world.accepted(session, "a")
+        await world.block(5, empty=True)
+        row = world.kit.session_row(session)
+        await world.store.commit((row.moved("expired"),))
+        await world.restart()
+        assert await world.states() == {"a": "refused"}
+
     async def test_nothing_is_signed_at_start_up_for_a_revoked_session(self, world: World) -> None:
         session = await sent(world, "a")
         await world.kit.revoke(session)
