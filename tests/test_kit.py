@@ -7,10 +7,15 @@ import pytest
 from msgspec.structs import replace
 
 from gamekit.config import BatchConfig, Config, JournalConfig, RelayConfig
+from gamekit.core.action import ActionRequest
+from gamekit.core.policy import CallPolicy
+from gamekit.core.unit import raw_unit
 from gamekit.errors import (
     ChainMismatch,
     ChainUnavailable,
     ConfigInvalid,
+    GamekitError,
+    ScopeDenied,
     SessionNotFound,
     SessionRevoked,
     StoreUnavailable,
@@ -51,6 +56,36 @@ class TestFinding:
         await world.kit.revoke(first)
         await world.block()
         assert world.kit.sessions(ALICE) == []
+
+
+class TestRawScope:
+    """What no unit of the manifest says: a session for attacks only."""
+
+    async def test_a_session_of_it_plays(self, world: World) -> None:
+        game = world.kit.game("arena")
+        policies = game.unit("play").policies
+        attacks = tuple(each for each in policies.calls.entries if each.function.startswith("attack"))
+        raw = raw_unit(game, replace(policies, calls=CallPolicy(attacks)), 5, "attack only")
+        request = await world.kit.propose(ALICE, "arena", raw, OWNER)
+        await world.kit.open(request.permission_id, b"owner's signature")
+        await world.block()
+        row = world.kit.session_row(request.permission_id)
+        assert (row.state, row.unit, row.valid_until - row.valid_after) == ("open", "", 300)
+        move = ActionRequest("m", "move", (1, 1))
+        accepted, denied = await world.kit.accept(request.permission_id, [attack("a"), move])
+        assert not isinstance(accepted, GamekitError)
+        assert isinstance(denied, ScopeDenied)
+
+    async def test_a_unit_of_another_game_is_refused(self, world: World) -> None:
+        with pytest.raises(ConfigInvalid, match="not of this kit's arena"):
+            await world.kit.propose(ALICE, "arena", arena().unit("play"), OWNER)
+
+    async def test_a_call_that_is_not_play_is_refused(self, world: World) -> None:
+        game = world.kit.game("arena")
+        policies = game.unit("play").policies
+        entry = replace(policies.calls.entries[0], target=Address(b"\x77" * 20))
+        with pytest.raises(ConfigInvalid, match="is not play in arena"):
+            raw_unit(game, replace(policies, calls=CallPolicy((entry,))), 5, "elsewhere")
 
 
 class TestFault:

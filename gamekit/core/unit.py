@@ -168,6 +168,30 @@ def raw_scope(scope: Scope, references: Collection[tuple[str, int]] = ()) -> Sco
     return _checked("raw scope", scope)
 
 
+def raw_unit(
+    game: "Game", scope: Scope, minutes: int, meaning: str, references: Collection[tuple[str, int]] = ()
+) -> Unit:
+    """Make a unit without a name of a scope that no manifest describes, for `kit.propose`.
+
+    Args:
+        game: whose functions it calls; each must be play.
+        scope: all policies; signer, revoker, nonce key and times are placeholders.
+        minutes: how long a session lasts.
+        meaning: what the player agrees to.
+        references: as in `raw_scope`.
+
+    Raises: ConfigInvalid as `raw_scope` does, and for a call that is not play in this game.
+    """
+    checked = raw_scope(scope, references)
+    played = {function.function.selector: function for function in game.functions.values()}
+    for entry in checked.calls.entries:
+        if entry.target != game.address or entry.selector not in played:
+            text = f"{entry.function or entry.selector.hex()} of {entry.target.hex()} is not play in {game.name}"
+            raise ConfigInvalid(text, function=entry.function)
+    functions = tuple(played[entry.selector] for entry in checked.calls.entries)
+    return Unit("", game, meaning, functions, minutes, checked, ("",) * LANES_MAX)
+
+
 def _raw_entry_fault(entry: CallEntry, references: Collection[tuple[str, int]]) -> str:
     try:
         function = Function.parse(entry.function)
