@@ -223,6 +223,18 @@ contract CalldataLibTest is Test {
         decoder.walked(callData);
     }
 
+    function test_take_revert_callCutOff() public {
+        bytes memory callData = _execute(CalldataLib.BATCH_TRY, abi.encode(0x20, 1, 0x20, address(1)));
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.CallDataNotCanonical.selector, 196, 128, 32));
+        decoder.walked(callData);
+    }
+
+    function test_take_revert_singleCutOff() public {
+        bytes memory callData = _execute(CalldataLib.SINGLE_TRY, new bytes(51));
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.CallDataNotCanonical.selector, 100, 52, 51));
+        decoder.walked(callData);
+    }
+
     function test_take_revert_paddingCutOff() public {
         Execution[] memory calls = new Execution[](1);
         calls[0] = Execution(address(1), 0, hex"01020304");
