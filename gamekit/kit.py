@@ -107,6 +107,8 @@ class GameKit:
         self.state = State(config, self.games)
         self.store = store = ports.store
         self._ports = ports
+        self._turns: dict[PermissionId, Future[None]] = {}
+        """Sessions whose lane is being built: done when the latest frame that waits for it has been decided."""
         self._chain = chain = ports.chain
         sender, signer = ports.sender, ports.signer
         notify = self._notify = Notify(self.state, store)
@@ -258,9 +260,11 @@ class GameKit:
     def accept(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> "Future[list[Answer]]":
         """Accept actions of one session, in order; resolves with one answer each when the accepted are on disk."""
         lane = self.state.lanes.get(permission_id)
-        if lane is None:
-            return asyncio.ensure_future(self._accept_first(permission_id, requests))
-        return self._intake.accept(lane, requests)
+        before = self._turns.get(permission_id) if self._turns else None
+        if lane is not None and before is None:
+            return self._intake.accept(lane, requests)
+        turn = self._turns[permission_id] = asyncio.get_running_loop().create_future()
+        return asyncio.shield(asyncio.ensure_future(self._accept_first(permission_id, requests, before, turn)))
 
     def handle(self, key: str, action_id: ActionId) -> ActionHandle:
         """A handle on an accepted action."""
@@ -351,9 +355,23 @@ class GameKit:
         async with self._openings.opening(permission_id):
             await self._grant.open(permission_id, signature)
 
-    async def _accept_first(self, permission_id: PermissionId, requests: Sequence[ActionRequest]) -> list[Answer]:
-        """The session's first actions since start-up: its lane is built from the chain's figures."""
-        return await self._intake.accept(await self._lane(permission_id), requests)
+    async def _accept_first(
+        self,
+        permission_id: PermissionId,
+        requests: Sequence[ActionRequest],
+        before: "Future[None] | None",
+        turn: "Future[None]",
+    ) -> list[Answer]:
+        """The session's first actions since start-up: its lane is built from the chain's figures, frames in order."""
+        try:
+            if before is not None:
+                await before
+            answers = self._intake.accept(await self._lane(permission_id), requests)
+        finally:
+            turn.set_result(None)
+            if self._turns.get(permission_id) is turn:
+                del self._turns[permission_id]
+        return await answers
 
     async def _lane(self, permission_id: PermissionId) -> Lane:
         row = self.state.sessions.get(permission_id) or await self.store.get(Session, permission_id)

@@ -21,6 +21,7 @@ from gamekit.errors import (
     StoreUnavailable,
 )
 from gamekit.kit import GameKit, MonotonicClock, load_game
+from gamekit.runtime.intake import Accepted
 from gamekit.units import Address, PermissionId, PlayerId
 from tests.runtime.world import ABI, ALICE, ARENA, MANIFEST, OWNER, Keys, World, arena, attack, chain_config, config
 
@@ -245,3 +246,33 @@ async def test_a_session_that_has_ended_still_answers_for_what_it_accepted(world
     old, new = await world.act(session, "a", "b")
     assert (old.action_id, old.duplicate) == (first.action_id, True)
     assert isinstance(new, SessionRevoked)
+
+
+async def test_first_frames_after_a_restart_keep_their_order(world: World) -> None:
+    session = await world.open()
+    await world.restart()
+    call, answers = world.chain.call, 0
+
+    async def slower_first(*args: Any, **kwargs: Any) -> bytes:
+        nonlocal answers
+        answers += 1
+        for _ in range(10 if answers == 1 else 0):
+            await asyncio.sleep(0)
+        return await call(*args, **kwargs)
+
+    world.chain.call = slower_first  # type: ignore[method-assign]
+    frames = [world.kit.accept(session, [attack(key)]) for key in "abc"]
+    for _ in range(12):
+        await asyncio.sleep(0)
+    frames.append(world.kit.accept(session, [attack("d")]))
+    ids = [answer.action_id for frame in frames for answer in await frame if isinstance(answer, Accepted)]
+    assert ids == sorted(ids)
+    assert len(ids) == 4
+    assert world.kit._turns == {}
+
+
+async def test_the_relayers_of_play_carry_no_withdrawal(world: World) -> None:
+    ports = replace(world.kit._ports, withdrawal_relayers=world.keys.pool)
+    with pytest.raises(ConfigInvalid) as refused:
+        GameKit(world.config, [arena()], ports)
+    assert refused.value.compared == {"relayers": [next(iter(world.keys.pool)).hex()]}
