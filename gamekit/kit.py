@@ -101,6 +101,10 @@ class GameKit:
         *,
         before_action: BeforeAction | None = None,
     ) -> None:
+        shared = ports.relayers.keys() & ports.withdrawal_relayers.keys()
+        if shared:
+            names = sorted(address.hex() for address in shared)
+            raise ConfigInvalid(f"relayers of play must not carry withdrawals: {names}", relayers=names)
         self.config = config
         self.games = {game.name: game for game in games}
         self.setup: ChainSetup = chain_setup(config.chain)

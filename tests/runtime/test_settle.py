@@ -227,6 +227,24 @@ class TestCatchUp:
         final = world.chain.blocks[-3].head
         assert row.value == final.number.to_bytes(8, "big") + final.hash
 
+    async def test_what_is_final_and_not_told_yet_is_read_again(self, keys: Keys) -> None:
+        """Outcomes are told deeper than blocks are final: reading resumes where everything is told."""
+        world = World(keys, config(chain=chain_config(included_depth=6)))
+        await world.start()
+        request = await world.kit.propose(ALICE, "arena", "play", OWNER)
+        await world.kit.open(request.permission_id, b"signature")
+        await world.block(4)
+        await world.restart()
+        assert world.kit.session_row(request.permission_id).state == "granting"
+        await world.block(2)
+        assert world.kit.session_row(request.permission_id).state == "open"
+        await world.accepted(request.permission_id, "a")
+        await world.turn(4)
+        await world.restart()
+        assert await world.told("a") == []
+        await world.quiet()
+        assert await world.told("a") == ["settled", "final"]
+
     async def test_a_journal_of_another_chain_is_refused(self, world: World) -> None:
         await world.block(5)
         world.chain.reorg(8)
