@@ -324,3 +324,40 @@ class TestPauseMeanwhile:
         await world.quiet()
         assert await world.states() == {"a": "ok"}
         await world.check()
+
+
+async def test_a_machine_that_signs_wrongly_stops_everything(world: World) -> None:
+    """Every key opens by itself, so no key is to blame: nothing more may be signed."""
+    session = await world.open()
+    await world.accepted(session, "a")
+
+    def untrusted(keys: Any, digests: Any) -> list[bytes]:
+        raise SigningFailed("a signature does not recover to its key's address")
+
+    world.kit._dispatch._signer.sign_many = untrusted  # type: ignore[method-assign]
+    with pytest.raises(SigningFailed):
+        await world.sign()
+    assert {operation.signature for operation in await world.operations()} == {b""}
+
+
+async def test_a_new_variant_that_must_not_be_signed_any_more_is_dropped_and_the_old_one_stands(world: World) -> None:
+    session = await world.open()
+    await world.accepted(session, "a")
+    await world.sign()
+    await world.send()
+    commit = world.store.commit
+
+    def revoke_in_between(rows: Any) -> Any:
+        if any(isinstance(row, Operation) and row.state == "planned" for row in rows):
+            world.lane(session).stopped = "session_revoked"
+        return commit(rows)
+
+    world.store.commit = revoke_in_between  # type: ignore[method-assign]
+    world.signed.clear()
+    await world.block(seconds=70, empty=True)
+    world.store.commit = commit  # type: ignore[method-assign]
+    assert world.signed == []
+    assert sorted(operation.state for operation in await world.operations()) == ["dead", "sent"]
+    await world.quiet()
+    assert world.ran() == targets("a")
+    await world.check()

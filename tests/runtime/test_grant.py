@@ -203,3 +203,18 @@ async def test_what_was_accepted_before_a_reorg_took_the_grant_for_good_is_told(
     assert await world.states() == {"flying": "refused", "waiting": "refused"}
     assert await world.told("waiting") == ["refused"]
     await world.check()
+
+
+async def test_a_grant_that_the_chain_has_and_we_have_not_read_is_not_sent_again(world: World) -> None:
+    permission = await proposed(world)
+    world.chain.deaf = 1
+    await world.kit.open(permission, b"signature")
+    row = world.kit.session_row(permission)
+    world.kit._relayers._relayers[next(iter(world.keys.pool))].unmined.clear()
+    world.chain.push(Address(b"\xee" * 20), world.chain.opener, row.grant_data)
+    world.chain.mine()
+    sent = len(world.chain.sent)
+    await world.kit._grant.on_head()
+    assert len(world.chain.sent) == sent
+    await world.step()
+    assert world.kit.session_row(permission).state == "open"

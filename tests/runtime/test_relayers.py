@@ -2,6 +2,7 @@ import pytest
 
 from gamekit.config import FeeConfig, RelayConfig
 from gamekit.core.relay import FINAL, MINED, REPLACED, SENT, RelayTransaction
+from gamekit.errors import ChainUnavailable, ConfigInvalid
 from gamekit.units import Address, Hash32, PermissionId, PlayerId, Wei
 from tests.runtime.wire import DecodedTransaction
 from tests.runtime.world import Keys, World, config
@@ -215,4 +216,25 @@ async def test_nonces_have_no_gap(tmp_path_factory: pytest.TempPathFactory, rela
     for relayer in keys.pool:
         nonces = [row.nonce for row in await world.store.select(RelayTransaction) if row.relayer == relayer]
         assert sorted(nonces) == list(range(len(nonces)))
+    await world.check()
+
+
+async def test_a_pool_without_keys_says_so(keys: Keys) -> None:
+    world = World(Keys(keys.keystore, {}, {}))
+    await world.start()
+    with pytest.raises(ConfigInvalid, match="sessions"):
+        await world.open()
+
+
+async def test_a_node_that_does_not_answer_for_a_relayer_is_asked_again_with_the_next_head(world: World) -> None:
+    await sent(world)
+    count = world.chain.transaction_count
+
+    async def silent(address: Address, *, pending: bool = False) -> int:
+        raise ChainUnavailable("no answer")
+
+    world.chain.transaction_count = silent  # type: ignore[method-assign]
+    await world.block(3, empty=True)
+    world.chain.transaction_count = count  # type: ignore[method-assign]
+    await world.quiet()
     await world.check()

@@ -6,6 +6,7 @@ from gamekit.core import tracking
 from gamekit.core.action import Action
 from gamekit.core.session import REVOKED, Session
 from gamekit.core.tracking import DEAD, FOREIGN, SUPERSEDED
+from gamekit.errors import ChainUnavailable, StoreError
 from gamekit.units import PermissionId
 from tests.runtime.world import World, targets
 
@@ -285,3 +286,30 @@ class TestRecovery:
         await world.quiet()
         assert world.lane(session).sequence == 2
         await world.check()
+
+
+async def test_figures_that_the_chain_does_not_give_are_asked_for_with_the_next_head(world: World) -> None:
+    world.chain.finality = 6
+    session = await sent(world, "a")
+    await world.block()
+    await world.accepted(session, "b")
+    world.chain.reorg(1, length=2)
+    call = world.chain.call
+
+    async def silent(*_: object, **__: object) -> bytes:
+        raise ChainUnavailable("no answer")
+
+    world.chain.call = silent  # type: ignore[method-assign]
+    await world.step()
+    assert not world.lane(session).usage_known
+    world.chain.call = call  # type: ignore[method-assign]
+    await world.quiet()
+    await world.check()
+
+
+async def test_a_slot_whose_session_is_missing_stops_the_start(world: World) -> None:
+    """A journal that lost rows is not guessed about."""
+    session = await sent(world, "a")
+    del world.store._rows[Session][session,]
+    with pytest.raises(StoreError, match="no session"):
+        await world.restart()

@@ -308,3 +308,21 @@ async def test_a_settled_action_wakes_who_waits_for_it(world: World) -> None:
     await asyncio.sleep(0)
     await world.turn()
     assert (await task).state == "ok"
+
+
+async def test_one_question_without_an_answer_keeps_nobody_else_from_acting(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = await world.open()
+    await world.accepted(session, "a")
+    await world.sign()
+    await world.send()
+    world.chain.drop()
+
+    async def silent() -> None:
+        raise ChainUnavailable("no answer")
+
+    world.kit._grant.on_head = silent  # type: ignore[method-assign]
+    await world.quiet()
+    assert "Grant at block" in caplog.text
+    await world.check()
