@@ -8,7 +8,7 @@ A relayer's nonce is a slot like an operation's: at most one transaction passes.
 the process is durable, and is sent again, byte for byte, until its nonce is consumed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -113,11 +113,20 @@ class Bundle(Struct, frozen=True):
     operations: tuple[Operation, ...]
 
 
-def bundles(entry_point: Address, operations: Sequence[Operation], gas_max: int, operations_max: int) -> list[Bundle]:
+def bundles(
+    entry_point: Address,
+    operations: Sequence[Operation],
+    gas_max: int,
+    operations_max: int,
+    suspects: Container[Address] = frozenset(),
+) -> list[Bundle]:
     """Split operations into bundles that stay under the chain's cap on one transaction's gas (EIP-7825).
 
-    An operation that is over the cap by itself still gets its bundle: the node will refuse it by name.
+    An operation that is over the cap by itself still gets its bundle: the node will refuse it by name. Operations of
+    suspect accounts travel alone, behind the others.
     """
+    apart = [Bundle(entry_point, (operation,)) for operation in operations if operation.sender in suspects]
+    operations = [operation for operation in operations if operation.sender not in suspects]
     split: list[Bundle] = []
     current: list[Operation] = []
     for operation in operations:
@@ -127,4 +136,4 @@ def bundles(entry_point: Address, operations: Sequence[Operation], gas_max: int,
         current.append(operation)
     if current:
         split.append(Bundle(entry_point, tuple(current)))
-    return split
+    return split + apart

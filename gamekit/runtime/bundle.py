@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 
 from gamekit.core import relay
 from gamekit.core.event import ALARM, AlarmEvent
+from gamekit.core.journal import Row
 from gamekit.core.relay import HANDLE_OPS, Bundle
 from gamekit.core.tracking import RELEASED, SENT, Operation
 from gamekit.errors import CallReverted, ChainUnavailable, EncodingInvalid
+from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.entry_point import FailedOp, decode_failed_op, encode_handle_ops
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.user_operation import UserOperation
@@ -21,7 +23,10 @@ from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import ALL, Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.state import State
-from gamekit.units import Address, Gas
+from gamekit.units import Address, Gas, UserOpHash
+
+SUSPECT_BLOCKS = 64
+"""How long the accounts of a bundle that was reverted on chain travel alone."""
 
 
 class Bundler(Follower):
@@ -37,6 +42,9 @@ class Bundler(Follower):
         """Operations to bundle, by hash, in the order in which they were signed."""
         self._sending: set[bytes] = set()
         """Operations between the queue and a transaction: being simulated or written."""
+        self._suspects: dict[Address, int] = {}
+        """Accounts in a bundle that the chain reverted after its simulation, and the height until which each travels
+        alone: one account can make a bundle fail, and must not do it to the others again."""
         self._wake = asyncio.Event()
 
     def add(self, operation: Operation) -> None:
@@ -45,8 +53,28 @@ class Bundler(Follower):
             self._queue[operation.user_op_hash] = operation
             self._wake.set()
 
+    def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
+        """Suspect every account of a bundle that was reverted."""
+        rows: list[Row] = []
+        for receipt in receipts:
+            hashes = () if receipt.succeeded else self._relayers.subjects(receipt.transaction_hash)
+            for user_op_hash in hashes:
+                live = self._state.slots_by_operation.get(UserOpHash(user_op_hash))
+                if live is None or live.included():
+                    continue
+                self._suspects[live.slot.sender] = head.number + SUSPECT_BLOCKS
+                if len(hashes) == 1:
+                    # It was alone: asked about again now and then only, since each answer costs a transaction.
+                    operation = live.variants[UserOpHash(user_op_hash)]
+                    rejected = operation.moved(operation.state, rejected="reverted on chain, alone in its bundle")
+                    self._remember([rejected])
+                    rows.append(rejected)
+        return rows
+
     async def on_head(self) -> None:
         """A new head: relayers may be free again."""
+        number = self._state.head.number
+        self._suspects = {account: until for account, until in self._suspects.items() if until >= number}
         if self._queue:
             self._wake.set()
 
@@ -71,7 +99,11 @@ class Bundler(Follower):
             bundle
             for entry_point, operations in by_entry_point.items()
             for bundle in relay.bundles(
-                entry_point, operations, config.chain.transaction_gas_max, config.relay.operations_max
+                entry_point,
+                operations,
+                config.chain.transaction_gas_max,
+                config.relay.operations_max,
+                self._suspects,
             )
         ]
         free = self._relayers.free_slots()

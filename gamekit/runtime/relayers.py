@@ -87,6 +87,11 @@ class Relayers(Follower):
         relay = self._state.config.relay
         return choose(self._relayers.values(), relay.in_flight_max, Wei(relay.balance_min_wei))
 
+    def subjects(self, transaction_hash: Hash32) -> tuple[bytes, ...]:
+        """What a transaction of ours that is not final carries; nothing if it is none of ours."""
+        row = self._by_hash.get(transaction_hash)
+        return () if row is None else row.subjects
+
     def carried(self) -> set[bytes]:
         """Everything that unmined transactions carry."""
         return {

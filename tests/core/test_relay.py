@@ -14,6 +14,7 @@ from gamekit.core.relay import (
 )
 from gamekit.units import Address, BlockNumber, Gas, Hash32, Wei
 from tests.core.rows import ENTRY_POINT, operation
+from tests.core.scopes import ACCOUNT
 
 A, B = Address(b"\xaa" * 20), Address(b"\xbb" * 20)
 
@@ -103,3 +104,9 @@ class TestBundles:
     def test_one_that_is_over_the_cap_by_itself_travels_alone(self) -> None:
         found = bundles(ENTRY_POINT, [operation(1), operation(2)], 1, 9)
         assert [len(bundle.operations) for bundle in found] == [1, 1]
+
+    def test_suspects_travel_alone_behind_the_others(self) -> None:
+        other = Address(b"\x77" * 20)
+        five = [operation(number, sender=other if number % 2 else ACCOUNT) for number in range(5)]
+        found = bundles(ENTRY_POINT, five, 10**9, 9, {other})
+        assert [bundle.operations for bundle in found] == [(five[0], five[2], five[4]), (five[1],), (five[3],)]

@@ -103,6 +103,9 @@ class FakeChain:
         self.owner_validator = owner_validator
         self.reverts: Callable[[Call], bytes | None] = lambda call: None
         """What a game call reverts with; None lets it succeed."""
+        self.treacherous: set[Address] = set()
+        """Accounts whose validation agrees when it is asked, and reverts when it is mined."""
+        self._mining = False
         self.garble = False
         """Whether accounts report failures of calls that they never made."""
         self.finality = 2
@@ -335,6 +338,7 @@ class FakeChain:
     ) -> TransactionReceipt:
         world.counts[tx.sender] = tx.nonce + 1
         draft, ran = world.copy(), []  # type: ignore[var-annotated]
+        self._mining = True
         try:
             logs = self._execute(draft, tx.to, tx.data, head.timestamp, ran)
         except Refusal:
@@ -343,6 +347,8 @@ class FakeChain:
             succeeded = True
             executed.extend(ran)
             world.nonces, world.sessions = draft.nonces, draft.sessions
+        finally:
+            self._mining = False
         numbered = tuple(replace(log, index=index) for index, log in enumerate(logs))
         return TransactionReceipt(tx.hash, head.hash, head.number, tx.sender, tx.to, succeeded, Gas(100_000),
                                   Wei(10**9), numbered)  # fmt: skip
@@ -388,6 +394,8 @@ class FakeChain:
                 raise Refusal(place, "AA24 signature error")
             world.nonces[op.sender, key] = sequence + 1
             return hashed
+        if self._mining and op.sender in self.treacherous:
+            raise Refusal(place, "AA23 reverted")
         calls = decode_execute(op.call_data).calls
         envelope = decode_envelope(op.signature, len(calls))
         permission = permission_id(CHAIN_ID, self.module, op.sender, envelope.scope)

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from gamekit.config import RelayConfig
 from gamekit.core.tracking import FINAL, INCLUDED, SENT
 from gamekit.errors import CallReverted
@@ -211,3 +213,32 @@ async def test_gas_over_the_cap_delays_a_bundle(world: World) -> None:
     await world.block()
     await world.quiet()
     await world.check()
+
+
+async def test_an_account_that_reverts_bundles_on_chain_holds_up_no_other(world: World) -> None:
+    """It agrees when it is simulated and reverts when it is mined: after the first time it travels alone."""
+    sessions = await several(world, 4)
+    traitor = world.kit.session_row(sessions[2]).account
+    world.chain.treacherous.add(traitor)
+    await world.turn(3)
+    assert await world.states() == {"a0": "ok", "a1": "ok", "a2": "accepted", "a3": "ok"}
+    failed = [receipt for block in world.chain.blocks for receipt in block.receipts if not receipt.succeeded]
+    await world.turn(6)
+    again = [receipt for block in world.chain.blocks for receipt in block.receipts if not receipt.succeeded]
+    assert len(failed) == 2, "once with the others, once alone"
+    assert len(again) <= 3, "and then only now and then"
+    world.chain.treacherous.clear()
+    await world.quiet()
+    await world.check()
+
+
+async def test_suspicion_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gamekit.runtime.bundle.SUSPECT_BLOCKS", 2)
+    sessions = await several(world, 2)
+    world.chain.treacherous.add(world.kit.session_row(sessions[0]).account)
+    await world.turn()
+    assert len(world.kit._bundler._suspects) == 2
+    world.chain.treacherous.clear()
+    await world.quiet()
+    await world.block(3)
+    assert world.kit._bundler._suspects == {}
