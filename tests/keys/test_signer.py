@@ -188,7 +188,7 @@ def test_canary_leaves_no_trace(
         log.error("failed", exc_info=caught.value)
         told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
         texts += ["".join(told.format()), repr(caught.value.to_dict()), pickle.dumps(caught.value.compared)]
-    with pytest.raises((TypeError, AttributeError), match="(?i)pickle|local object"):
+    with pytest.raises((TypeError, AttributeError), match=r"(?i)pickle|local object"):
         pickle.dumps(signer)
     texts += [caplog.text, repr(dict(os.environ)), (tmp_path / "gamekit.key.epochs").read_bytes()]
     assert not any(canary.found_in(text) for text in texts)
