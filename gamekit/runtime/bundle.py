@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from gamekit.core import relay
-from gamekit.core.event import ALARM, AlarmEvent
 from gamekit.core.journal import Row
 from gamekit.core.relay import HANDLE_OPS, Bundle
 from gamekit.core.tracking import RELEASED, SENT, Operation
@@ -20,7 +19,7 @@ from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.user_operation import UserOperation
 from gamekit.ports import ChainReader, Store
 from gamekit.runtime.follow import Follower
-from gamekit.runtime.notify import ALL, Notify
+from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.state import State
 from gamekit.units import Address, Gas, UserOpHash
@@ -184,12 +183,7 @@ class Bundler(Follower):
         self._remember([rejected])
         await self._store.commit((rejected,))
         if not operation.rejected and "AA25" not in failed.reason:
-            await self._alarm("operation_rejected", f"{operation.user_op_hash.hex()}: {rejected.rejected}")
-
-    async def _alarm(self, what: str, detail: str) -> None:
-        event = self._notify.event(ALARM, ALL, AlarmEvent(what, detail))
-        await self._store.commit((event,))
-        self._notify.publish((event,))
+            await self._notify.alarm("operation_rejected", f"{operation.user_op_hash.hex()}: {rejected.rejected}")
 
     def _submissions(self, operations: Sequence[Operation]) -> list[UserOperation]:
         """The operations as they are submitted."""

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from gamekit.core import batch as batching
 from gamekit.core import prepare
 from gamekit.core.action import REFUSED, Action
-from gamekit.core.event import ALARM, ActionResult, AlarmEvent, RefusedEvent
 from gamekit.core.event import REFUSED as REFUSED_EVENT
+from gamekit.core.event import ActionResult, RefusedEvent
 from gamekit.core.fees import Fees, bid
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
@@ -22,7 +22,7 @@ from gamekit.core.usage import admissible_calls
 from gamekit.errors import SigningFailed, StoreError
 from gamekit.ports import Signer, Store
 from gamekit.runtime.bundle import Bundler
-from gamekit.runtime.notify import ALL, Notify
+from gamekit.runtime.notify import Notify
 from gamekit.runtime.state import State
 from gamekit.units import Hash32, UnixSeconds
 
@@ -107,7 +107,7 @@ class Dispatch:
         for lane, live, operation in dropped:
             await self._drop(lane, live, operation)
             if lane.stopped == SigningFailed.code:
-                await self._alarm("key_does_not_open", f"session {lane.session.permission_id.hex()} cannot sign")
+                await self._notify.alarm("key_does_not_open", f"session {lane.session.permission_id.hex()} cannot sign")
 
     async def refuse(self, lane: Lane, actions: Sequence[Action], code: str, message: str) -> None:
         """Tell terminally that actions which are in no slot will never be executed."""
@@ -129,7 +129,7 @@ class Dispatch:
             self._state.accepted += len(actions)
             raise
         self._notify.publish((event,))
-        self._resolve_waiters(rows)
+        self._state.wake(rows)
 
     async def _plan(self, lane: Lane) -> tuple[Lane, LiveSlot, Operation] | None:
         """Take the lane's next batch and plan its operation; hold the lane, or refuse, where that cannot be."""
@@ -265,14 +265,3 @@ class Dispatch:
         batching.put_back(lane.ready, live.actions)
         self._state.accepted += len(live.actions)
         self._held[lane.session.permission_id] = lane
-
-    async def _alarm(self, what: str, detail: str) -> None:
-        event = self._notify.event(ALARM, ALL, AlarmEvent(what, detail))
-        await self._store.commit((event,))
-        self._notify.publish((event,))
-
-    def _resolve_waiters(self, actions: Sequence[Action]) -> None:
-        for action in actions:
-            for waiter in self._state.waiters.pop(action.id, ()):
-                if not waiter.done():
-                    waiter.set_result(action)

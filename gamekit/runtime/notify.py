@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from gamekit.core.event import ALARM, AlarmEvent
 from gamekit.core.journal import Event
 from gamekit.ports import Store
 from gamekit.runtime.state import State
@@ -47,6 +48,12 @@ class Notify:
         for event in events:
             for listener in tuple(self._listeners.get(event.player, ())) if event.player else ():
                 _call(listener, (event,))
+
+    async def alarm(self, what: str, detail: str) -> None:
+        """Tell an operator, durably, of something that must be looked at."""
+        event = self.event(ALARM, ALL, AlarmEvent(what, detail))
+        await self._store.commit((event,))
+        self.publish((event,))
 
     def subscribe(self, player: PlayerId, listener: Listener) -> Callable[[], None]:
         """Listen to one player's events, or to `ALL`; call what is returned to stop."""

@@ -7,7 +7,6 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-from gamekit.core.event import ALARM, AlarmEvent
 from gamekit.core.fees import Fees, bid, outbid
 from gamekit.core.journal import Row
 from gamekit.core.relay import FINAL, MINED, PLANNED, REPLACED, SENT, Relayer, RelayTransaction, choose
@@ -16,7 +15,7 @@ from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.transaction import Transaction, signing_hash, with_signature
 from gamekit.ports import ChainReader, SealedKey, Signer, Store, TransactionSender
 from gamekit.runtime.follow import Follower
-from gamekit.runtime.notify import ALL, Notify
+from gamekit.runtime.notify import Notify
 from gamekit.runtime.state import State
 from gamekit.units import ZERO_ADDRESS, Address, BlockNumber, ChainId, Gas, Hash32, Wei
 
@@ -271,9 +270,7 @@ class Relayers(Follower):
         if (what, relayer, nonce) in self._alarmed:
             return
         self._alarmed.add((what, relayer, nonce))
-        event = self._notify.event(ALARM, ALL, AlarmEvent(what, f"{relayer.hex()} nonce {nonce} {detail}"))
-        await self._store.commit((event,))
-        self._notify.publish((event,))
+        await self._notify.alarm(what, f"{relayer.hex()} nonce {nonce} {detail}")
 
     def _remember(self, row: RelayTransaction) -> None:
         self._by_hash[row.transaction_hash] = row

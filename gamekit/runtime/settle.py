@@ -178,7 +178,7 @@ class Settle:
         rows.append(Meta(f"block/{head.number % BLOCK_ROWS}", head.number.to_bytes(8, "big") + head.hash))
         await self._write(rows)
         for live in settled:
-            self._wake(live.actions)
+            self._state.wake(live.actions)
         for live in consumed:
             lane = self._state.lanes.get(live.slot.permission_id)
             if lane is not None:
@@ -250,14 +250,6 @@ class Settle:
         if rows:
             await self._store.commit(rows)
             self._notify.publish([row for row in rows if isinstance(row, Event)])
-
-    def _wake(self, actions: Sequence[Action]) -> None:
-        if not self._state.waiters:
-            return
-        for action in actions:
-            for waiter in self._state.waiters.pop(action.id, ()):
-                if not waiter.done():
-                    waiter.set_result(action)
 
     async def _orphan(self, orphaned: Sequence[Head]) -> None:
         """Take back what blocks said that are canonical no more, highest first."""

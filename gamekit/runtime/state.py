@@ -5,7 +5,7 @@ Each field says who may change it. Everything here can be built again from the j
 
 from asyncio import Future
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gamekit.config import Config
 from gamekit.core.action import Action
@@ -104,6 +104,15 @@ class State:
         action_id = self.next_action_id
         self.next_action_id = action_id + 1
         return ActionId(action_id)
+
+    def wake(self, actions: Sequence[Action]) -> None:
+        """Tell those who wait for these actions; their rows are on disk."""
+        if not self.waiters:
+            return
+        for action in actions:
+            for waiter in self.waiters.pop(action.id, ()):
+                if not waiter.done():
+                    waiter.set_result(action)
 
     def index(self, live: LiveSlot) -> None:
         """Make a slot and its variants findable."""
