@@ -17,7 +17,7 @@ from gamekit.eth.session_validator import envelope, operation_digest, permission
 from gamekit.eth.signature import CURVE_ORDER
 from gamekit.eth.user_op_hash import user_op_hash
 from gamekit.eth.user_operation import UserOperation
-from gamekit.units import Address, Gas, UnixSeconds, Wei
+from gamekit.units import Gas, UnixSeconds, Wei
 
 LIFE_S: Final = 115
 """Deadline of a forged operation behind its claimed time."""
@@ -116,11 +116,6 @@ def batch(calls: Sequence[Call]) -> bytes:
 
 
 # Changes after signing.
-
-
-def from_account(account: Address) -> Change:
-    """Replay on another account."""
-    return lambda op: replace(op, sender=account)
 
 
 def with_signature_bytes(start: int, written: bytes) -> Change:
