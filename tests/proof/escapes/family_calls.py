@@ -1,6 +1,6 @@
 """Calls that the scope does not name: other targets, other functions, value, no selector, the account's own authority."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from gamekit.demo import forgery
@@ -32,6 +32,7 @@ WITHDRAW_TO_ANYBODY: Final = Function.parse("withdrawTo(address to,uint256 amoun
 INCREASE_ALLOWANCE: Final = Function.parse("increaseAllowance(address spender,uint256 amount)")
 SAFE_TRANSFER_FROM: Final = Function.parse("safeTransferFrom(address from,address to,uint256 id)")
 ROB: Final = Function.parse("rob(address player,uint256 amount)")
+Make = Callable[[World], Call]
 PRECOMPILE: Final = Address((4).to_bytes(20, "big"))
 
 
@@ -45,17 +46,17 @@ def rows() -> Iterator[Row]:
     yield from _authority()
 
 
-def _call_row(case: str, slug: str, what: str, make: "object", **options: object) -> Row:
+def _call_row(case: str, slug: str, what: str, make: Make) -> Row:
     """One forbidden call in the place of an allowed one, on every account refused as CallNotAllowed."""
 
     def pair(world: World) -> tuple[forgery.Attempt, forgery.Attempt]:
-        return world.one(make(world)), world.honest()  # type: ignore[operator]
+        return world.one(make(world)), world.honest()
 
     def values(world: World) -> dict[str, object]:
-        call: Call = make(world)  # type: ignore[operator]
+        call: Call = make(world)
         return {"call": 0, "target": call.target, "selector": call.data[:4]}
 
-    return operation_row(case, slug, what, NOT_ALLOWED, pair, values=values, off_chain="CallPolicy", **options)  # type: ignore[arg-type]
+    return operation_row(case, slug, what, NOT_ALLOWED, pair, values=values, off_chain="CallPolicy")
 
 
 def _targets() -> Iterator[Row]:
@@ -322,14 +323,14 @@ def _authority() -> Iterator[Row]:
     """C12, C43, C55: calls that would act with the account's own authority."""
     install = INSTALL_MODULE.encode_call
 
-    def forbidden(case: str, slug: str, what: str, make: "object") -> Row:
+    def forbidden(case: str, slug: str, what: str, make: Make) -> Row:
         return operation_row(
             case,
             slug,
             what,
             FORBIDDEN,
-            lambda w: (w.one(make(w)), w.honest()),  # type: ignore[operator]
-            values=lambda w: {"target": make(w).target},  # type: ignore[operator]
+            lambda w: (w.one(make(w)), w.honest()),
+            values=lambda w: {"target": make(w).target},
             off_chain="CallPolicy",
         )
 

@@ -35,6 +35,8 @@ class Operate(Struct, frozen=True):
     """The block's time; None for the next second."""
     aggregator: Address | None = None
     """Sent by handleAggregatedOps, in this aggregator's name."""
+    ends: str = EXECUTED
+    """How it ends where it stands before the steps that count."""
 
 
 class Transact(Struct, frozen=True):
@@ -73,7 +75,13 @@ class Do(Struct, frozen=True):
     what: Callable[["World"], Awaitable[None]]
 
 
-Step = Operate | Transact | Ask | Judge | Do
+class Later(Struct, frozen=True):
+    """A step that can be made only where it is taken: it signs for the head's time, or for the next nonce."""
+
+    make: Callable[["World"], Awaitable["Step"]]
+
+
+Step = Operate | Transact | Ask | Judge | Do | Later
 
 
 class Trial(Struct, frozen=True):

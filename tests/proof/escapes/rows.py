@@ -2,14 +2,23 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Final
 
-from tests.proof.escapes import family_calls
+from tests.proof.escapes import (
+    family_arguments,
+    family_bindings,
+    family_calls,
+    family_encodings,
+    family_modes,
+)
 from tests.proof.escapes.model import Row
 
-ACCOUNTS: Final = ("reference 0.7", "reference 0.8", "nexus 0.7")
-"""Every account type and EntryPoint; one line each."""
-FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (family_calls.rows,)
+FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (
+    family_calls.rows,
+    family_modes.rows,
+    family_encodings.rows,
+    family_arguments.rows,
+    family_bindings.rows,
+)
 
 
 @cache

@@ -52,6 +52,8 @@ VALUE_TOTAL_WEI: Final = 2500
 PACE_MS: Final = 10_000
 PACE_BURST: Final = 4
 TIGHT_USES: Final = 6
+TIGHT_BUDGET_WEI: Final = 2 * 10**15
+TIGHT_PER_OPERATION_WEI: Final = 12 * 10**14
 LIFE_S: Final = 7 * 24 * 3600
 ACT_NUMBER: Final = (5, 7)
 """What the first argument of `act` may be."""
@@ -136,7 +138,12 @@ def asked_sessions(contracts: DevnetContracts, strangers: Strangers) -> dict[str
         "play": Asked(play),
         "trade": Asked(trade, value=value, key=1),
         "paced": Asked((move,), calls_max=PACE_BURST, rate=RateLimitPolicy(PACE_MS, PACE_BURST), key=2),
-        "tight": Asked((move,), uses_max=TIGHT_USES, key=3, gas=GasPolicy(Wei(10**15), Wei(8 * 10**14))),
+        "tight": Asked(
+            sorted_entries(move, entry(arena, ATTACK)),
+            uses_max=TIGHT_USES,
+            key=3,
+            gas=GasPolicy(Wei(TIGHT_BUDGET_WEI), Wei(TIGHT_PER_OPERATION_WEI)),
+        ),
         "paid": Asked((move,), gas=paid, key=4),
         "full": Asked((move,), calls_max=64, key=5),
         "future": Asked((move,), starts_in_s=24 * 3600, key=6),

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from gamekit.devnet import Anvil, AnvilSettings, DevnetNode
+from tests.proof.escapes.accounts import ACCOUNTS
 from tests.proof.escapes.model import Result, Row
-from tests.proof.escapes.rows import ACCOUNTS, all_rows
+from tests.proof.escapes.rows import all_rows
 from tests.proof.escapes.runner import run_account
 from tests.proof.escapes.world import World
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
 
-from gamekit.chain.rpc import from_data, to_data
+from gamekit.chain.rpc import to_data
 from gamekit.eth.entry_point import BALANCE_OF
 from gamekit.eth.interface import Function
 from gamekit.eth.session_validator_abi import ACCOUNT_OF, SESSION_OF
@@ -50,7 +50,7 @@ def changes(before: State, after: State) -> dict[str, int]:
 
 def moved(before: State, after: State) -> list[str]:
     """Name everything that is not what it was, named or not."""
-    roots = [name for name, root in before.roots.items() if after.roots[name] != root]
+    roots = [name for name, root in after.roots.items() if before.roots[name] != root]
     return [*changes(before, after), *roots]
 
 
@@ -59,19 +59,19 @@ def is_book(name: str) -> bool:
     return name.startswith(BOOKS)
 
 
-async def look(world: "World") -> State:
-    """Look at everything."""
+async def look(world: "World", *, whole: bool = True) -> State:
+    """Look at everything that has a name, and with `whole` at all the rest."""
     watched = _questions(world)
     purses = {"purse": world.account, "purse:bazaar": world.strangers.bazaar, "purse:arena": world.contracts.arena}
     asked = LOOK.encode_call(tuple(watched.values()), tuple(purses.values()))
-    whole = _whole(world)
+    contracts = _whole(world) if whole else {}
     answer, *proofs = await asyncio.gather(
-        world.call(world.strangers.looker, asked), *(_root(world, address) for address in whole.values())
+        world.call(world.strangers.looker, asked), *(_root(world, address) for address in contracts.values())
     )
     found, balances = cast("tuple[tuple[bytes, ...], tuple[int, ...]]", LOOK.decode_result(cast("bytes", answer)))
     named = {name: int.from_bytes(each, "big") for name, each in zip(watched, found, strict=True)}
     named |= dict(zip(purses, balances, strict=True))
-    return State(named, dict(zip(whole, cast("list[str]", proofs), strict=True)))
+    return State(named, dict(zip(contracts, cast("list[str]", proofs), strict=True)))
 
 
 def _questions(world: "World") -> dict[str, tuple[Address, bytes]]:
@@ -127,6 +127,3 @@ def _whole(world: "World") -> dict[str, Address]:
 async def _root(world: "World", address: Address) -> str:
     proof = await world.node.request(dict[str, object], "eth_getProof", to_data(address), [], "latest")
     return " ".join(str(proof[name]) for name in ("storageHash", "codeHash", "nonce", "balance"))
-
-
-__all__ = ["BOOKS", "State", "changes", "from_data", "is_book", "look", "moved"]

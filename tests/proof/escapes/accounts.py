@@ -1,0 +1,39 @@
+"""Which accounts the suite runs on, and in what they differ. A new one is a line in `ACCOUNTS`, and its differences."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from tests.proof.escapes.make import REFUSED, SIGNATURE
+from tests.proof.escapes.model import Expected
+
+if TYPE_CHECKING:
+    from tests.proof.escapes.world import World
+
+ACCOUNTS: Final = ("reference 0.7", "reference 0.8", "nexus 0.7")
+"""Every account type and EntryPoint."""
+
+LANE_BIT: Final = {"reference": 0, "nexus": 168}
+"""Where a lane's number begins in the nonce key, by stack."""
+
+ONLY_ENTRY_POINT: Final = {"nexus": Expected("reverted", "AccountAccessUnauthorized")}
+"""How an account refuses whoever is not its EntryPoint."""
+
+Lane = tuple[str, "Callable[[World, int], int]", Expected, Mapping[str, Expected], Mapping[str, str]]
+NO_ENABLE_MODE: Final = "has no mode in which validation installs something"
+LANES: Final[dict[str, Lane]] = {
+    "owner-validator": (
+        "the owner validator's lane: the owner did not sign",
+        lambda w, key: w.stack.nonce_key(w.contracts.owner_validator, 9),
+        SIGNATURE,
+        {},
+        {},
+    ),
+    "no-validator": (
+        "the lane of a validator that is not installed",
+        lambda w, key: w.stack.nonce_key(w.strangers.yes, 1),
+        SIGNATURE,
+        {"nexus": Expected(REFUSED, "ValidatorNotInstalled")},
+        {},
+    ),
+}
+"""Other nonce keys, by slug: what, the key, and what becomes of it."""
