@@ -9,13 +9,23 @@ from tests.proof.escapes.model import Expected
 if TYPE_CHECKING:
     from tests.proof.escapes.world import World
 
-ACCOUNTS: Final = ("reference 0.7", "reference 0.8", "nexus 0.7")
+ACCOUNTS: Final = (
+    "reference 0.7",
+    "reference 0.8",
+    "reference_7702 0.8",
+    "nexus 0.7",
+    "safe7579 0.7",
+    "kernel 0.7",
+)
 """Every account type and EntryPoint."""
 
-LANE_BIT: Final = {"reference": 0, "nexus": 168}
+LANE_BIT: Final = {"reference": 0, "reference_7702": 0, "nexus": 168, "safe7579": 0, "kernel": 0}
 """Where a lane's number begins in the nonce key, by stack."""
 
-ONLY_ENTRY_POINT: Final = {"nexus": Expected("reverted", "AccountAccessUnauthorized")}
+ONLY_ENTRY_POINT: Final = {
+    "nexus": Expected("reverted", "AccountAccessUnauthorized"),
+    "kernel": Expected("reverted", "InvalidCaller"),
+}
 """How an account refuses whoever is not its EntryPoint."""
 
 Lane = tuple[str, "Callable[[World, int], int]", Expected, Mapping[str, Expected], Mapping[str, str]]
@@ -25,14 +35,14 @@ LANES: Final[dict[str, Lane]] = {
         "the owner validator's lane: the owner did not sign",
         lambda w, key: w.stack.nonce_key(w.contracts.owner_validator, 9),
         SIGNATURE,
-        {},
+        {"kernel": Expected(REFUSED, "InvalidValidator")},
         {},
     ),
     "no-validator": (
         "the lane of a validator that is not installed",
         lambda w, key: w.stack.nonce_key(w.strangers.yes, 1),
         SIGNATURE,
-        {"nexus": Expected(REFUSED, "ValidatorNotInstalled")},
+        {"nexus": Expected(REFUSED, "ValidatorNotInstalled"), "kernel": Expected(REFUSED, "InvalidValidator")},
         {},
     ),
 }

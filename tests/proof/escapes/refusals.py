@@ -11,7 +11,8 @@ from gamekit.eth.interface import CustomError, Interface
 from gamekit.eth.session_validator_abi import SESSION_VALIDATOR
 
 _OTHERS: Final = (
-    # Of the accounts, as their own code says it. Source: OpenZeppelin Contracts 5.7, Nexus 1.0.0, EntryPoint 0.7, 0.8.
+    # Of the accounts, as their own code says it. Source: OpenZeppelin Contracts 5.7, Nexus 1.0.0, Kernel 3.1,
+    # EntryPoint 0.7 and 0.8.
     "AccountUnauthorized(address sender)",
     "ERC7579MissingFallbackHandler(bytes4 selector)",
     "ERC7579UninstalledModule(uint256 moduleTypeId,address module)",
@@ -25,6 +26,8 @@ _OTHERS: Final = (
     "MissingFallbackHandler(bytes4 sig)",
     "AccountAccessUnauthorized()",
     "UnsupportedCallType(bytes1 callType)",
+    "InvalidValidator()",
+    "InvalidCaller()",
     "Stumbled(address player)",
     "AddressTaken()",
 )

@@ -5,19 +5,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from gamekit.chain.rpc import from_data, to_data, to_quantity
 from gamekit.eth.abi import AbiValue
 from gamekit.eth.entry_point import HANDLE_OPS, USER_OPERATION_EVENT, encode_handle_ops
-from gamekit.eth.hashing import to_hex
+from gamekit.eth.hashing import parse_address, to_hex
 from gamekit.eth.interface import Function
 from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack
 from gamekit.units import Address
 from tests.proof.escapes.model import EXECUTED, Ask, Do, Judge, Later, Operate, Result, Row, Step, Transact, Trial
-from tests.proof.escapes.refusals import refusal
+from tests.proof.escapes.refusals import Refusal, refusal
 from tests.proof.escapes.verdict import verdict_on
-from tests.proof.escapes.watch import State, changes, is_book, look, moved
+from tests.proof.escapes.watch import State, changes, is_book, look, touched
 from tests.proof.escapes.world import World, block_time
 
 _PACKED = (
@@ -36,6 +35,8 @@ class Ended(Struct, frozen=True):
     values: Mapping[str, AbiValue] = {}
     index: int = 0
     operations: tuple[UserOperation, ...] = ()
+    touched: tuple[str, ...] = ()
+    """What a transaction that failed left different on the chain: nothing, one should think."""
 
 
 async def run_row(world: World, row: Row, start: State) -> Result:
@@ -69,19 +70,18 @@ async def _side(
             ended = await run_step(world, step)
             if ended.text != (step.ends if isinstance(step, Operate) else EXECUTED):
                 faults.append(f"{who}: step {place} before it: {ended.text}")
-        is_whole = not is_twin and not result.expected.startswith(EXECUTED)
-        first = await look(world, whole=is_whole) if before else start
+        first = await look(world) if before else start
         step = trial.twin if is_twin else trial.escape
         record = await world.used(step.session) if row.off_chain and isinstance(step, Operate) else None
         ended = await run_step(world, step)
-        last = await look(world, whole=is_whole)
+        last = await look(world)
         if is_twin:
             result.twin = ended.text
             faults.extend(_twin_faults(trial, ended, first, last))
         else:
             note = await trial.after(world) if trial.after and ended.text == EXECUTED else ""
             result.found = f"{ended.text} {note}".strip()
-            result.breach = ", ".join(_breach(trial, row, result, first, last))
+            result.breach = ", ".join(_breach(trial, result, ended, changes(first, last)))
             faults.extend(_escape_faults(trial, result, ended))
         if row.off_chain:
             asked = trial.off_chain[is_twin]() if trial.off_chain else ""
@@ -102,11 +102,11 @@ def _twin_faults(trial: Trial, ended: Ended, first: State, last: State) -> list[
     return [] if found == effect else [f"twin: moved {found}, not {effect}"]
 
 
-def _breach(trial: Trial, row: Row, result: Result, first: State, last: State) -> list[str]:
+def _breach(trial: Trial, result: Result, ended: Ended, changed: Mapping[str, int]) -> list[str]:
     """What an escape moved that it may not move: nothing at all where it must be refused."""
     if not result.expected.startswith(EXECUTED):
-        return moved(first, last)
-    return [name for name in changes(first, last) if not is_book(name) and name not in trial.spares]
+        return [*changed, *ended.touched]
+    return [name for name in changed if not is_book(name) and name not in trial.spares]
 
 
 def _escape_faults(trial: Trial, result: Result, ended: Ended) -> list[str]:
@@ -165,8 +165,8 @@ async def _operate(world: World, step: Operate) -> Ended:
             data = HANDLE_AGGREGATED_OPS.encode_call(((rows, step.aggregator, b""),), world.thief)
     receipt = await _send(world, world.thief, world.where.entry_point, data, 0, step.gas, step.at)
     if receipt["status"] != "0x1":
-        found = refusal(await _revert_data(world, receipt))
-        return Ended(found.text, found.values, found.index, operations)
+        found, left = await _failure(world, receipt)
+        return Ended(found.text, found.values, found.index, operations, left)
     topic = to_hex(USER_OPERATION_EVENT.topic)
     ended = [from_data(log["data"]) for log in receipt["logs"] if log["topics"][0] == topic]
     succeeded = sum(int.from_bytes(data[32:64], "big") for data in ended)
@@ -188,10 +188,10 @@ def _fields(op: PackedUserOperation) -> tuple[object, ...]:
 async def _transact(world: World, step: Transact) -> Ended:
     endings = [await world.ends(step.to, data, step.sender) for data in step.also]
     receipt = await _send(world, step.sender, step.to, step.data, step.value, step.gas, step.at)
-    found = None if receipt["status"] == "0x1" else refusal(await _revert_data(world, receipt))
+    found, left = (None, ()) if receipt["status"] == "0x1" else await _failure(world, receipt)
     text = found.text if found else EXECUTED
     others = sorted({EXECUTED if each is None else refusal(each).text for each in endings} - {text})
-    return Ended(f"{text}, also {others}" if others else text, found.values if found else {})
+    return Ended(f"{text}, also {others}" if others else text, found.values if found else {}, touched=left)
 
 
 async def _send(
@@ -213,16 +213,15 @@ async def _send(
     return receipt
 
 
-async def _revert_data(world: World, receipt: Mapping[str, Any]) -> bytes:
-    options = {"tracer": "callTracer", "tracerConfig": {"onlyTopCall": True}}
-    trace = await world.node.request(dict[str, Any], "debug_traceTransaction", receipt["transactionHash"], options)
-    return from_data(trace.get("output", "0x"))
+async def _failure(world: World, receipt: Mapping[str, Any]) -> tuple[Refusal, tuple[str, ...]]:
+    """Say why a mined transaction reverted, and what it left different all the same."""
+    options, name = {"tracer": "callTracer", "tracerConfig": {"onlyTopCall": True}}, receipt["transactionHash"]
+    trace = await world.node.request(dict[str, Any], "debug_traceTransaction", name, options)
+    left = await touched(world, name, parse_address(receipt["from"]))
+    return refusal(from_data(trace.get("output", "0x"))), left
 
 
 async def run_account(world: World, rows: Sequence[Row]) -> list[Result]:
     """Run rows on one account."""
     start = await look(world)
     return [await run_row(world, row, start) for row in rows]
-
-
-__all__ = ["Ended", "replace", "run_account", "run_row", "run_step"]

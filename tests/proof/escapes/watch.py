@@ -1,6 +1,5 @@
-"""What is watched on chain: by name, so that a breach says what moved, and whole, so that nothing moves unseen."""
+"""What is watched on chain: by name, so that a breach says what moved, and by a trace, so that nothing moves unseen."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
 
@@ -33,25 +32,13 @@ BOOKS: Final = ("deposit", "session:")
 """Beginnings of names that every accepted operation moves: what it paid, and what the module counts."""
 
 
-class State(Struct, frozen=True):
-    """A chain at one moment."""
-
-    named: Mapping[str, int]
-    roots: Mapping[str, str]
-    """Of whole contracts: storage, code, nonce and balance."""
+State = Mapping[str, int]
+"""What is watched, by name, at one moment."""
 
 
 def changes(before: State, after: State) -> dict[str, int]:
     """By how much each named value has moved."""
-    return {
-        name: after.named[name] - value for name, value in before.named.items() if after.named.get(name) != value
-    }
-
-
-def moved(before: State, after: State) -> list[str]:
-    """Name everything that is not what it was, named or not."""
-    roots = [name for name, root in after.roots.items() if before.roots[name] != root]
-    return [*changes(before, after), *roots]
+    return {name: after[name] - value for name, value in before.items() if after[name] != value}
 
 
 def is_book(name: str) -> bool:
@@ -59,19 +46,32 @@ def is_book(name: str) -> bool:
     return name.startswith(BOOKS)
 
 
-async def look(world: "World", *, whole: bool = True) -> State:
-    """Look at everything that has a name, and with `whole` at all the rest."""
+async def look(world: "World") -> State:
+    """Look at everything that has a name."""
     watched = _questions(world)
     purses = {"purse": world.account, "purse:bazaar": world.strangers.bazaar, "purse:arena": world.contracts.arena}
     asked = LOOK.encode_call(tuple(watched.values()), tuple(purses.values()))
-    contracts = _whole(world) if whole else {}
-    answer, *proofs = await asyncio.gather(
-        world.call(world.strangers.looker, asked), *(_root(world, address) for address in contracts.values())
-    )
-    found, balances = cast("tuple[tuple[bytes, ...], tuple[int, ...]]", LOOK.decode_result(cast("bytes", answer)))
+    answer = LOOK.decode_result(await world.call(world.strangers.looker, asked))
+    found, balances = cast("tuple[tuple[bytes, ...], tuple[int, ...]]", answer)
     named = {name: int.from_bytes(each, "big") for name, each in zip(watched, found, strict=True)}
-    named |= dict(zip(purses, balances, strict=True))
-    return State(named, dict(zip(contracts, cast("list[str]", proofs), strict=True)))
+    return named | dict(zip(purses, balances, strict=True))
+
+
+async def touched(world: "World", transaction_hash: str, sender: Address) -> tuple[str, ...]:
+    """Name whatever a mined transaction left different anywhere on the chain, but for the sender's own purse and nonce."""
+    options = {"tracer": "prestateTracer", "tracerConfig": {"diffMode": True}}
+    diff = await world.node.request(_Diff, "debug_traceTransaction", transaction_hash, options)
+    own = to_data(sender)
+    return tuple(
+        f"{what} of {address}"
+        for address, left in diff.post.items()
+        for what in sorted(left)
+        if not (address == own and what in ("nonce", "balance"))
+    )
+
+
+class _Diff(Struct):
+    post: dict[str, dict[str, object]]
 
 
 def _questions(world: "World") -> dict[str, tuple[Address, bytes]]:
@@ -106,24 +106,3 @@ def _questions(world: "World") -> dict[str, tuple[Address, bytes]]:
             for each in world.sessions.values()
         },
     }
-
-
-def _whole(world: "World") -> dict[str, Address]:
-    """Contracts of which everything is watched."""
-    here = world.contracts
-    return {
-        "all of the account": world.account,
-        "all of the neighbour": world.neighbour,
-        "all of the session validator": here.session_validator,
-        "all of the owner validator": here.owner_validator,
-        "all of the entry point": world.where.entry_point,
-        "all of the gold": here.gold,
-        "all of the items": here.item,
-        "all of the arena": here.arena,
-        "all of the bazaar": world.strangers.bazaar,
-    }
-
-
-async def _root(world: "World", address: Address) -> str:
-    proof = await world.node.request(dict[str, object], "eth_getProof", to_data(address), [], "latest")
-    return " ".join(str(proof[name]) for name in ("storageHash", "codeHash", "nonce", "balance"))

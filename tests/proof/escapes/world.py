@@ -73,10 +73,7 @@ class World:
         base = await accounts.World.create(node, stack, version)
         thief, relayer = (await node.unlocked_accounts())[1:3]
         strangers = await deploy_strangers(node, base.contracts, thief)
-        plan = base.deployment(salt=8)
-        neighbour = Address((await base.call(plan.factory, plan.address_query))[-20:])
-        await base.transact(plan.factory, plan.factory_data)
-        world = cls(base, strangers, neighbour, thief)
+        world = cls(base, strangers, await _neighbour(base), thief)
         await world._furnish(relayer)
         await world._grant_all()
         await node.increase_time(AGE_S)
@@ -194,6 +191,17 @@ class World:
             self.sessions[name] = self.session_of(name, self.scope_of(each), key=each.key)
         for each in self.sessions.values():
             await self.act_as_owner(Call(self.module, Wei(0), GRANT_SESSION.encode_call(each.packed)))
+
+
+async def _neighbour(base: accounts.World) -> Address:
+    """Deploy another account of the same owner; where an owner has only one, of another."""
+    beside = accounts.World(base.node, base.contracts, base.where)
+    if base.stack.own_key_is_owner:
+        beside.owner = accounts.Key(0xB0B)
+    plan = beside.deployment(None if base.stack.own_key_is_owner else 8)
+    beside.account = plan.address or Address((await base.call(plan.factory, plan.address_query))[-20:])
+    await beside.relay(plan.factory, plan.factory_data)
+    return beside.account
 
 
 def block_time(receipt: Mapping[str, object]) -> UnixSeconds:
