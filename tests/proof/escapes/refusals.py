@@ -59,7 +59,9 @@ def refusal(data: bytes) -> Refusal:
     failed = decode_failed_op(data)
     if failed is None:
         name, values = _named(data)
-        return Refusal(f"reverted {name}".strip(), values)
+        # Before 0.9 some codes come as plain text, without an index.
+        message = str(values.get("message", ""))
+        return Refusal(message[:4] if message.startswith("AA") else f"reverted {name}".strip(), values)
     name, values = _named(failed.inner)
     return Refusal(f"{failed.reason[:4]} {name}".strip(), values, failed.operation_index)
 

@@ -8,7 +8,10 @@ from tests.proof.escapes import (
     family_bindings,
     family_calls,
     family_encodings,
+    family_gas,
     family_modes,
+    family_signatures,
+    family_times,
 )
 from tests.proof.escapes.model import Row
 
@@ -18,6 +21,9 @@ FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (
     family_encodings.rows,
     family_arguments.rows,
     family_bindings.rows,
+    family_signatures.rows,
+    family_gas.rows,
+    family_times.rows,
 )
 
 

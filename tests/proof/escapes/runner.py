@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from gamekit.chain.rpc import from_data, to_data, to_quantity
+from gamekit.errors import GamekitError
 from gamekit.eth.abi import AbiValue
 from gamekit.eth.entry_point import HANDLE_OPS, USER_OPERATION_EVENT, encode_handle_ops
 from gamekit.eth.hashing import parse_address, to_hex
@@ -88,6 +89,8 @@ async def _side(
             if record is not None:
                 asked = verdict_on(world, step, ended.operations, record)
             faults.extend(_off_chain_faults(row, result, asked, is_twin=is_twin))
+    except (GamekitError, AssertionError) as error:
+        faults.append(f"{who}: {type(error).__name__}: {error}")
     finally:
         await world.node.restore(snapshot)
         world.now = now

@@ -76,8 +76,7 @@ class World:
         world = cls(base, strangers, await _neighbour(base), thief)
         await world._furnish(relayer)
         await world._grant_all()
-        await node.increase_time(AGE_S)
-        await node.mine()
+        await node.request_optional(object, "evm_mine", {"timestamp": to_quantity(await world.tick() + AGE_S)})
         await world.tick()
         return world
 
