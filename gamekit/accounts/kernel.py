@@ -33,16 +33,16 @@ from gamekit.accounts.stack import (
     outcomes_by_place,
     require_lane,
 )
-from gamekit.errors import ConfigInvalid, EncodingInvalid
+from gamekit.errors import ConfigInvalid
 from gamekit.eth.abi import encode
 from gamekit.eth.abi_text import parse_type
 from gamekit.eth.block import Log
 from gamekit.eth.calldata import EXECUTE_SELECTOR, Call, decode_execute
 from gamekit.eth.entry_point_version import EntryPointVersion
-from gamekit.eth.hashing import parse_address, to_hex
+from gamekit.eth.hashing import to_hex
 from gamekit.eth.interface import Event, Function
 from gamekit.eth.typed_data import Field, TypedData, typed_data_digest
-from gamekit.units import Address, NonceKey
+from gamekit.units import Address, Hash32, NonceKey
 
 CREATE_ACCOUNT: Final = Function.parse("createAccount(bytes data,bytes32 salt)", "address", "payable")
 GET_ADDRESS: Final = Function.parse("getAddress(bytes data,bytes32 salt)", "address", "view")
@@ -158,13 +158,7 @@ class KernelStack:
 
     def grant_request(self, typed_data: TypedData) -> WalletRequest:
         """Ask the owner's wallet for a hash: Kernel lets nobody sign anything but its own wrapping of the digest."""
-        domain = {
-            "name": "Kernel",
-            "version": "0.3.1",
-            "chainId": typed_data.domain["chainId"],
-            "verifyingContract": typed_data.message["account"],
-        }
-        wrapped = TypedData(_WRAPPER, "Kernel", domain, {"hash": to_hex(typed_data_digest(typed_data))})
+        wrapped = wrap(typed_data_digest(typed_data), typed_data.domain["chainId"], typed_data.message["account"])
         return WalletRequest(
             "typed_data",
             wrapped,
@@ -172,3 +166,9 @@ class KernelStack:
             note="Kernel wraps what is granted, so your wallet shows a hash. Compare it with the one on this page; or "
             "grant by an operation of your account, where the wallet shows the call.",
         )
+
+
+def wrap(digest: Hash32, chain_id: object, account: object) -> TypedData:
+    """Write what Kernel asks its validator about when it is asked, by ERC-1271, about a digest."""
+    domain = {"name": "Kernel", "version": "0.3.1", "chainId": chain_id, "verifyingContract": account}
+    return TypedData(_WRAPPER, "Kernel", domain, {"hash": to_hex(digest)})

@@ -75,5 +75,7 @@ class ReferenceStack7702(ReferenceStack):
 
     def grant_request(self, typed_data: TypedData) -> WalletRequest:
         """Ask the owner's wallet: the session validator takes the account's own signature, the wallet shows the fields."""
-        note = "Your own address becomes the account: your wallet asks you first to let it delegate to the game's account."
+        note = (
+            "Your own address becomes the account: your wallet asks you first to let it delegate to the game's account."
+        )
         return WalletRequest("typed_data", typed_data, readable=True, note=note)

@@ -7,7 +7,8 @@ import coincurve
 import pytest
 from msgspec.structs import replace
 
-from gamekit.accounts import stack
+from gamekit.accounts import kernel, stack
+from gamekit.accounts.replay import Question, is_told, replay
 from gamekit.accounts.stack import CallOutcome, Deployment
 from gamekit.chain.rpc import from_data, to_data
 from gamekit.contracts import artifact
@@ -28,9 +29,15 @@ from gamekit.eth.entry_point import (
     split_logs_by_operation,
 )
 from gamekit.eth.hashing import selector
-from gamekit.eth.interface import Function, Revert
+from gamekit.eth.interface import Function
 from gamekit.eth.session_opener import encode_open
-from gamekit.eth.session_validator_abi import GRANT_SESSION, GRANT_SESSION_FOR, SESSION_VALIDATOR
+from gamekit.eth.session_validator_abi import (
+    ACCOUNT_OF,
+    GRANT_SESSION,
+    GRANT_SESSION_FOR,
+    SESSION_VALIDATOR,
+    decode_account,
+)
 from gamekit.eth.session_validator_grant import grant_typed_data
 from gamekit.eth.signature import public_key_address
 from gamekit.eth.transaction import (
@@ -82,8 +89,6 @@ class Key:
 class World:
     """An account on a chain."""
 
-    grants_by_signature = True
-
     def __init__(self, node: DevnetNode, contracts: DevnetContracts, where: StackSetup) -> None:
         self.node = node
         self.contracts = contracts
@@ -92,6 +97,8 @@ class World:
         self.owner, self.key, self.revoker, self.relayer = Key(0xA11CE), Key(0x5E55), Key(0x4E40), Key(0x4E1A)
         self.account = Address(bytes(20))
         self.scope: Scope | None = None
+        self.told: tuple[CallOutcome, ...] = ()
+        """What the account's own events said of the operation that landed last."""
         self.game: Game = build_game(parse_manifest(MANIFEST), artifact("Arena").abi, contracts.arena)
 
     @classmethod
@@ -109,7 +116,7 @@ class World:
         """Deploy everything, then the account by its adapter, and give it money."""
         world = await cls.plan(node, name, version)
         plan = world.deployment()
-        await world.relay(plan.factory, plan.factory_data)
+        await world.relay(plan.factory, plan.factory_data, authorizations=await world._needed_authorizations())
         await fund(node, [world.account], Wei(10**18))
         return world
 
@@ -117,14 +124,15 @@ class World:
         default = 0 if self.stack.own_key_is_owner else 7
         return self.stack.deployment(self.owner.address, default if salt is None else salt, self.where.contracts)
 
-    async def relay(self, to: Address, data: bytes, value: Wei = Wei(0)) -> tuple[Log, ...]:
-        """Send from a relayer of ours, signed here; with the owner's authorization if the account needs one first."""
-        authorizations = []
-        delegate = self.deployment().delegate
-        if delegate is not None and not await self.node.request(str, "eth_getCode", to_data(self.account), "latest") > "0x":
-            nonce = await self._transaction_count(self.account)
-            unsigned = Authorization(chain_id=CHAIN_ID, delegate=delegate, nonce=nonce)
-            authorizations.append(SignedAuthorization(unsigned, self.owner.sign(authorization_hash(unsigned))))
+    async def relay(
+        self,
+        to: Address,
+        data: bytes,
+        *,
+        value: Wei = Wei(0),
+        authorizations: Sequence[SignedAuthorization] = (),
+    ) -> tuple[Log, ...]:
+        """Send from a relayer of ours, signed here."""
         transaction = Transaction(
             chain_id=CHAIN_ID,
             nonce=await self._transaction_count(self.relayer.address),
@@ -140,6 +148,19 @@ class World:
         await self.node.request(str, "eth_sendRawTransaction", to_data(raw))
         return await self._logs(sent)
 
+    async def authorization(self, delegate: Address | None = None, chain_id: ChainId = CHAIN_ID) -> SignedAuthorization:
+        """What the owner's wallet signs so that its address delegates: to what the stack's accounts delegate to."""
+        chosen = self.deployment().delegate if delegate is None else delegate
+        assert chosen is not None
+        nonce = await self._transaction_count(self.owner.address)
+        unsigned = Authorization(chain_id=chain_id, delegate=chosen, nonce=nonce)
+        return SignedAuthorization(unsigned, self.owner.sign(authorization_hash(unsigned)))
+
+    async def _needed_authorizations(self) -> tuple[SignedAuthorization, ...]:
+        """One, if the account is the owner's address and that does not delegate yet."""
+        is_missing = self.deployment().delegate is not None and await self.code() == "0x"
+        return (await self.authorization(),) if is_missing else ()
+
     async def _transaction_count(self, address: Address) -> int:
         return int(await self.node.request(str, "eth_getTransactionCount", to_data(address), "latest"), 16)
 
@@ -147,10 +168,34 @@ class World:
         asked = {"to": to_data(to), "data": to_data(data)}
         return from_data(await self.node.request(str, "eth_call", asked, "latest"))
 
-    async def transact(self, to: Address, data: bytes) -> tuple[Log, ...]:
-        """Send from an unlocked account; gives the logs of what succeeded."""
-        sender = (await self.node.unlocked_accounts())[0]
-        return await self._logs(await self.node.send(sender, to, data, gas=8_000_000))
+    async def transact(self, to: Address, data: bytes, *, sender: Address | None = None) -> tuple[Log, ...]:
+        """Send from an unlocked account, or as anybody; gives the logs of what succeeded."""
+        if sender is not None:
+            await self.node.request_optional(object, "anvil_impersonateAccount", to_data(sender))
+        by = sender or (await self.node.unlocked_accounts())[0]
+        return await self._logs(await self.node.send(by, to, data, gas=8_000_000))
+
+    async def code(self) -> str:
+        return await self.node.request(str, "eth_getCode", to_data(self.account), "latest")
+
+    async def epoch(self) -> int:
+        """The account's epoch in the session validator."""
+        asked = ACCOUNT_OF.encode_call(self.account)
+        return decode_account(await self.call(self.contracts.session_validator, asked)).epoch
+
+    def asked(self, digest: Hash32) -> Hash32:
+        """What the owner's wallet signs where the account is asked, by ERC-1271, about a digest."""
+        if self.where.name != "kernel":
+            return digest
+        return typed_data_digest(kernel.wrap(digest, CHAIN_ID, to_data(self.account)))
+
+    def found(self, *outcomes: CallOutcome) -> tuple[CallOutcome, ...]:
+        """How outcomes of a try batch look here: replayed and so inferred, or as the account tells them."""
+        return tuple(replace(each, inferred=self.where.name == "safe7579") for each in outcomes)
+
+    def refused(self, error: str) -> tuple[str, str]:
+        """What the entry point reports when the module refuses: a Safe's adapter puts its own error in its place."""
+        return "AA23", "" if self.where.name == "safe7579" else error
 
     async def _logs(self, sent: Hash32) -> tuple[Log, ...]:
         """Wait for a transaction, which must succeed, and read its logs."""
@@ -189,7 +234,7 @@ class World:
     async def open_session(self, lane: int) -> None:
         """Grant in the way that the stack's players do: by the owner's signature over what the wallet shows, or, where
         the wallet would show a hash, by an operation of the account."""
-        if not self.grants_by_signature:
+        if self.where.name == "kernel":
             return await self.grant_by_account(lane)
         await self.propose(lane)
         assert self.scope is not None
@@ -209,10 +254,19 @@ class World:
     async def open_newcomer(self, lane: int) -> None:
         """Everything in one relayed transaction: the account, its modules, its deposit and the grant."""
         await self.propose(lane)
+        await self.relay(
+            self.contracts.session_opener,
+            await self.opening(),
+            value=Wei(10**18),
+            authorizations=await self._needed_authorizations(),
+        )
+
+    async def opening(self) -> bytes:
+        """The calldata that makes the account, if it is missing, and grants the proposed session."""
         assert self.scope is not None
         deadline = UnixSeconds(await self.now() + 600)
         plan = self.deployment()
-        data = encode_open(
+        return encode_open(
             account=self.account,
             factory=plan.factory,
             factory_data=plan.factory_data,
@@ -223,7 +277,12 @@ class World:
             signature=await self.sign_grant(deadline),
             entry_point=self.where.entry_point,
         )
-        await self.relay(self.contracts.session_opener, data, value=Wei(10**18))
+
+    async def grant_by_transaction(self) -> None:
+        """Grant the proposed session as the account itself: of a person's own address, by a plain transaction."""
+        assert self.scope is not None
+        grant = GRANT_SESSION.encode_call(self.scope.pack())
+        await self.transact(self.contracts.session_validator, grant, sender=self.account)
 
     async def propose(self, lane: int) -> None:
         """Choose the scope that is to be granted."""
@@ -277,8 +336,8 @@ class World:
         module = self.contracts.session_validator
         return session_validator.permission_id(CHAIN_ID, module, self.account, self.scope.pack())
 
-    async def refusal(self, signed: UserOperation) -> tuple[str, Revert]:
-        """Ask the entry point about an operation that it must refuse: its code, and what the module reverted with."""
+    async def refusal(self, signed: UserOperation) -> tuple[str, str]:
+        """Ask the entry point about an operation that it must refuse: its code, and the name of the module's error."""
         bundle = encode_handle_ops([signed], self.relayer.address, self.where.version)
         asked = {
             "from": to_data(self.relayer.address),
@@ -290,15 +349,17 @@ class World:
             await self.node.request(str, "eth_call", asked, "latest")
         failed = decode_failed_op(caught.value.data)
         assert failed is not None, caught.value.data.hex()
-        return failed.reason[:4], SESSION_VALIDATOR.decode_revert(failed.inner)
+        return failed.reason[:4], SESSION_VALIDATOR.decode_revert(failed.inner).name
 
     async def act_as_owner(self, calls: Sequence[Call]) -> tuple[CallOutcome, ...]:
         """Land one operation that the owner's wallet signed: the way of withdrawals."""
         key = self.stack.owner_nonce_key(self.where.contracts.owner_validator)
-        unsigned = await self.unsigned(calls, key, try_mode=False)
+        return await self.land(self.signed_by(self.owner, await self.unsigned(calls, key, try_mode=False)))
+
+    def signed_by(self, key: Key, unsigned: UserOperation) -> UserOperation:
+        """Sign an operation as an owner's wallet would."""
         digest = user_op_hash(unsigned, self.where.version, self.where.entry_point, CHAIN_ID)
-        signature = self.stack.owner_operation_signature(self.owner.sign(Hash32(digest)))
-        return await self.land(replace(unsigned, signature=signature))
+        return replace(unsigned, signature=self.stack.owner_operation_signature(key.sign(Hash32(digest))))
 
     async def unsigned(self, calls: Sequence[Call], key: NonceKey, *, try_mode: bool) -> UserOperation:
         asked = GET_NONCE.encode_call(self.account, key)
@@ -316,17 +377,40 @@ class World:
         )
 
     async def land(self, signed: UserOperation) -> tuple[CallOutcome, ...]:
-        """Bundle one operation, which must be included, and say what became of its calls."""
+        """Bundle one operation, which must be included, and say what became of its calls; replayed if need be."""
+        before = hex(await self.node.block_number())
         bundle = encode_handle_ops([signed], self.relayer.address, self.where.version)
         logs = await self.transact(self.where.entry_point, bundle)
         (found,) = split_logs_by_operation(logs, self.where.entry_point)
-        return self._outcomes(found, signed.call_data)
-
-    def _outcomes(self, found: OperationLogs, call_data: bytes) -> tuple[CallOutcome, ...]:
-        return self.stack.call_outcomes(
+        self.told = self.stack.call_outcomes(
             found.logs,
             account=self.account,
-            call_data=call_data,
+            call_data=signed.call_data,
             succeeded=found.event.success,
             revert_reason=found.revert_reason,
         )
+        return self.told if is_told(self.told) else await self._replayed(signed.call_data, found, before)
+
+    async def _replayed(self, call_data: bytes, found: OperationLogs, block: str) -> tuple[CallOutcome, ...]:
+        asking = replay(
+            self.stack,
+            self.told,
+            call_data=call_data,
+            account=self.account,
+            entry_point=self.where.entry_point,
+            undone=not found.event.success,
+        )
+        try:
+            question = next(asking)
+            while True:
+                question = asking.send(await self._ask(question, block))
+        except StopIteration as stopped:
+            return tuple(stopped.value)
+
+    async def _ask(self, question: Question, block: str) -> bytes | None:
+        asked = {"from": to_data(question.sender), "to": to_data(question.to), "data": to_data(question.data)}
+        try:
+            await self.node.request(str, "eth_call", asked, block)
+        except CallReverted as reverted:
+            return reverted.data
+        return None
