@@ -19,11 +19,15 @@ ACCOUNTS: Final = (
 )
 """Every account type and EntryPoint."""
 
+HIDES_ERRORS: Final = {"safe7579": "ExecutionFailed"}
+"""What an account answers in the place of a validator's error; the suite then reads that in the transaction's trace."""
+
 LANE_BIT: Final = {"reference": 0, "reference_7702": 0, "nexus": 168, "safe7579": 0, "kernel": 0}
 """Where a lane's number begins in the nonce key, by stack."""
 
 ONLY_ENTRY_POINT: Final = {
     "nexus": Expected("reverted", "AccountAccessUnauthorized"),
+    "safe7579": Expected("reverted", "AccountAccessUnauthorized"),
     "kernel": Expected("reverted", "InvalidCaller"),
 }
 """How an account refuses whoever is not its EntryPoint."""

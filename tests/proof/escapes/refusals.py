@@ -26,6 +26,7 @@ _OTHERS: Final = (
     "MissingFallbackHandler(bytes4 sig)",
     "AccountAccessUnauthorized()",
     "UnsupportedCallType(bytes1 callType)",
+    "ExecutionFailed()",
     "InvalidValidator()",
     "InvalidCaller()",
     "Stumbled(address player)",
@@ -64,6 +65,12 @@ def refusal(data: bytes) -> Refusal:
         return Refusal(message[:4] if message.startswith("AA") else f"reverted {name}".strip(), values)
     name, values = _named(failed.inner)
     return Refusal(f"{failed.reason[:4]} {name}".strip(), values, failed.operation_index)
+
+
+def deeper(found: Refusal, data: bytes) -> Refusal:
+    """Put the error that an account hid in the place of the account's own; no data, no change."""
+    name, values = _named(data)
+    return Refusal(f"{found.text.partition(' ')[0]} {name}", values, found.index) if name else found
 
 
 def _named(data: bytes) -> tuple[str, dict[str, AbiValue]]:

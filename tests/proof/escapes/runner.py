@@ -14,8 +14,9 @@ from gamekit.eth.hashing import parse_address, to_hex
 from gamekit.eth.interface import Function
 from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack
 from gamekit.units import Address
+from tests.proof.escapes.accounts import HIDES_ERRORS
 from tests.proof.escapes.model import EXECUTED, Ask, Do, Judge, Later, Operate, Result, Row, Step, Transact, Trial
-from tests.proof.escapes.refusals import Refusal, refusal
+from tests.proof.escapes.refusals import Refusal, deeper, refusal
 from tests.proof.escapes.verdict import verdict_on
 from tests.proof.escapes.watch import State, changes, is_book, look, touched
 from tests.proof.escapes.world import World, block_time
@@ -211,17 +212,34 @@ async def _send(
         "gas": to_quantity(gas),
         "gasPrice": "0x0",
     }
-    receipt = await world.node.request(dict[str, Any], "eth_sendTransactionSync", transaction)
+    name = await world.node.request(str, "eth_sendTransaction", transaction)
+    await world.node.request_optional(object, "evm_mine")
+    receipt = await world.node.request(dict[str, Any], "eth_getTransactionReceipt", name)
     world.now = block_time(receipt)
     return receipt
 
 
 async def _failure(world: World, receipt: Mapping[str, Any]) -> tuple[Refusal, tuple[str, ...]]:
     """Say why a mined transaction reverted, and what it left different all the same."""
-    options, name = {"tracer": "callTracer", "tracerConfig": {"onlyTopCall": True}}, receipt["transactionHash"]
+    hides, name = world.where.name in HIDES_ERRORS, receipt["transactionHash"]
+    options = {"tracer": "callTracer", "tracerConfig": {"onlyTopCall": not hides}}
     trace = await world.node.request(dict[str, Any], "debug_traceTransaction", name, options)
     left = await touched(world, name, parse_address(receipt["from"]))
-    return refusal(from_data(trace.get("output", "0x"))), left
+    found = refusal(from_data(trace.get("output", "0x")))
+    if hides and found.text.endswith(HIDES_ERRORS[world.where.name]):
+        found = deeper(found, _said_by(trace, to_data(world.module)))
+    return found, left
+
+
+def _said_by(frame: Mapping[str, Any], contract: str) -> bytes:
+    """What a contract reverted with in a trace; empty if it did not."""
+    if frame.get("to") == contract and "error" in frame:
+        return from_data(frame.get("output", "0x"))
+    for inner in frame.get("calls", ()):
+        found = _said_by(inner, contract)
+        if found:
+            return found
+    return b""
 
 
 async def run_account(world: World, rows: Sequence[Row]) -> list[Result]:

@@ -12,13 +12,14 @@ from gamekit.demo.loot import Loot
 from gamekit.devnet import DevnetContracts, DevnetNode, deposit, fund
 from gamekit.errors import CallReverted
 from gamekit.eth import session_validator
+from gamekit.eth.block import Log
 from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point import GET_NONCE
 from gamekit.eth.hashing import to_hex
 from gamekit.eth.interface import Function
 from gamekit.eth.session_validator_abi import GRANT_SESSION, SESSION_OF, SessionRecord, decode_session
 from gamekit.eth.user_operation import UserOperation
-from gamekit.units import Address, PermissionId, UnixSeconds, Wei
+from gamekit.units import Address, Hash32, PermissionId, UnixSeconds, Wei
 from tests.accounts import world as accounts
 from tests.accounts.world import CHAIN_ID
 from tests.proof.escapes.sessions import (
@@ -37,6 +38,14 @@ DEPOSIT_WEI = 10**18
 AGE_S = 200
 """How long ago the sessions were granted when the first row runs."""
 WELCOME = Function.parse("welcome(address player)")
+
+
+class Base(accounts.World):
+    """An account on a node that mines when it is told to."""
+
+    async def _logs(self, sent: Hash32) -> tuple[Log, ...]:
+        await self.node.mine_pending()
+        return await super()._logs(sent)
 
 
 class World:
@@ -70,7 +79,7 @@ class World:
     async def create(cls, node: DevnetNode, name: str) -> Self:
         """Build the world of an account such as `nexus 0.7`."""
         stack, _, version = name.partition(" ")
-        base = await accounts.World.create(node, stack, version)
+        base = await Base.create(node, stack, version)
         thief, relayer = (await node.unlocked_accounts())[1:3]
         strangers = await deploy_strangers(node, base.contracts, thief)
         world = cls(base, strangers, await _neighbour(base), thief)
@@ -194,7 +203,7 @@ class World:
 
 async def _neighbour(base: accounts.World) -> Address:
     """Deploy another account of the same owner; where an owner has only one, of another."""
-    beside = accounts.World(base.node, base.contracts, base.where)
+    beside = Base(base.node, base.contracts, base.where)
     if base.stack.own_key_is_owner:
         beside.owner = accounts.Key(0xB0B)
     plan = beside.deployment(None if base.stack.own_key_is_owner else 8)
