@@ -9,6 +9,7 @@ from tests.proof.escapes import (
     family_calls,
     family_encodings,
     family_gas,
+    family_grants,
     family_modes,
     family_signatures,
     family_times,
@@ -24,6 +25,7 @@ FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (
     family_signatures.rows,
     family_gas.rows,
     family_times.rows,
+    family_grants.rows,
 )
 
 
