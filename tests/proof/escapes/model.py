@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EXECUTED: Final = "executed"
 """An operation's success by its event, or a transaction's."""
+ANY: Final = 1 << 300
+"""Stands in an effect for whatever amount a value moves by, none included."""
 GAS_MAX: Final = 16_000_000
 """Of one transaction: below the cap of EIP-7825."""
 

@@ -10,6 +10,7 @@ from tests.proof.escapes import (
     family_encodings,
     family_gas,
     family_grants,
+    family_lives,
     family_modes,
     family_signatures,
     family_times,
@@ -26,6 +27,7 @@ FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (
     family_gas.rows,
     family_times.rows,
     family_grants.rows,
+    family_lives.rows,
 )
 
 

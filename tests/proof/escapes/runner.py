@@ -15,7 +15,7 @@ from gamekit.eth.interface import Function
 from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack
 from gamekit.units import Address
 from tests.proof.escapes.accounts import HIDES_ERRORS
-from tests.proof.escapes.model import EXECUTED, Ask, Do, Judge, Later, Operate, Result, Row, Step, Transact, Trial
+from tests.proof.escapes.model import ANY, EXECUTED, Ask, Do, Judge, Later, Operate, Result, Row, Step, Transact, Trial
 from tests.proof.escapes.refusals import Refusal, deeper, refusal
 from tests.proof.escapes.verdict import verdict_on
 from tests.proof.escapes.watch import State, changes, is_book, look, touched
@@ -81,7 +81,7 @@ async def _side(
             result.twin = ended.text
             faults.extend(_twin_faults(trial, ended, first, last))
         else:
-            note = await trial.after(world) if trial.after and ended.text == EXECUTED else ""
+            note = await trial.after(world) if trial.after and ended.text.startswith(EXECUTED) else ""
             result.found = f"{ended.text} {note}".strip()
             result.breach = ", ".join(_breach(trial, result, ended, changes(first, last)))
             faults.extend(_escape_faults(trial, result, ended))
@@ -101,8 +101,10 @@ def _twin_faults(trial: Trial, ended: Ended, first: State, last: State) -> list[
     """What is wrong with a twin: it must succeed, and move what it is meant to and books, nothing else."""
     if ended.text != EXECUTED:
         return [f"twin: {ended.text} {dict(ended.values)}"]
-    effect = {"plays": 1} if trial.effect is None else dict(trial.effect)
+    wanted = {"plays": 1} if trial.effect is None else trial.effect
+    effect = {name: amount for name, amount in wanted.items() if amount != ANY}
     found = {name: amount for name, amount in changes(first, last).items() if name in effect or not is_book(name)}
+    found = {name: amount for name, amount in found.items() if wanted.get(name) != ANY}
     return [] if found == effect else [f"twin: moved {found}, not {effect}"]
 
 

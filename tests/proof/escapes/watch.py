@@ -103,6 +103,6 @@ def _questions(world: "World") -> dict[str, tuple[Address, bytes]]:
         "deposit": (world.where.entry_point, BALANCE_OF.encode_call(account)),
         **{
             f"session:{each.name}": (module, SESSION_OF.encode_call(account, each.permission))
-            for each in world.sessions.values()
+            for each in world.granted
         },
     }

@@ -60,6 +60,9 @@ class World:
         self.account, self.neighbour, self.thief = base.account, neighbour, thief
         self.strangers = strangers
         self.sessions: dict[str, Session] = {}
+        """Also such as a row makes up, granted or not."""
+        self.granted: tuple[Session, ...] = ()
+        """Those that are there when the first row begins."""
         self.item_id = 0
         self.now = UnixSeconds(0)
         self.validator_code = b""
@@ -197,7 +200,8 @@ class World:
         asked: Mapping[str, Asked] = asked_sessions(self.contracts, self.strangers)
         for name, each in asked.items():
             self.sessions[name] = self.session_of(name, self.scope_of(each), key=each.key)
-        for each in self.sessions.values():
+        self.granted = tuple(self.sessions.values())
+        for each in self.granted:
             await self.act_as_owner(Call(self.module, Wei(0), GRANT_SESSION.encode_call(each.packed)))
 
 
