@@ -3,11 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from gamekit.eth.abi import encode
+from gamekit.eth.abi_text import parse_type
+from gamekit.eth.calldata import EXECUTE_SELECTOR
 from tests.proof.escapes.make import REFUSED, SIGNATURE
 from tests.proof.escapes.model import Expected
 
 if TYPE_CHECKING:
     from tests.proof.escapes.world import World
+
+BYTES: Final = parse_type("bytes")
 
 ACCOUNTS: Final = (
     "reference 0.7",
@@ -51,3 +56,43 @@ LANES: Final[dict[str, Lane]] = {
     ),
 }
 """Other nonce keys, by slug: what, the key, and what becomes of it."""
+
+NO_HOOK: Final = bytes(19) + b"\x01"
+"""Kernel's word for none."""
+VALIDATOR_DATA: Final = {
+    "reference": b"",
+    "reference_7702": b"",
+    "nexus": b"",
+    "safe7579": b"",
+    "kernel": NO_HOOK + encode((BYTES,) * 3, (b"", b"", EXECUTE_SELECTOR)),
+}
+"""What installs a validator that wants nothing."""
+EXECUTOR_DATA: Final = {**VALIDATOR_DATA, "kernel": NO_HOOK + encode((BYTES,) * 2, (b"", b""))}
+"""What installs an executor that wants nothing."""
+
+_INVALID_MODULE: Final = Expected("reverted", "InvalidModule")
+NOT_EXECUTOR: Final = {
+    "nexus": _INVALID_MODULE,
+    "safe7579": _INVALID_MODULE,
+    "kernel": Expected("reverted", "InvalidExecutor"),
+}
+"""How an account refuses whoever is no executor of its."""
+FALLBACK_REFUSED: Final = {
+    "nexus": Expected("reverted", "MissingFallbackHandler"),
+    "safe7579": Expected("reverted", "NoFallbackHandler"),
+    "kernel": Expected("reverted", "InvalidSelector"),
+}
+"""How it refuses a function that it does not have."""
+_WITHDRAW_07: Final = "Error(Withdraw amount too large)"
+REENTRANCY: Final[dict[str, dict[str, str]]] = {
+    "withdraw": {name: _WITHDRAW_07 for name in ACCOUNTS},
+    "handle-ops": {},
+}
+"""What the EntryPoint says to a game that calls it in the middle of a bundle, by account."""
+_NO_VALIDATOR: Final = {
+    "nexus": Expected("reverted", "ValidatorNotInstalled"),
+    "safe7579": Expected("reverted", "Error(GS020)"),
+    "kernel": Expected("reverted"),
+}
+SIGNATURE_ANSWERS: Final[dict[str, dict[str, Expected]]] = {"plain": _NO_VALIDATOR, "plain-stranger": _NO_VALIDATOR}
+"""How ERC-1271 is refused where an account does more than to say no, by row."""

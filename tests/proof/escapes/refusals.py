@@ -29,6 +29,9 @@ _OTHERS: Final = (
     "ExecutionFailed()",
     "InvalidValidator()",
     "InvalidCaller()",
+    "InvalidExecutor()",
+    "InvalidSelector()",
+    "NoFallbackHandler(bytes4 sig)",
     "Stumbled(address player)",
     "AddressTaken()",
 )

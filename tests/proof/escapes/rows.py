@@ -5,6 +5,7 @@ from functools import cache
 
 from tests.proof.escapes import (
     family_arguments,
+    family_authority,
     family_bindings,
     family_calls,
     family_encodings,
@@ -28,6 +29,7 @@ FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (
     family_times.rows,
     family_grants.rows,
     family_lives.rows,
+    family_authority.rows,
 )
 
 

@@ -73,6 +73,7 @@ async def _side(
             if ended.text != (step.ends if isinstance(step, Operate) else EXECUTED):
                 faults.append(f"{who}: step {place} before it: {ended.text}")
         first = await look(world) if before else start
+        world.deposit_wei = first["deposit"]
         step = trial.twin if is_twin else trial.escape
         record = await world.used(step.session) if row.off_chain and isinstance(step, Operate) else None
         ended = await run_step(world, step)
@@ -82,7 +83,7 @@ async def _side(
             faults.extend(_twin_faults(trial, ended, first, last))
         else:
             note = await trial.after(world) if trial.after and ended.text.startswith(EXECUTED) else ""
-            result.found = f"{ended.text} {note}".strip()
+            result.found = f"{ended.text}{note if note.startswith(',') else ' ' + note}".strip()
             result.breach = ", ".join(_breach(trial, result, ended, changes(first, last)))
             faults.extend(_escape_faults(trial, result, ended))
         if row.off_chain:
@@ -135,7 +136,7 @@ def _off_chain_faults(row: Row, result: Result, asked: str, *, is_twin: bool) ->
 
 async def run_step(world: World, step: Step) -> Ended:
     """Carry out one step."""
-    if isinstance(step, Later):
+    while isinstance(step, Later):
         step = await step.make(world)
     if isinstance(step, Operate):
         return await _operate(world, step)

@@ -64,6 +64,8 @@ class World:
         self.granted: tuple[Session, ...] = ()
         """Those that are there when the first row begins."""
         self.item_id = 0
+        self.deposit_wei = 0
+        """The account's deposit before the step that counts."""
         self.now = UnixSeconds(0)
         self.validator_code = b""
         """What stands at the session validator's address; a planted bug changes it."""
