@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from gamekit.eth.abi import encode
 from gamekit.eth.abi_text import parse_type
 from gamekit.eth.calldata import EXECUTE_SELECTOR
+from gamekit.units import NonceKey
 from tests.proof.escapes.make import REFUSED, SIGNATURE
 from tests.proof.escapes.model import Expected
 
@@ -27,6 +28,10 @@ ACCOUNTS: Final = (
 HIDES_ERRORS: Final = {"safe7579": "ExecutionFailed"}
 """What an account answers in the place of a validator's error; the suite then reads that in the transaction's trace."""
 
+ENABLE_BIT: Final = {"nexus": 160, "kernel": 184}
+"""Where the nonce key of an account with an enable mode says so."""
+_ONLY_KERNEL: Final = {"kernel": ""}
+
 LANE_BIT: Final = {"reference": 0, "reference_7702": 0, "nexus": 168, "safe7579": 0, "kernel": 0}
 """Where a lane's number begins in the nonce key, by stack."""
 
@@ -37,10 +42,11 @@ ONLY_ENTRY_POINT: Final = {
 }
 """How an account refuses whoever is not its EntryPoint."""
 
-Lane = tuple[str, "Callable[[World, int], int]", Expected, Mapping[str, Expected], Mapping[str, str]]
-NO_ENABLE_MODE: Final = "has no mode in which validation installs something"
+Lane = tuple[str, str, "Callable[[World, int], int]", Expected, Mapping[str, Expected], Mapping[str, str]]
+NO_ENABLE_MODE: Final = "its nonce has no mode in which validation installs something"
 LANES: Final[dict[str, Lane]] = {
     "owner-validator": (
+        "C33",
         "the owner validator's lane: the owner did not sign",
         lambda w, key: w.stack.nonce_key(w.contracts.owner_validator, 9),
         SIGNATURE,
@@ -48,14 +54,39 @@ LANES: Final[dict[str, Lane]] = {
         {},
     ),
     "no-validator": (
+        "C33",
         "the lane of a validator that is not installed",
         lambda w, key: w.stack.nonce_key(w.strangers.yes, 1),
         SIGNATURE,
         {"nexus": Expected(REFUSED, "ValidatorNotInstalled"), "kernel": Expected(REFUSED, "InvalidValidator")},
         {},
     ),
+    "root": (
+        "C33",
+        "the root validator's lane: the owner did not sign",
+        lambda w, key: NonceKey(9),
+        SIGNATURE,
+        {},
+        {"*": "its nonce knows no root validator; the owner validator's lane is a row of its own"} | _ONLY_KERNEL,
+    ),
+    "enable-mode": (
+        "C30",
+        "enable mode: validation is to install a validator first",
+        lambda w, key: NonceKey(key | 1 << ENABLE_BIT[w.where.name]),
+        Expected(REFUSED),
+        {"kernel": Expected(REFUSED, "EnableNotApproved")},
+        {"*": NO_ENABLE_MODE} | _ONLY_KERNEL | {"nexus": ""},
+    ),
+    "enable-replayed": (
+        "C30",
+        "the mode that replays what was enabled",
+        lambda w, key: NonceKey(key | 2 << ENABLE_BIT[w.where.name]),
+        Expected(REFUSED, "NonceKeyMismatch"),
+        {},
+        {"*": NO_ENABLE_MODE} | _ONLY_KERNEL,
+    ),
 }
-"""Other nonce keys, by slug: what, the key, and what becomes of it."""
+"""Other nonce keys, by slug: the case, what, the key, and what becomes of it."""
 
 NO_HOOK: Final = bytes(19) + b"\x01"
 """Kernel's word for none."""
@@ -83,12 +114,6 @@ FALLBACK_REFUSED: Final = {
     "kernel": Expected("reverted", "InvalidSelector"),
 }
 """How it refuses a function that it does not have."""
-_WITHDRAW_07: Final = "Error(Withdraw amount too large)"
-REENTRANCY: Final[dict[str, dict[str, str]]] = {
-    "withdraw": {name: _WITHDRAW_07 for name in ACCOUNTS},
-    "handle-ops": {},
-}
-"""What the EntryPoint says to a game that calls it in the middle of a bundle, by account."""
 _NO_VALIDATOR: Final = {
     "nexus": Expected("reverted", "ValidatorNotInstalled"),
     "safe7579": Expected("reverted", "Error(GS020)"),

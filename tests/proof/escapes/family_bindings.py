@@ -225,8 +225,8 @@ def _lanes() -> Iterator[Row]:
         keyed(lambda w, key: w.sessions["tight"].scope.nonce_key),
         values=lambda w: {"nonceKey": w.sessions["tight"].scope.nonce_key, "allowed": w.sessions["play"].scope.nonce_key},
     )
-    for slug, (what, change, expected, at, without) in LANES.items():
-        yield operation_row("C33", slug, what, expected, keyed(change), at=at, without=without)
+    for slug, (case, what, change, expected, at, without) in LANES.items():
+        yield operation_row(case, slug, what, expected, keyed(change), at=at, without=without)
 
 
 def _two_sessions() -> Iterator[Row]:

@@ -132,7 +132,8 @@ class Row(Struct, frozen=True, kw_only=True):
     at: Mapping[str, Expected] = {}
     """Where an account answers differently: by account, or by stack."""
     without: Mapping[str, str] = {}
-    """Where it does not apply, and why: by account, or by stack; `*` for all others."""
+    """Where it does not apply, and why: by account, or by stack; `*` for all others, an empty reason for
+    none."""
     off_chain: str = ""
     """Who of gamekit refuses it as well, before anything is signed; empty where gamekit is not asked."""
 
@@ -148,7 +149,8 @@ class Row(Struct, frozen=True, kw_only=True):
     def reason_without(self, account: str) -> str:
         """Why it does not apply to an account; empty if it does."""
         stack = account.partition(" ")[0]
-        return self.without.get(account) or self.without.get(stack) or self.without.get("*", "")
+        found = [self.without[name] for name in (account, stack, "*") if name in self.without]
+        return found[0] if found else ""
 
 
 class Result(Struct, kw_only=True):

@@ -29,6 +29,7 @@ _OTHERS: Final = (
     "ExecutionFailed()",
     "InvalidValidator()",
     "InvalidCaller()",
+    "EnableNotApproved()",
     "InvalidExecutor()",
     "InvalidSelector()",
     "NoFallbackHandler(bytes4 sig)",

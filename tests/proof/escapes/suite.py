@@ -11,6 +11,7 @@ import msgspec
 from gamekit.devnet import Anvil, AnvilSettings, DevnetNode
 from tests.proof.escapes.accounts import ACCOUNTS
 from tests.proof.escapes.model import Result, Row
+from tests.proof.escapes.plants import PLANTS, plant
 from tests.proof.escapes.rows import all_rows
 from tests.proof.escapes.runner import run_account
 from tests.proof.escapes.world import World
@@ -19,22 +20,22 @@ SETTINGS = AnvilSettings(code_size_capped=False, base_fee_wei=0)
 """Kernel as npm carries it is larger than real chains admit. Without a base fee only operations cost anything."""
 
 
-async def run_suite(accounts: Sequence[str], rows: Sequence[Row], plant: bytes | None = None) -> list[Result]:
+async def run_suite(accounts: Sequence[str], rows: Sequence[Row], hole: str = "") -> list[Result]:
     """Run rows on accounts, on a chain of their own.
 
     Args:
-        plant: another code for the session validator, put there before the first row.
+        hole: name of a bug (`plants.py`) that the session validator has, from before the first row on.
     """
     with tempfile.TemporaryDirectory() as folder:
         anvil = Anvil.start(Path(folder), SETTINGS)
         try:
             async with DevnetNode(anvil.url, timeout_ms=60_000) as node:
-                return [result for account in accounts for result in await _run(node, account, rows, plant)]
+                return [result for account in accounts for result in await _run(node, account, rows, hole)]
         finally:
             anvil.stop()
 
 
-async def _run(node: DevnetNode, account: str, rows: Sequence[Row], plant: bytes | None) -> list[Result]:
+async def _run(node: DevnetNode, account: str, rows: Sequence[Row], hole: str) -> list[Result]:
     # A node that mines by itself forgets a mined transaction only after it has answered: behind a restore it would mine
     # it again.
     await node.request_optional(object, "evm_setAutomine", False)
@@ -42,8 +43,9 @@ async def _run(node: DevnetNode, account: str, rows: Sequence[Row], plant: bytes
     await node.request_optional(object, "anvil_setBlockTimestampInterval", 1)
     before = await node.snapshot()
     world = await World.create(node, account)
-    if plant is not None:
-        await node.set_code(world.module, plant)
+    if hole:
+        await node.set_code(world.module, await plant(node, hole))
+        await world.tick()
     results = await run_account(world, rows)
     await node.restore(before)
     return results
@@ -68,11 +70,12 @@ async def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof.escapes", description=__doc__)
     parser.add_argument("--account", action="append", choices=ACCOUNTS, help="only this account; may be repeated")
     parser.add_argument("--case", action="append", help="only this case (C22) or row (C22:alias); may be repeated")
+    parser.add_argument("--plant", default="", choices=PLANTS, help="run against a session validator with this hole")
     parser.add_argument("--json", type=Path, help="write every result to this file")
     options = parser.parse_args()
     rows = [row for row in all_rows() if not options.case or {row.case, row.id} & set(options.case)]
     began = time.monotonic()
-    results = await run_suite(options.account or ACCOUNTS, rows)
+    results = await run_suite(options.account or ACCOUNTS, rows, options.plant)
     print(report(results))  # noqa: T201
     print(f"{len(rows)} rows, {time.monotonic() - began:.1f} s")  # noqa: T201
     if options.json:
