@@ -87,8 +87,7 @@ class KernelStack:
         ),
         other_voices=(
             "The root validator speaks for the account without any limit, also over functions other than execute.",
-            "Any other validator, permission, executor, hook or fallback handler that the owner installs, or enables in"
-            " an operation, speaks for the account.",
+            "Any other validator, permission, executor, hook or fallback handler that the owner installs speaks for it.",
         ),
     )
 
