@@ -33,11 +33,11 @@ class ReferenceStack7702(ReferenceStack):
     own_key_is_owner = True
     limits = StackLimits(
         enforced=(
-            "Only the entry point or the account's own key may make it execute; the entry point asks one of its validators.",
+            "Only the entry point or the account's own key may make it execute; the entry point asks a validator.",
             "The session key is another key than the account's, and can sign nothing but operations of its session.",
         ),
         not_enforced=(
-            "A delegation elsewhere stops the session and does not revoke it: delegating back lets it go on to its end.",
+            "A delegation elsewhere stops the session and does not revoke it: delegating back lets it go on.",
         ),
         other_voices=(
             "The account's own key keeps all its power: no limit of a session binds it, nor does the account's code.",

@@ -61,13 +61,13 @@ class Safe7579Stack:
             "The owner's approvals are checked by the owner validator or by the Safe; the session key can sign none.",
         ),
         not_enforced=(
-            "The Safe's owners can change its code and its adapter: the new one may treat the session module differently.",
+            "The Safe's owners can change its code and its adapter: new ones may treat the session module differently.",
             "Which calls of a batch succeeded is not written on the chain: it is found out by running them again.",
         ),
         other_voices=(
             "The Safe's owners speak for it directly, without any operation, module or limit.",
             "An operation that names a validator which is not installed needs the signatures of the Safe's owners.",
-            "Any other Safe module, validator, executor, hook or fallback handler that the owners install speaks for it.",
+            "Any other Safe module, validator, executor, hook or fallback handler that they install speaks for it.",
         ),
     )
 
