@@ -12,8 +12,8 @@ it, only a devnet without. Its interfaces are those of 3.1; what is measured on 
     ERC-1271     0x01 | validator 20 | signature, over a hash of Kernel's own that wraps the digest
     failed call  TryExecuteUnsuccessful(batchExecutionindex, result)
 
-The root validator is not allowed any selector under type 1 in 3.1, so the owner's operations name type 0. Modes 1 and 2,
-which install something within an operation, are neither written nor read here.
+The root validator is not allowed any selector under type 1 in 3.1, so the owner's operations name type 0. Modes 1 and
+2, which install something within an operation, are neither written nor read here.
 
 Source: zerodevapp/kernel, ValidationManager.sol, ValidationTypeLib.sol, Constants.sol; events and functions as in the
 bytecode of @rhinestone/modulekit 0.5.9.
@@ -87,7 +87,7 @@ class KernelStack:
         ),
         other_voices=(
             "The root validator speaks for the account without any limit, also over functions other than execute.",
-            "Any other validator, permission, executor, hook or fallback handler that the owner installs speaks for it.",
+            "Any other validator, permission, executor, hook or fallback handler that the owner installs has a voice.",
         ),
     )
 
