@@ -148,7 +148,7 @@ contract ReferenceAccount7702Test is Reference7702Harness {
         grants[0].scope = pack(f);
         grants[0].functions = textsOf(f);
         grants[0].deadline = uint48(NOW + 300);
-        bytes32 digest = validator.grantDigest(newcomer, grants[0].scope, grants[0].functions, grants[0].deadline);
+        bytes32 digest = validator.grantDigest(newcomer, grants[0].scope, grants[0].functions, none, grants[0].deadline);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(newcomerKey, digest);
         grants[0].ownerSignature = abi.encodePacked(r, s, v);
     }
