@@ -13,7 +13,7 @@ from gamekit.eth.hashing import keccak256, selector
 from gamekit.eth.interface import Function
 from gamekit.eth.typed_data import domain_separator, typed_data_digest
 from gamekit.units import Address, Hash32, NonceKey, Wei
-from tests.accounts.scenario import OK, account_is_deployed, owner_acts, session_ends, session_plays
+from tests.accounts.scenario import OK, account_is_deployed, newcomer_opens, owner_acts, session_ends, session_plays
 from tests.accounts.world import World
 
 STACK = KernelStack()
@@ -56,7 +56,7 @@ class TestDeployment:
         words = [32 * number for number in (3, 5, 6)]
         expected = bytes(19) + b"\x01"
         expected += b"".join(word.to_bytes(32, "big") for word in words)
-        expected += (20).to_bytes(32, "big") + OWNER_VALIDATOR + bytes(12)
+        expected += (21).to_bytes(32, "big") + b"\x01" + OWNER_VALIDATOR + bytes(11)
         expected += bytes(32)
         expected += (4).to_bytes(32, "big") + bytes.fromhex("e9ae5c53") + bytes(28)
         assert STACK.install_data(OWNER_VALIDATOR) == expected
@@ -94,6 +94,9 @@ class TestCallOutcomes:
 class TestOnChain:
     async def test_deployment(self, uncapped_node: DevnetNode) -> None:
         await account_is_deployed(uncapped_node, "kernel", "0.7")
+
+    async def test_newcomer(self, uncapped_node: DevnetNode) -> None:
+        await newcomer_opens(uncapped_node, "kernel", "0.7")
 
     async def test_session(self, uncapped_node: DevnetNode) -> None:
         await session_plays(uncapped_node, "kernel", "0.7", lane=2**16 - 1)

@@ -232,25 +232,19 @@ class World:
         return answer[:4] == selector("isValidSignature(bytes32,bytes)")
 
     async def open_session(self, lane: int) -> None:
-        """Grant in the way that the stack's players do.
-
-        By the owner's signature over what the wallet shows, or, where it would show a hash, by the account itself.
-        """
-        if self.where.name == "kernel":
-            await self.grant_by_account(lane)
-            return
+        """Grant by the owner's signature over what the wallet shows."""
         await self.propose(lane)
         assert self.scope is not None
         functions, deadline = self._functions(), UnixSeconds(await self.now() + 600)
         signed = await self.sign_grant(deadline)
-        grant = GRANT_SESSION_FOR.encode_call(self.account, self.scope.pack(), functions, deadline, signed)
+        grant = GRANT_SESSION_FOR.encode_call(self.account, self.scope.pack(), functions, [], deadline, signed)
         await self.transact(self.contracts.session_validator, grant)
 
     async def grant_by_account(self, lane: int) -> None:
         """Grant by an operation that the owner's wallet signs."""
         await self.propose(lane)
         assert self.scope is not None
-        grant = GRANT_SESSION.encode_call(self.scope.pack())
+        grant = GRANT_SESSION.encode_call(self.scope.pack(), [])
         outcome = await self.act_as_owner([Call(self.contracts.session_validator, Wei(0), grant)])
         assert outcome == (CallOutcome(succeeded=True),)
 
@@ -284,7 +278,7 @@ class World:
     async def grant_by_transaction(self) -> None:
         """Grant the proposed session as the account itself: of a person's own address, by a plain transaction."""
         assert self.scope is not None
-        grant = GRANT_SESSION.encode_call(self.scope.pack())
+        grant = GRANT_SESSION.encode_call(self.scope.pack(), [])
         await self.transact(self.contracts.session_validator, grant, sender=self.account)
 
     async def propose(self, lane: int) -> None:
