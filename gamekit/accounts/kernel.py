@@ -8,12 +8,12 @@ it, only a devnet without. Its interfaces are those of 3.1; what is measured on 
     nonce key    mode 1 (0: default) | validation type 1 | validator 20 | lane 2
                  sessions: type 1, a validator by its address; the owner: type 0 and address 0, the root validator
     initData     initialize(0x01 root validator 20, no hook, owner, no hook data, calls to itself)
-    install      hook 20 | abi.encode(install data, hook data, selector of execute)
+    install      hook 20 | abi.encode(0x01 | owner validator 20, hook data, selector of execute)
     ERC-1271     0x01 | validator 20 | signature, over a hash of Kernel's own that wraps the digest
     failed call  TryExecuteUnsuccessful(batchExecutionindex, result)
 
-The root validator is not allowed any selector under type 1 in 3.1, so the owner's operations name type 0. Modes 1 and 2,
-which install something within an operation, are neither written nor read here.
+The root validator is not allowed any selector under type 1 in 3.1, so the owner's operations name type 0. Modes 1 and
+2, which install something within an operation, are neither written nor read here.
 
 Source: zerodevapp/kernel, ValidationManager.sol, ValidationTypeLib.sol, Constants.sol; events and functions as in the
 bytecode of @rhinestone/modulekit 0.5.9.
@@ -87,8 +87,7 @@ class KernelStack:
         ),
         other_voices=(
             "The root validator speaks for the account without any limit, also over functions other than execute.",
-            "Any other validator, permission, executor, hook or fallback handler that the owner installs, or enables in"
-            " an operation, speaks for the account.",
+            "Any other validator, permission, executor, hook or fallback handler that the owner installs has a voice.",
         ),
     )
 
@@ -143,9 +142,12 @@ class KernelStack:
         )
 
     def install_data(self, owner_validator: Address) -> bytes:
-        """Write what installs the session validator: without a hook, allowed to start execute and nothing else."""
-        given = encode((_BYTES, _BYTES, _BYTES), (owner_validator, b"", EXECUTE_SELECTOR))
-        return _NO_HOOK + given
+        """Write what installs the session validator: without a hook, allowed to start execute and nothing else.
+
+        The session validator is told how Kernel wants the owner validator named in ERC-1271 signatures.
+        """
+        named = self.owner_signature(owner_validator, b"")
+        return _NO_HOOK + encode((_BYTES, _BYTES, _BYTES), (named, b"", EXECUTE_SELECTOR))
 
     def call_outcomes(
         self, logs: Sequence[Log], *, account: Address, call_data: bytes, succeeded: bool, revert_reason: bytes

@@ -93,8 +93,8 @@ class TestOnChain:
         await world.grant_by_transaction()
         assert await world.play([world.game.encode("move", [1, 2])], try_mode=True) == (OK,)
 
-    async def test_a_new_delegation_ends_the_session(self, node: DevnetNode) -> None:
-        """The code that asks the session validator is gone, so the session key speaks to nobody."""
+    async def test_a_delegation_elsewhere_stops_the_session_and_does_not_revoke_it(self, node: DevnetNode) -> None:
+        """The code that asks the session validator is gone, so the session key speaks to nobody; until it is back."""
         world = await World.create(node, "reference_7702", "0.8")
         await world.open_session(1)
         good = await world.session_operation([world.game.encode("move", [1, 2])], try_mode=True)
@@ -102,6 +102,8 @@ class TestOnChain:
         await world.relay(FRIEND, b"", authorizations=[authorization])
         assert await world.code() == "0x"
         assert (await world.refusal(good))[0] == "AA20"
+        await world.relay(FRIEND, b"", authorizations=[await world.authorization()])
+        assert await world.land(good) == (OK,)
 
     async def test_an_authorization_of_another_chain_delegates_nothing(self, node: DevnetNode) -> None:
         world = await World.plan(node, "reference_7702", "0.8")

@@ -20,7 +20,7 @@ from gamekit.devnet import DevnetContracts, DevnetNode, deploy, fund
 from gamekit.errors import CallReverted
 from gamekit.eth import session_validator
 from gamekit.eth.block import Log
-from gamekit.eth.calldata import Call
+from gamekit.eth.calldata import Call, decode_execute
 from gamekit.eth.entry_point import (
     GET_NONCE,
     OperationLogs,
@@ -103,7 +103,7 @@ class World:
 
     @classmethod
     async def plan(cls, node: DevnetNode, name: str, version: str) -> Self:
-        """Deploy everything but the account, and find out where that will be. Kernel needs a node without a size cap."""
+        """Deploy everything but the account, and find out where that will be; Kernel only where code is not capped."""
         contracts = await deploy(node, code_size_capped=name != "kernel")
         world = cls(node, contracts, chain_setup(contracts.chain_config(node.url, CHAIN_ID)).stack(name, version))
         plan = world.deployment()
@@ -232,22 +232,19 @@ class World:
         return answer[:4] == selector("isValidSignature(bytes32,bytes)")
 
     async def open_session(self, lane: int) -> None:
-        """Grant in the way that the stack's players do: by the owner's signature over what the wallet shows, or, where
-        the wallet would show a hash, by an operation of the account."""
-        if self.where.name == "kernel":
-            return await self.grant_by_account(lane)
+        """Grant by the owner's signature over what the wallet shows."""
         await self.propose(lane)
         assert self.scope is not None
         functions, deadline = self._functions(), UnixSeconds(await self.now() + 600)
         signed = await self.sign_grant(deadline)
-        grant = GRANT_SESSION_FOR.encode_call(self.account, self.scope.pack(), functions, deadline, signed)
+        grant = GRANT_SESSION_FOR.encode_call(self.account, self.scope.pack(), functions, [], deadline, signed)
         await self.transact(self.contracts.session_validator, grant)
 
     async def grant_by_account(self, lane: int) -> None:
         """Grant by an operation that the owner's wallet signs."""
         await self.propose(lane)
         assert self.scope is not None
-        grant = GRANT_SESSION.encode_call(self.scope.pack())
+        grant = GRANT_SESSION.encode_call(self.scope.pack(), [])
         outcome = await self.act_as_owner([Call(self.contracts.session_validator, Wei(0), grant)])
         assert outcome == (CallOutcome(succeeded=True),)
 
@@ -281,7 +278,7 @@ class World:
     async def grant_by_transaction(self) -> None:
         """Grant the proposed session as the account itself: of a person's own address, by a plain transaction."""
         assert self.scope is not None
-        grant = GRANT_SESSION.encode_call(self.scope.pack())
+        grant = GRANT_SESSION.encode_call(self.scope.pack(), [])
         await self.transact(self.contracts.session_validator, grant, sender=self.account)
 
     async def propose(self, lane: int) -> None:
@@ -319,15 +316,19 @@ class World:
 
     async def session_operation(self, calls: Sequence[Call], *, try_mode: bool) -> UserOperation:
         """Sign one operation with the session key."""
+        assert self.scope is not None
+        return await self.sealed(await self.unsigned(calls, self.scope.nonce_key, try_mode=try_mode))
+
+    async def sealed(self, unsigned: UserOperation) -> UserOperation:
+        """Sign whatever operation with the session key."""
         scope = self.scope
         assert scope is not None
-        unsigned = await self.unsigned(calls, scope.nonce_key, try_mode=try_mode)
         packed, now = scope.pack(), await self.now()
         claimed_at, deadline = scope.time.valid_after, UnixSeconds(now + 60)
         user_op = user_op_hash(unsigned, self.where.version, self.where.entry_point, CHAIN_ID)
         digest = session_validator.operation_digest(user_op, self.permission_id(), claimed_at, deadline)
         entries = [each.selector for each in scope.calls.entries]
-        hints = bytes(entries.index(call.data[:4]) for call in calls)
+        hints = bytes(entries.index(call.data[:4]) for call in decode_execute(unsigned.call_data).calls)
         inner = session_validator.envelope(claimed_at, deadline, self.key.sign(digest), hints, packed)
         return replace(unsigned, signature=self.stack.signature(inner))
 
