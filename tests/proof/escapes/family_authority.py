@@ -200,7 +200,7 @@ def _traps() -> Iterator[Row]:
         "grant",
         "the game calls grantSession",
         "ModuleNotInstalled",
-        lambda w: (w.module, GRANT_SESSION.encode_call(w.sessions["play"].packed)),
+        lambda w: (w.module, GRANT_SESSION.encode_call(w.sessions["play"].packed, ())),
     )
     yield _trap_row(
         "C18",

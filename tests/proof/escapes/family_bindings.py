@@ -70,6 +70,7 @@ def _scopes() -> Iterator[Row]:
         ("revoker", "a scope with another revoker", write(32, b"\x11" * 20)),
         ("fewer-rules", "a scope without its rules", write(entries + 1, b"\x00")),
         ("target", "a scope with another target", write(192, b"\x11" * 20)),
+        ("merkle", "a scope whose list would be a root", write(entries, b"\x00")),
         ("without-rule", "a scope without the bytes of its last rule", lambda scope: scope[:-64]),
         ("one-byte-more", "a scope and one byte", lambda scope: scope + b"\x00"),
     )

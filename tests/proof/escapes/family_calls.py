@@ -366,7 +366,7 @@ def _authority() -> Iterator[Row]:
         effect={"plays": 2},
         off_chain="CallPolicy",
     )
-    yield forbidden("C43", "grant", "grant itself a session", lambda w: Call(w.module, Wei(0), GRANT_SESSION.encode_call(w.sessions["play"].packed)))
+    yield forbidden("C43", "grant", "grant itself a session", lambda w: Call(w.module, Wei(0), GRANT_SESSION.encode_call(w.sessions["play"].packed, ())))
     yield forbidden(
         "C43",
         "revoke",

@@ -14,23 +14,28 @@ from gamekit.core.policy import (
     RateLimitPolicy,
     SpendingLimitPolicy,
 )
+from gamekit.devnet.deployment import DEPLOYER
+from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import selector
-from gamekit.units import ZERO_ADDRESS, Address
-from tests.proof.escapes.grants import Grant, fault_of, fresh, fresh_scope, grant, grant_by_account
+from gamekit.eth.interface import Function
+from gamekit.units import ZERO_ADDRESS, Address, Wei
+from tests.proof.escapes.grants import FRESH_KEY, Grant, fault_of, fresh, fresh_scope, grant, grant_by_account
 from tests.proof.escapes.make import trial_row
-from tests.proof.escapes.model import Do, Expected, Row, Step, Trial
-from tests.proof.escapes.sessions import ATTACK, CRAFT, MOVE, Asked, entry, sorted_entries
+from tests.proof.escapes.model import Do, Expected, Later, Operate, Row, Step, Transact, Trial
+from tests.proof.escapes.sessions import ATTACK, BUY, CRAFT, MOVE, Asked, entry, sorted_entries
 from tests.proof.escapes.strangers import ERC721, ERC1155, ERC6909
 from tests.proof.escapes.world import World
 
 PLAY: Final = "play(uint256)"
+CHANGE: Final = Function.parse("change(address implementation)")
 PRECOMPILE: Final = Address((4).to_bytes(20, "big"))
 NOWHERE: Final = Address(b"\xe0" * 20)
 
 
 def rows() -> Iterator[Row]:
     """All rows of this family."""
+    yield from _proxies()
     yield from _assets()
     yield from _targets()
     yield from _times()
@@ -135,6 +140,8 @@ def _targets() -> Iterator[Row]:
         ("C04", "erc-721", "a game that is an ERC-721", lambda w: w.strangers.collections[ERC721]),
         ("C04", "erc-1155", "a game that is an ERC-1155", lambda w: w.strangers.collections[ERC1155]),
         ("C04", "erc-6909", "a game that is an ERC-6909", lambda w: w.strangers.collections[ERC6909]),
+        ("C04", "balance", "a game that answers to balanceOf alone", lambda w: w.strangers.purse),
+        ("C04", "erc-777", "a game that is an ERC-777", lambda w: w.strangers.granule),
         ("C52", "megabyte", "a target that answers with a megabyte", lambda w: w.strangers.blabber),
     )
     for case, slug, what, address in tokens:
@@ -173,6 +180,16 @@ def _targets() -> Iterator[Row]:
         values=lambda w: {"target": w.contracts.owner_validator, "moduleTypeId": 1},
         off_chain="",
         without={"reference_7702": "the account's own key is the owner: no other module is installed"},
+    )
+    yield _asked_row(
+        "C12",
+        "grant-neighbour",
+        "granted: another player's account",
+        "TargetIsAccount",
+        lambda w: _target(w, w.neighbour),
+        values=lambda w: {"target": w.neighbour},
+        off_chain="",
+        without={"reference_7702": "such an account is a person's address that delegates: a row of its own"},
     )
     yield trial_row("C55", "grant-zero", "granted: address 0", refused_grant("TargetForbidden"), _grant_zero)
     for case, slug, what, target in (
@@ -219,6 +236,97 @@ def _grant_zero(world: World) -> Trial:
         values={"target": ZERO_ADDRESS},
         effect={},
     )
+
+
+def _behind(world: World, *accepted: Address, signed: tuple[Address, ...] | None = None) -> Grant:
+    """A grant on a proxy, with what the owner accepts behind it."""
+    made = fresh(world, _target(world, world.strangers.facade, BUY.signature))
+    return replace(made, implementations=accepted, signed_implementations=signed)
+
+
+def _proxies() -> Iterator[Row]:
+    """C45: a target that runs code of others is granted only with what the owner accepts there."""
+    mismatch = "ImplementationNotAccepted"
+    proxies: tuple[tuple[str, str, str, Callable[[World], Grant]], ...] = (
+        ("proxy", "a proxy, nothing accepted", mismatch, lambda w: _behind(w)),
+        ("proxy-no-code", "a proxy, an address without code accepted", mismatch, lambda w: _behind(w, NOWHERE)),
+        ("proxy-meddled", "a proxy, another implementation than was signed", "GrantSignatureInvalid", _meddled),
+        ("proxy-more", "a proxy, more accepted than there is", "ImplementationsUnused", _too_much),
+    )
+    for slug, what, error, make in proxies:
+        yield trial_row(
+            "C45",
+            f"grant-{slug}",
+            f"granted: {what}",
+            refused_grant(error),
+            lambda w, make=make: Trial(
+                escape=grant(make), twin=grant(lambda w: _behind(w, w.strangers.bazaar)), effect={}
+            ),
+        )
+
+    def cloned(world: World, accepted: Callable[[World], Address]) -> Later:
+        made: Callable[[World], Grant] = lambda w: replace(  # noqa: E731
+            fresh(w, _target(w, NOWHERE, BUY.signature)), implementations=(accepted(w),)
+        )
+        return grant(made)
+
+    yield trial_row(
+        "C45",
+        "grant-clone",
+        "granted: a minimal proxy, another implementation accepted than it has",
+        refused_grant(mismatch),
+        lambda w: Trial(
+            before=(_clone(NOWHERE),),
+            escape=cloned(w, lambda w: w.strangers.rival),
+            twin=cloned(w, lambda w: w.strangers.bazaar),
+            values={"target": NOWHERE, "implementation": w.strangers.bazaar, "accepted": w.strangers.rival},
+            effect={},
+        ),
+    )
+    yield trial_row("C45", "upgraded", "a proxy that is changed behind the grant", SPARED, _upgraded)
+
+
+SPARED: Final = Expected("executed", "and nothing came of it")
+
+
+def _meddled(world: World) -> Grant:
+    return _behind(world, world.strangers.robber, signed=(world.strangers.bazaar,))
+
+
+def _too_much(world: World) -> Grant:
+    return _behind(world, world.strangers.bazaar, world.strangers.rival)
+
+
+def _clone(address: Address) -> Do:
+    """Put a minimal proxy of the bazaar somewhere. Source: ERC-1167."""
+
+    async def act(world: World) -> None:
+        head, tail = bytes.fromhex("363d3d373d3d3d363d73"), bytes.fromhex("5af43d82803e903d91602b57fd5bf3")
+        await world.node.set_code(address, head + world.strangers.bazaar + tail)
+
+    return Do(act)
+
+
+def _upgraded(world: World) -> Trial:
+    """The session stays: the new code may lie inside the game, and reaches nothing of the account's."""
+    scope = fresh_scope(world, _target(world, world.strangers.facade, BUY.signature))
+    world.sessions["fresh"] = world.session_of("fresh", scope, key=FRESH_KEY)
+    made = replace(Grant(scope.pack(), [BUY.signature]), implementations=(world.strangers.bazaar,))
+    call = Call(world.strangers.facade, Wei(0), BUY.encode_call(1, 1))
+    operation = Operate(world.one(call, "fresh"), "fresh")
+    change = Transact(DEPLOYER, world.strangers.facade, CHANGE.encode_call(world.strangers.robber))
+    return Trial(
+        before=(grant(lambda _: made),),
+        escape_before=(change,),
+        escape=operation,
+        twin=operation,
+        effect={},
+        after=_nothing,
+    )
+
+
+async def _nothing(_: World) -> str:
+    return "and nothing came of it"
 
 
 def _written(made: Grant, at: int, written: bytes) -> Grant:

@@ -114,7 +114,7 @@ def _meddled() -> Iterator[Row]:
         "a contract grants itself a session of the account's",
         refused_grant("ModuleNotInstalled"),
         lambda w: Trial(
-            escape=Transact(w.thief, w.module, GRANT_SESSION.encode_call(_honest(w).scope)),
+            escape=Transact(w.thief, w.module, GRANT_SESSION.encode_call(_honest(w).scope, ())),
             twin=grant_by_account(lambda w: _honest(w).scope),
             effect={},
         ),
@@ -323,8 +323,8 @@ def _installed() -> Iterator[Row]:
         return Transact(world.account, world.module, ON_UNINSTALL.encode_call(b""))
 
     def installed(world: World, data: bytes | None = None) -> Step:
-        owner = world.where.contracts.owner_validator
-        written = (b"" if owner == bytes(20) else bytes(owner)) if data is None else data
+        named = world.stack.owner_signature(world.where.contracts.owner_validator, b"")
+        written = named if data is None else data
         return Transact(world.account, world.module, ON_INSTALL.encode_call(written))
 
     for slug, what, before in (

@@ -41,6 +41,10 @@ class Grant(Struct, frozen=True):
     """How many epochs before the present one it was signed."""
     signed_deadline_s: int = DEADLINE_S
     deadline_s: int = DEADLINE_S
+    implementations: tuple[Address, ...] = ()
+    """What the owner accepts behind targets that run code of others."""
+    signed_implementations: tuple[Address, ...] | None = None
+    """What was signed instead."""
     signature: bytes | None = None
     """A signature of the thief's own making."""
 
@@ -61,7 +65,7 @@ def grant_by_account(scope: Callable[[World], bytes]) -> Later:
     """Let the account itself grant, by a transaction in its name."""
 
     async def step(world: World) -> Step:
-        return Transact(world.account, world.module, GRANT_SESSION.encode_call(scope(world)))
+        return Transact(world.account, world.module, GRANT_SESSION.encode_call(scope(world), ()))
 
     return Later(step)
 
@@ -86,7 +90,9 @@ async def _calldata(world: World, made: Grant) -> bytes:
     account, now = made.to or world.account, world.now
     signature = made.signature if made.signature is not None else await _sign(world, made, account)
     deadline = UnixSeconds(now + made.deadline_s)
-    return GRANT_SESSION_FOR.encode_call(account, made.scope, tuple(made.functions), deadline, signature)
+    return GRANT_SESSION_FOR.encode_call(
+        account, made.scope, tuple(made.functions), made.implementations, deadline, signature
+    )
 
 
 async def _sign(world: World, made: Grant, account: Address) -> bytes:
@@ -100,6 +106,7 @@ async def _sign(world: World, made: Grant, account: Address) -> bytes:
             functions=made.functions,
             epoch=known.epoch - made.epochs_ago,
             deadline=UnixSeconds(world.now + made.signed_deadline_s),
+            implementations=made.implementations if made.signed_implementations is None else made.signed_implementations,
         )
     except EncodingInvalid:  # no wallet can be shown this
         digest = Hash32(keccak256(made.scope))

@@ -72,8 +72,8 @@ PLANTS: Final[dict[str, Hole]] = {
         (
             (
                 "SessionValidator.sol",
-                "walk.count, GasLib.costWei(op)",
-                "walk.count, op.paymasterAndData.length != 0 ? 0 : GasLib.costWei(op)",
+                "walk.count, GasLib.costWei(op, paymasterAndData)",
+                "walk.count, paymasterAndData.length != 0 ? 0 : GasLib.costWei(op, paymasterAndData)",
             ),
         ),
         (),
@@ -83,8 +83,8 @@ PLANTS: Final[dict[str, Hole]] = {
         (
             (
                 "GasLib.sol",
-                "paymasterVerification + paymasterPostOp) * feePerGas;",
-                "paymasterVerification + paymasterPostOp) * 1 gwei;",
+                "return gas * feePerGas;",
+                "return gas * 1 gwei;",
             ),
         ),
         (),
@@ -99,8 +99,8 @@ PLANTS: Final[dict[str, Hole]] = {
         (
             (
                 "SessionValidator.sol",
-                "_setAccount(msg.sender, false, SlotLib.epochOf(_accounts[msg.sender]) + 1, address(0));",
-                "_setAccount(msg.sender, false, SlotLib.epochOf(_accounts[msg.sender]), address(0));",
+                "SessionAccount memory known;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]) + 1;",
+                "SessionAccount memory known;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]);",
             ),
         ),
         (),
@@ -112,7 +112,7 @@ PLANTS: Final[dict[str, Hole]] = {
     ),
     "deadline": Hole(
         "the deadline is outside the digest",
-        (("EnvelopeLib.sol", "uint256(claimedAt) << 48 | deadline));", "uint256(claimedAt) << 48 | (deadline & 0)));"),),
+        (("EnvelopeLib.sol", "uint256 times = claimedAt << 48 | deadline;", "uint256 times = claimedAt << 48 | (deadline & 0);"),),
         (),
     ),
     "valid-until-zero": Hole(
@@ -126,7 +126,7 @@ PLANTS: Final[dict[str, Hole]] = {
     "target-zero": Hole(
         "address 0 may be granted and called",
         (
-            ("TargetLib.sol", "target == address(0) || target == account", "target == account"),
+            ("TargetLib.sol", "or(iszero(target), or(eq(target, account), eq(target, address())))", "or(eq(target, account), eq(target, address()))"),
             ("TargetLib.sol", "if (target.code.length == 0) revert", "if (target != address(0) && target.code.length == 0) revert"),
         ),
         (),
@@ -143,7 +143,7 @@ PLANTS: Final[dict[str, Hole]] = {
     ),
     "lane": Hole(
         "the nonce key is not checked",
-        (("SessionValidator.sol", "if (nonceKey != scope.nonceKey()) revert", "if (false) revert"),),
+        (("SessionValidator.sol", "if (nonce >> 64 != scope.nonceKey()) revert", "if (false) revert"),),
         (),
     ),
 }

@@ -37,6 +37,12 @@ class Strangers(Struct, frozen=True):
     """Answers with a megabyte."""
     nest: Address
     mortal: Address
+    purse: Address
+    """Answers to balanceOf alone."""
+    granule: Address
+    """Answers to ERC-777's granularity alone."""
+    robber: Address
+    """What the facade shows in the end."""
     facade: Address
     """A proxy in front of the bazaar."""
     clock_reader: Address
@@ -80,6 +86,9 @@ async def deploy_strangers(node: DevnetNode, contracts: DevnetContracts, thief: 
         blabber=plan.add_stranger("Blabber"),
         nest=plan.add_stranger("Nest"),
         mortal=plan.add_stranger("Mortal"),
+        purse=plan.add_stranger("Purse"),
+        granule=plan.add_stranger("Granule"),
+        robber=plan.add_stranger("Robber", *place),
         facade=plan.add_stranger("Facade", bytes(12) + bazaar),
         clock_reader=plan.add_stranger("Rulebreaker", (1).to_bytes(32, "big")),
         slot_breaker=plan.add_stranger("Rulebreaker", bytes(32)),

@@ -204,7 +204,7 @@ class World:
             self.sessions[name] = self.session_of(name, self.scope_of(each), key=each.key)
         self.granted = tuple(self.sessions.values())
         for each in self.granted:
-            await self.act_as_owner(Call(self.module, Wei(0), GRANT_SESSION.encode_call(each.packed)))
+            await self.act_as_owner(Call(self.module, Wei(0), GRANT_SESSION.encode_call(each.packed, ())))
 
 
 async def _neighbour(base: accounts.World) -> Address:

