@@ -3,7 +3,7 @@
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from tests.proof.escapes.plants import PLANTS, plant
 from tests.proof.escapes.rows import all_rows
 from tests.proof.escapes.runner import run_account
 from tests.proof.escapes.world import World
+from tests.proof.storage_rules import judge, summary
 
 SETTINGS = AnvilSettings(code_size_capped=False, base_fee_wei=0)
 """Kernel as npm carries it is larger than real chains admit. Without a base fee only operations cost anything."""
@@ -26,29 +27,46 @@ async def run_suite(accounts: Sequence[str], rows: Sequence[Row], hole: str = ""
     Args:
         hole: name of a bug (`plants.py`) that the session validator has, from before the first row on.
     """
+    results: list[Result] = []
+
+    async def run(world: World) -> None:
+        if hole:
+            await world.node.set_code(world.module, await plant(world.node, hole))
+            await world.tick()
+        results.extend(await run_account(world, rows))
+
+    await in_worlds(accounts, run)
+    return results
+
+
+async def in_worlds(accounts: Sequence[str], visit: Callable[[World], Awaitable[None]]) -> None:
+    """Build the world of each account, one after the other on one chain, and visit it."""
     with tempfile.TemporaryDirectory() as folder:
         anvil = Anvil.start(Path(folder), SETTINGS)
         try:
             async with DevnetNode(anvil.url, timeout_ms=60_000) as node:
-                return [result for account in accounts for result in await _run(node, account, rows, hole)]
+                # A node that mines by itself forgets a mined transaction only after it has answered: behind a restore
+                # it would mine it again.
+                await node.request_optional(object, "evm_setAutomine", False)
+                await node.request_optional(object, "anvil_autoImpersonateAccount", True)
+                await node.request_optional(object, "anvil_setBlockTimestampInterval", 1)
+                for account in accounts:
+                    before = await node.snapshot()
+                    await visit(await World.create(node, account))
+                    await node.restore(before)
         finally:
             anvil.stop()
 
 
-async def _run(node: DevnetNode, account: str, rows: Sequence[Row], hole: str) -> list[Result]:
-    # A node that mines by itself forgets a mined transaction only after it has answered: behind a restore it would mine
-    # it again.
-    await node.request_optional(object, "evm_setAutomine", False)
-    await node.request_optional(object, "anvil_autoImpersonateAccount", True)
-    await node.request_optional(object, "anvil_setBlockTimestampInterval", 1)
-    before = await node.snapshot()
-    world = await World.create(node, account)
-    if hole:
-        await node.set_code(world.module, await plant(node, hole))
-        await world.tick()
-    results = await run_account(world, rows)
-    await node.restore(before)
-    return results
+async def print_storage() -> None:
+    """Print what each account does in the validation of a session's operation."""
+
+    async def traced(world: World) -> None:
+        (op,) = await world.bundle(world.honest(), "play")
+        trace, found = await judge(world, op)
+        print(summary(world, trace, found))  # noqa: T201
+
+    await in_worlds(ACCOUNTS, traced)
 
 
 def report(results: Sequence[Result]) -> str:
