@@ -50,31 +50,38 @@ VALIDATE_USER_OP: Final = Function.parse(
     "uint256 data",
 )
 
+PLAIN: Final = (
+    "STOP ADD MUL SUB DIV SDIV MOD SMOD ADDMOD MULMOD EXP SIGNEXTEND LT GT SLT SGT EQ ISZERO AND OR XOR NOT BYTE SHL SHR"
+    " SAR CLZ KECCAK256 ADDRESS CALLER CALLVALUE CALLDATALOAD CALLDATASIZE CALLDATACOPY CODESIZE CODECOPY RETURNDATASIZE"
+    " RETURNDATACOPY CHAINID POP MLOAD MSTORE MSTORE8 SLOAD SSTORE JUMP JUMPI PC MSIZE GAS JUMPDEST TLOAD TSTORE MCOPY"
+    " LOG0 LOG1 LOG2 LOG3 LOG4 CALL CALLCODE DELEGATECALL STATICCALL EXTCODESIZE EXTCODECOPY EXTCODEHASH RETURN REVERT"
+).split() + [f"{name}{number}" for name, most in (("PUSH", 32), ("DUP", 16), ("SWAP", 16)) for number in range(most + 1)]
+"""Opcodes without a rule of their own, or whose rule is checked where they act. All others are told by name."""
+
 TRACER: Final = """{
-  counts: {}, hashes: [], slots: [], calls: [], gas: [], faults: [], afterGas: false,
-  hex: function (n) { return n.toString(16) },
+  steps: 0, others: [], hashes: [], slots: [], calls: [], gas: [], faults: [], depth: 0, here: '', afterGas: false,
+  plain: PLAIN, storage: STORAGE, callers: CALLS, readers: READERS,
+  word: function (log, place) { return log.stack.peek(place).toString(16) },
   step: function (log) {
-    var op = log.op.toString(), here = toHex(log.contract.getAddress());
-    if (this.afterGas && CALLS.indexOf(op) < 0) this.gas.push([here, op]);
-    this.afterGas = op === 'GAS';
-    var key = here + ' ' + op;
-    this.counts[key] = (this.counts[key] || 0) + 1;
-    if (op === 'KECCAK256' || op === 'SHA3') {
-      var from = parseInt(this.hex(log.stack.peek(0)), 16), length = parseInt(this.hex(log.stack.peek(1)), 16);
+    var op = log.op.toString(), depth = log.getDepth();
+    this.steps++;
+    if (depth !== this.depth) { this.depth = depth; this.here = toHex(log.contract.getAddress()) }
+    if (this.afterGas) { this.afterGas = false; if (!this.callers[op]) this.gas.push([this.here, op]) }
+    if (!this.plain[op]) this.others.push([this.here, op]);
+    else if (op === 'GAS') this.afterGas = true;
+    else if (op === 'KECCAK256') {
+      var from = parseInt(this.word(log, 0), 16), length = parseInt(this.word(log, 1), 16);
       if (length <= 1024) this.hashes.push(length === 0 ? '0x' : toHex(log.memory.slice(from, from + length)));
-    } else if (STORAGE.indexOf(op) >= 0) {
-      this.slots.push([here, op, this.hex(log.stack.peek(0))]);
-    } else if (CALLS.indexOf(op) >= 0) {
-      var value = op === 'CALL' || op === 'CALLCODE' ? this.hex(log.stack.peek(2)) : '0';
-      this.calls.push([here, op, this.hex(log.stack.peek(1)), value]);
-    } else if (READERS.indexOf(op) >= 0) {
-      this.calls.push([here, op, this.hex(log.stack.peek(0)), '0']);
-    }
+    } else if (this.storage[op]) this.slots.push([this.here, op, this.word(log, 0)]);
+    else if (this.callers[op]) {
+      var value = op === 'CALL' || op === 'CALLCODE' ? this.word(log, 2) : '0';
+      this.calls.push([this.here, op, this.word(log, 1), value]);
+    } else if (this.readers[op]) this.calls.push([this.here, op, this.word(log, 0), '0']);
   },
   fault: function (log) { this.faults.push(log.op.toString()) },
   result: function () {
-    return {counts: this.counts, hashes: this.hashes, slots: this.slots, calls: this.calls, gas: this.gas,
-            faults: this.faults};
+    return {steps: this.steps, others: this.others, hashes: this.hashes, slots: this.slots, calls: this.calls,
+            gas: this.gas, faults: this.faults};
   }
 }"""
 """Collects what the rules are about; runs inside the node."""
@@ -83,17 +90,18 @@ TRACER: Final = """{
 class Trace(Struct, frozen=True):
     """What happened in one validation; addresses and words in hexadecimal."""
 
-    counts: dict[str, int]
-    """How often, by `contract opcode`; the contract is the one whose storage it would touch."""
-    hashes: list[str]
+    steps: int
+    others: list[tuple[str, str]] = []
+    """Contract and opcode, of those that are not plain. The contract is the one whose storage it would touch."""
+    hashes: list[str] = []
     """What was hashed, up to a kilobyte each."""
-    slots: list[tuple[str, str, str]]
+    slots: list[tuple[str, str, str]] = []
     """Contract, opcode, slot."""
-    calls: list[tuple[str, str, str, str]]
+    calls: list[tuple[str, str, str, str]] = []
     """From, opcode, to, value; also reads of another contract's code."""
-    gas: list[tuple[str, str]]
+    gas: list[tuple[str, str]] = []
     """Contract, and what followed on GAS that is no call."""
-    faults: list[str]
+    faults: list[str] = []
     """Opcodes at which a frame failed: out of gas, a bad jump."""
 
 
@@ -112,19 +120,10 @@ def violations(trace: Trace, rules: Rules) -> list[str]:
 
 
 def _opcodes(trace: Trace) -> list[str]:
-    found = [
-        f"{rule}: {where[:42]} executes {opcode}"
-        for where, opcode in (key.split(" ") for key in trace.counts)
-        for rule, opcodes in BANNED.items()
-        if opcode in opcodes
-    ]
+    rules = {opcode: rule for rule, opcodes in BANNED.items() for opcode in opcodes}
+    found = [f"{rules.get(opcode, 'OP-013')}: {where} executes {opcode}" for where, opcode in trace.others]
     found += [f"OP-012: GAS before {opcode} in {where}" for where, opcode in trace.gas]
-    found += [f"OP-013: {where} executes {opcode}" for where, opcode in _pairs(trace) if opcode.startswith(("0x", "UNKN"))]
     return found + [f"OP-020: a frame failed at {opcode}" for opcode in trace.faults]
-
-
-def _pairs(trace: Trace) -> list[tuple[str, str]]:
-    return [(where, opcode) for where, opcode in (key.split(" ", 1) for key in trace.counts)]
 
 
 def _calls(trace: Trace, rules: Rules) -> list[str]:
@@ -177,8 +176,8 @@ async def trace_validation(world: "World", op: UserOperation) -> Trace:
         "gas": hex(op.verification_gas_limit),
     }
     script = TRACER
-    for word, value in (("CALLS", CALLS), ("STORAGE", STORAGE), ("READERS", CODE_READERS)):
-        script = script.replace(word, str(list(value)))
+    for word, names in (("CALLS", CALLS), ("STORAGE", STORAGE), ("READERS", CODE_READERS), ("PLAIN", PLAIN)):
+        script = script.replace(word, str(dict.fromkeys(names, 1)))
     return await world.node.request(Trace, "debug_traceCall", asked, "latest", {"tracer": script})
 
 
@@ -195,9 +194,8 @@ def summary(world: "World", trace: Trace, found: Sequence[str]) -> str:
     """Say in a line what a validation did."""
     outside = {(where, slot) for where, _, slot in trace.slots if _address(where) != world.account}
     own = {slot for where, _, slot in trace.slots if _address(where) == world.account}
-    steps = sum(trace.counts.values())
     verdict = "; ".join(found) or "no violation"
-    return f"{world.name:20} {steps:6} steps, {len(own):2} own and {len(outside):2} associated slots: {verdict}"
+    return f"{world.name:20} {trace.steps:6} steps, {len(own):2} own and {len(outside):2} associated slots: {verdict}"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from tests.proof.escapes import (
     family_authority,
     family_bindings,
     family_calls,
+    family_delegation,
     family_encodings,
     family_gas,
     family_grants,
@@ -30,6 +31,7 @@ FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (
     family_grants.rows,
     family_lives.rows,
     family_authority.rows,
+    family_delegation.rows,
 )
 
 

@@ -23,7 +23,7 @@ contract Looker {
     {
         answers = new bytes[](questions.length);
         for (uint256 i = 0; i < questions.length; ++i) {
-            (bool ok, bytes memory answer) = questions[i].target.staticcall(questions[i].data);
+            (bool ok, bytes memory answer) = questions[i].target.staticcall{gas: 200_000}(questions[i].data);
             if (ok) answers[i] = answer;
         }
         balances = new uint256[](purses.length);
