@@ -8,21 +8,13 @@ from msgspec.structs import replace
 from gamekit.chain.rpc import from_data, to_data
 from gamekit.demo.forgery import Attempt
 from gamekit.eth.calldata import Call
-from gamekit.eth.transaction import (
-    Authorization,
-    SignedAuthorization,
-    Transaction,
-    authorization_hash,
-    signing_hash,
-    with_signature,
-)
 from gamekit.eth.user_operation import DELEGATION_FACTORY
-from gamekit.units import ZERO_ADDRESS, Address, Gas, Wei
-from tests.accounts.world import CHAIN_ID, Key
+from gamekit.units import ZERO_ADDRESS, Address, Wei
+from tests.accounts.world import Key
 from tests.proof.escapes.make import operation_row, refused, trial_row
 from tests.proof.escapes.model import Do, Expected, Judge, Operate, Row, Trial
 from tests.proof.escapes.sessions import ATTACK, BUY, CRAFT, secret_of
-from tests.proof.escapes.world import World
+from tests.proof.escapes.world import Base, World
 from tests.proof.storage_rules import judge
 
 CONTRACT: Final = "it is a contract and delegates to nobody"
@@ -37,24 +29,9 @@ def rows() -> Iterator[Row]:
 
 async def _delegate(world: World, to: Address, signer: Key) -> None:
     """Mine an authorization: the signer's own address delegates."""
-    base = world.base
-    count = int(await world.node.request(str, "eth_getTransactionCount", to_data(signer.address), "latest"), 16)
-    unsigned = Authorization(chain_id=CHAIN_ID, delegate=to, nonce=count)
-    sent = int(await world.node.request(str, "eth_getTransactionCount", to_data(base.relayer.address), "latest"), 16)
-    transaction = Transaction(
-        chain_id=CHAIN_ID,
-        nonce=sent,
-        max_priority_fee_per_gas=Wei(1),
-        max_fee_per_gas=Wei(10**9),
-        gas_limit=Gas(500_000),
-        to=world.thief,
-        value=Wei(0),
-        data=b"",
-        authorizations=(SignedAuthorization(unsigned, signer.sign(authorization_hash(unsigned))),),
-    )
-    raw, _ = with_signature(transaction, base.relayer.sign(signing_hash(transaction)))
-    await world.node.request(str, "eth_sendRawTransaction", to_data(raw))
-    await world.node.mine_pending()
+    beside = Base(world.node, world.contracts, world.where)
+    beside.owner, beside.account = signer, signer.address
+    await beside.relay(world.thief, b"", authorizations=[await beside.authorization(to)])
 
 
 def _delegating(to: Callable[[World], Address]) -> Do:

@@ -214,7 +214,8 @@ async def _neighbour(base: accounts.World) -> Address:
         beside.owner = accounts.Key(0xB0B)
     plan = beside.deployment(None if base.stack.own_key_is_owner else 8)
     beside.account = plan.address or Address((await base.call(plan.factory, plan.address_query))[-20:])
-    await beside.relay(plan.factory, plan.factory_data)
+    own = [await beside.authorization()] if base.stack.own_key_is_owner else []
+    await beside.relay(plan.factory, plan.factory_data, authorizations=own)
     return beside.account
 
 
