@@ -192,6 +192,10 @@ def _pace() -> Iterator[Row]:
     )
 
 
+def _behind_three(world: World, count: int) -> Attempt:
+    return replace(_moves(world, count, "tight"), first=(_moves(world, 3, "tight"),))
+
+
 def _uses() -> Iterator[Row]:
     """C28: the session's calls are counted for good."""
     most = TIGHT_USES
@@ -224,9 +228,7 @@ def _uses() -> Iterator[Row]:
         "uses-in-bundle",
         "one call more than the session has, by two operations in one bundle",
         USES,
-        lambda w: tuple(  # type: ignore[return-value]
-            replace(_moves(w, count, "tight"), first=(_moves(w, 3, "tight"),)) for count in (most - 2, most - 3)
-        ),
+        lambda w: (_behind_three(w, most - 2), _behind_three(w, most - 3)),
         session="tight",
         effect={"plays": most},
         values=lambda _: values,

@@ -15,7 +15,7 @@ from gamekit.eth.interface import Function
 from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack
 from gamekit.units import Address
 from tests.proof.escapes.accounts import HIDES_ERRORS
-from tests.proof.escapes.model import ANY, EXECUTED, Ask, Do, Judge, Later, Operate, Result, Row, Step, Transact, Trial
+from tests.proof.escapes.model import ANY, EXECUTED, Ask, Judge, Later, Operate, Result, Row, Step, Transact, Trial
 from tests.proof.escapes.refusals import Refusal, deeper, refusal
 from tests.proof.escapes.verdict import verdict_on
 from tests.proof.escapes.watch import State, changes, is_book, look, touched

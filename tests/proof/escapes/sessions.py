@@ -158,9 +158,7 @@ def secret_of(key: int) -> coincurve.PrivateKey:
     return coincurve.PrivateKey.from_int(0x5E55 + key)
 
 
-def make_scope(
-    asked: Asked, account: AccountStack, module: Address, revoker: Address, now: UnixSeconds
-) -> Scope:
+def make_scope(asked: Asked, account: AccountStack, module: Address, revoker: Address, now: UnixSeconds) -> Scope:
     """Make the scope of a session on a stack."""
     address = public_key_address(secret_of(asked.key).public_key.format(compressed=False))
     start = UnixSeconds(now - 2 + asked.starts_in_s)

@@ -1,4 +1,4 @@
-"""Whom the accounts of the suite meet: games, tokens, paymasters and modules that mean no good. One of each on a chain."""
+"""Whom the accounts of the suite meet: games, tokens, paymasters and modules that mean no good, one of each."""
 
 from functools import cache
 from typing import Final
