@@ -74,28 +74,15 @@ def _frames() -> Iterator[Row]:
         "a session that is over",
         refused("TimeRangeEmpty"),
         lambda w: Trial(
-            escape=Operate(w.one(w.play(), "over"), "over"),
-            twin=Operate(w.one(w.play()), "play"),
-        ),
-    )
-    yield trial_row(
-        "C38",
-        "over-by-claim",
-        "a session that is over, by an operation that claims to be of before",
-        OVER,
-        lambda w: Trial(
-            escape=Operate(_claimed_at(w, "over", w.sessions["over"].scope.time.valid_until - 30), "over"),
-            twin=Operate(w.one(w.play()), "play"),
+            escape_before=(until("tight", -30),),
+            escape=Operate(w.one(w.play(), "tight"), "tight"),
+            twin=Operate(w.one(w.play(), "tight"), "tight"),
         ),
     )
 
 
 def _claiming(world: World, session: str, ahead_s: int) -> Attempt:
     return replace(world.one(world.play(), session), age_s=-ahead_s, life_s=200)
-
-
-def _claimed_at(world: World, session: str, claimed_at: int) -> Attempt:
-    return replace(world.one(world.play(), session), age_s=world.now - claimed_at, life_s=100_000)
 
 
 def _ends() -> Iterator[Row]:

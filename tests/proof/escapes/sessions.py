@@ -147,7 +147,6 @@ def asked_sessions(contracts: DevnetContracts, strangers: Strangers) -> dict[str
         "paid": Asked((move,), gas=paid, key=4),
         "full": Asked((move,), calls_max=64, key=5),
         "future": Asked((move,), starts_in_s=24 * 3600, key=6),
-        "over": Asked((move,), ends_in_s=60, key=7),
         # The same key and lane as `play`, and less that it may do.
         "narrow": Asked((move,), calls_max=1, uses_max=USES_MAX - 1),
     }
