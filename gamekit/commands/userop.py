@@ -14,6 +14,7 @@ from gamekit.errors import EncodingInvalid
 from gamekit.eth.calldata import decode_execute
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import checksum_address, parse_address, to_hex
+from gamekit.eth.scope_form import shown_scope
 from gamekit.eth.session_validator import Envelope, decode_envelope
 from gamekit.eth.user_op_hash import user_op_hash
 from gamekit.eth.user_operation import UserOperation, split_nonce
@@ -131,7 +132,7 @@ def _execution(op: UserOperation) -> dict[str, object]:
     told: dict[str, object] = {"executes": mode, "calls": calls}
     try:
         envelope = decode_envelope(op.signature, len(calls))
-        scope = Scope.unpack(envelope.scope)
+        scope = Scope.unpack(shown_scope(envelope.scope, envelope.witnesses))
     except EncodingInvalid:
         return told
     return told | _session(envelope, scope)

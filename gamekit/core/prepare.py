@@ -16,6 +16,7 @@ from gamekit.core.tracking import Operation
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head
 from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.user_op_hash import UserOpHasher
 from gamekit.eth.user_operation import UserOperation
 from gamekit.units import Gas, Hash32, NonceSequence, UnixSeconds
@@ -56,13 +57,14 @@ _OPERATION_BYTES = 700
 class SessionCodec:
     """Writes the operations of one session: what they share is computed once."""
 
-    __slots__ = ("_hasher", "_limits", "_scope", "_session", "_stack")
+    __slots__ = ("_form", "_hasher", "_limits", "_scope", "_session", "_stack")
 
     def __init__(self, session: Session, scope: Scope, stack: AccountStack, limits: BatchConfig) -> None:
         self._session = session
         self._scope = scope
         self._stack = stack
         self._limits = limits
+        self._form = ScopeForm(session.scope)
         version = EntryPointVersion(session.entry_point_version)
         self._hasher = UserOpHasher(version, session.entry_point, session.chain_id, session.account)
 
@@ -117,8 +119,8 @@ class SessionCodec:
             sequence,
             tuple([action.id for action in actions]),
             try_mode,
-            bytes([action.hint for action in actions]),
-            len(call_data) + len(session.scope) + calls + _OPERATION_BYTES,
+            self._form.places([action.hint for action in actions]),
+            len(call_data) + len(self._form.signed) + self._form.shown_bytes_max(calls) + _OPERATION_BYTES,
             *gas,
             fees.max_fee_per_gas,
             fees.max_priority_fee_per_gas,
@@ -134,8 +136,9 @@ class SessionCodec:
 
     def submission(self, operation: Operation, call_data: bytes) -> UserOperation:
         """Give a signed operation as it is submitted: its calldata, and the envelope as the account wants it."""
+        hints, witnesses = self._form.show(operation.places)
         envelope = session_validator.envelope(
-            operation.claimed_at, operation.deadline, operation.signature, operation.hints, self._session.scope
+            operation.claimed_at, operation.deadline, operation.signature, hints, self._form.signed, witnesses
         )
         return UserOperation(
             sender=operation.sender,

@@ -101,7 +101,8 @@ class Operation(Row, frozen=True):
     sequence: NonceSequence
     action_ids: tuple[int, ...]
     try_mode: bool
-    hints: bytes
+    places: bytes
+    """Which entry of the scope allows each call, as `ScopeForm.places` writes it."""
     calldata_bytes: int
     """What it adds to a bundle's calldata. The calldata itself follows from the actions, the envelope from the session:
     neither is stored, both are written again when the operation is sent."""

@@ -11,7 +11,7 @@ from gamekit.units import ZERO_ADDRESS, Address, UnixSeconds
 
 OPEN: Final = Function.parse(
     "open(address account,address factory,bytes factoryData,address entryPoint,address validator,"
-    "(bytes scope,string[] functions,uint48 deadline,bytes ownerSignature)[] grants)",
+    "(bytes scope,string[] functions,address[] implementations,uint48 deadline,bytes ownerSignature)[] grants)",
     state_mutability="payable",
 )
 
@@ -34,14 +34,16 @@ def encode_open(
     functions: Sequence[str],
     deadline: UnixSeconds,
     signature: bytes,
+    implementations: Sequence[Address] = (),
     entry_point: Address = ZERO_ADDRESS,
 ) -> bytes:
     """Encode the transaction that makes an account, if it is missing, and grants a session on it.
 
+    `implementations` is what the owner accepts for targets that can run code of others, as it was signed.
     `entry_point` is where value that is sent along becomes the account's deposit; without value it is not looked at.
 
     Raises:
         EncodingInvalid: a value does not fit.
     """
-    grant = (scope, list(functions), deadline, signature)
+    grant = (scope, list(functions), list(implementations), deadline, signature)
     return OPEN.encode_call(account, factory, factory_data, entry_point, validator, [grant])

@@ -24,6 +24,7 @@ from gamekit.core.unit import Unit
 from gamekit.errors import CallReverted, ConfigInvalid, Overloaded, SessionExpired, SessionNotFound
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.session_opener import encode_open
 from gamekit.eth.session_validator_abi import (
     ACCOUNT_OF,
@@ -239,7 +240,7 @@ class Grant(Follower):
         packed = scope.pack()
         module = self._setup.session_validator
         return Session(
-            session_validator.permission_id(self._setup.chain_id, module, account.address, packed),
+            session_validator.permission_id(self._setup.chain_id, module, account.address, ScopeForm(packed).signed),
             player,
             account.address,
             self._setup.chain_id,

@@ -153,7 +153,7 @@ class World:
             )
         )
         signed = self.owner.sign(grant_digest(request.typed_data))
-        grant = GRANT_SESSION_FOR.encode_call(self.account, packed, functions, deadline, signed)
+        grant = GRANT_SESSION_FOR.encode_call(self.account, packed, functions, (), deadline, signed)
         await self.transact(module, grant)
 
     async def play(self, calls: Sequence[Call], *, try_mode: bool) -> tuple[CallOutcome, ...]:
