@@ -82,15 +82,20 @@ library ScopeLib {
 
     /// @notice keccak256(chainid 32 | module 20 | account 20 | scope): the name of the permission.
     /// @param scope the signed form.
-    function permissionId(address account, bytes calldata scope) internal view returns (bytes32 id) {
+    function permissionId(address account, bytes calldata scope) internal view returns (bytes32) {
+        return permissionIdAt(account, Scope.unwrap(locate(scope)), scope.length);
+    }
+
+    /// @notice The same, of the `length` bytes at an absolute position of calldata.
+    function permissionIdAt(address account, uint256 position, uint256 length) internal view returns (bytes32 id) {
         // What abi.encodePacked would write, without the 340 gas of its loops.
         assembly ("memory-safe") {
             let free := mload(0x40)
             mstore(free, chainid())
             mstore(add(free, 32), shl(96, address()))
             mstore(add(free, 52), shl(96, account))
-            calldatacopy(add(free, 72), scope.offset, scope.length)
-            id := keccak256(free, add(scope.length, 72))
+            calldatacopy(add(free, 72), position, length)
+            id := keccak256(free, add(length, 72))
         }
     }
 
