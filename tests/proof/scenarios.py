@@ -23,10 +23,10 @@ from gamekit.core.scope import Scope
 from gamekit.devnet import DevnetNode, deposit, fund
 from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point_version import EntryPointVersion
-from gamekit.eth.session_validator_abi import GRANT_SESSION
 from gamekit.units import Address, UnixSeconds, Wei
 from tests.accounts.world import World
 from tests.proof.adversary import PAYMASTER, PAYMASTER_CODE, PLAY, SINK_CODE, SINKS, Bid, Loot, Thief
+from tests.proof.parity.oracle import grant_call
 
 ETHER = 10**18
 DURATION_S = 600
@@ -194,6 +194,5 @@ async def _granted(world: World, scenario: Scenario, lane: int) -> Scope:
     )
     scope = replace(scope, **scenario.changes)
     await world.node.request_optional(object, "anvil_impersonateAccount", to_data(account))
-    grant = GRANT_SESSION.encode_call(scope.pack())
-    await world.node.require_success(await world.node.send(account, module, grant, gas=3_000_000))
+    await world.node.require_success(await world.node.send(account, module, grant_call(scope.pack()), gas=3_000_000))
     return scope

@@ -14,6 +14,7 @@ from gamekit.eth.session_validator_abi import SessionRecord
 from gamekit.eth.user_operation import PackedUserOperation
 from gamekit.units import Address, PermissionId
 from tests.proof.parity.campaign import ACCEPTED_SHARE_MIN, STRICTER, Campaign, Result
+from tests.proof.parity.inputs import KINDS
 from tests.proof.parity.oracle import ContractVerdict, Oracle, validation_errors
 from tests.proof.parity.plants import PLANTS, Plant
 from tests.proof.parity.verdict import OTHER_FORM, Parts
@@ -98,7 +99,7 @@ def test_work_is_bounded_by_the_input(recorded: Recorded) -> None:
 
 
 def test_every_kind_of_input_is_judged(recorded: Recorded) -> None:
-    assert len(recorded.clean.kinds) == 7
+    assert recorded.clean.kinds.keys() == KINDS.keys()
     assert all(sum(told.values()) > COUNT // 100 for told in recorded.clean.kinds.values())
 
 

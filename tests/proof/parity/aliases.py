@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from gamekit.eth.calldata import EXECUTE_SELECTOR, Call, execute_batch, pack_element
 from gamekit.units import UINT256_MAX, Wei
-from tests.proof.parity.draft import BATCH_MODES, Draft, hints_of, word
+from tests.proof.parity.draft import BATCH_MODES, Draft, word
 
 Alias = Callable[[random.Random, Draft], bytes]
 HUGE = (1 << 32, 1 << 64, 1 << 128, (1 << 251) + 1, 1 << 255, UINT256_MAX, UINT256_MAX - 31)
@@ -19,7 +19,7 @@ def alias(rng: random.Random, draft: Draft) -> None:
     draft.mode = rng.choice(BATCH_MODES)
     name = rng.choice(NAMES)
     draft.call_data = ALIASES[name](rng, draft)
-    draft.hints = hints_of(draft.session.drawn, draft.calls)
+    draft.show()
     draft.notes.append(name)
 
 

@@ -36,6 +36,11 @@ STRICTER: Final = {
         "entries or used by none. gamekit writes one form only, and reads no other: a session that somebody granted "
         "by other means in another form is not gamekit's to play. Refused before anything is signed."
     ),
+    "Witnesses": (
+        "The contract takes a long list's witnesses with the same entry shown more than once, as each proves itself. "
+        "gamekit shows each entry once, at its first use, and recognises no other form as its own. Refused before "
+        "anything is signed."
+    ),
 }
 """Why Python refuses what the contract accepts: every reason that may be."""
 
@@ -163,8 +168,8 @@ class Campaign:
         entry_point = self._contract.ground.entry_points[version]
         verdicts = await self._contract.judge([(each.permission, each.op) for each in inputs], records, entry_point)
         known = {
-            each.drawn.packed: Known(
-                each.drawn.scope if each.drawn.packed == each.drawn.scope.pack() else None, each.permission, each.record
+            each.drawn.signed: Known(
+                each.drawn.scope if each.drawn.is_ours else None, each.drawn.tree, each.permission, each.record
             )
             for each in sessions
         }
@@ -184,7 +189,7 @@ class Campaign:
     async def _granted(self, number: int) -> list[Drawn]:
         if self._pool[0] != number:
             drawn = self._inputs.pool(number)
-            await self._contract.grant([each.packed for each in drawn])
+            await self._contract.grant([each.granted for each in drawn])
             self._pool = number, drawn
         return self._pool[1]
 

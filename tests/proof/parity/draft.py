@@ -15,6 +15,7 @@ from gamekit.eth.user_operation import PackedUserOperation, pack_pair
 from gamekit.units import UINT48_MAX, UINT256_MAX, Address, Gas, PermissionId, UnixSeconds, Wei
 from tests.proof.parity.ground import BASE, Ground, Key
 from tests.proof.parity.scopes import Drawn, WordPlan
+from tests.proof.parity.trees import show
 
 BATCH_MODES = (Mode.BATCH, Mode.BATCH_TRY)
 SINGLE_MODES = (Mode.SINGLE, Mode.SINGLE_TRY)
@@ -62,6 +63,8 @@ class Draft:
     call_data: bytes = b""
     hints: bytes = b""
     scope: bytes = b""
+    """In its signed form."""
+    witnesses: bytes = b""
     notes: list[str] = field(default_factory=list)
     """What was done to it, for whoever reads a failure."""
 
@@ -71,7 +74,15 @@ class Draft:
             self.call_data = execute_batch(self.mode, self.calls)
         else:
             self.call_data = execute_single(self.mode, *self.calls[0])
-        self.hints = hints_of(self.session.drawn, self.calls)
+        self.show()
+
+    def show(self) -> None:
+        """Write the hints of the calls, and the witnesses of a long list."""
+        drawn = self.session.drawn
+        places = places_of(drawn, self.calls)
+        self.hints, self.witnesses = bytes(places), b""
+        if drawn.tree is not None:
+            self.hints, self.witnesses = show(drawn.tree, places)
 
     def seal(self, ground: Ground, version: EntryPointVersion) -> PackedUserOperation:
         """Sign it as whoever holds the key would, over the entry point's hash."""
@@ -80,7 +91,7 @@ class Draft:
         permission = session_validator.permission_id(ground.chain_id, ground.module, ground.account, self.scope)
         times = UnixSeconds(self.claimed_at), UnixSeconds(self.deadline)
         signature = self.key.sign(session_validator.operation_digest(name, permission, *times))
-        return self.packed(session_validator.envelope(*times, signature, self.hints, self.scope))
+        return self.packed(session_validator.envelope(*times, signature, self.hints, self.scope + self.witnesses))
 
     def packed(self, signature: bytes) -> PackedUserOperation:
         """Give it the form that an entry point takes."""
@@ -102,10 +113,10 @@ class Draft:
         )
 
 
-def hints_of(drawn: Drawn, calls: list[Call]) -> bytes:
+def places_of(drawn: Drawn, calls: list[Call]) -> list[int]:
     """Give for each call the entry that it means; 0 where there is none."""
     places = {(each.target, each.selector): place for place, each in enumerate(drawn.scope.calls.entries)}
-    return bytes(places.get((call.target, call.data[:4]), 0) for call in calls)
+    return [places.get((call.target, call.data[:4]), 0) for call in calls]
 
 
 def draw_plain(rng: random.Random, ground: Ground, session: Session) -> Draft:
@@ -131,7 +142,7 @@ def draw_plain(rng: random.Random, ground: Ground, session: Session) -> Draft:
         nonce=scope.nonce_key << 64 | rng.choice((0, 1, rng.getrandbits(64))),
         paymaster=scope.gas.paymaster or b"",
         gas=_draw_gas(rng, session),
-        scope=session.drawn.packed,
+        scope=session.drawn.signed,
     )
     if draft.paymaster:
         draft.paymaster_data = rng.randbytes(rng.choice((0, 0, 1, 65)))

@@ -21,7 +21,7 @@ def tamper(rng: random.Random, draft: Draft, op: PackedUserOperation, others: li
         return _other_field(rng, op)
     if kind == "another session's scope":
         draft.session = rng.choice(others)
-        scope = draft.session.drawn.packed
+        scope = draft.session.drawn.signed + draft.witnesses
         return replace(op, signature=op.signature[: HEAD + len(draft.hints)] + scope)
     return replace(op, signature=_tampered(rng, kind, op.signature, len(draft.hints)))
 

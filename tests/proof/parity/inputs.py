@@ -2,7 +2,7 @@
 
 ::
 
-    index → pool (`POOL_INPUTS` of them share `POOL_SCOPES` granted scopes)
+    index → pool (`POOL_INPUTS` of them share the granted scopes of `FORMS`)
           → batch (`BATCH_INPUTS` of them are one eth_call; in it each session is used up in one way)
           → kind, draft, seal
 """
@@ -23,19 +23,22 @@ from tests.proof.parity.draft import Draft, Session, draw_plain
 from tests.proof.parity.edits import edit, resize
 from tests.proof.parity.envelopes import tamper
 from tests.proof.parity.ground import Ground
-from tests.proof.parity.scopes import Drawn, draw_record, draw_scope
+from tests.proof.parity.scopes import Drawn, Form, draw_record, draw_scope
 from tests.proof.parity.twists import twist
+from tests.proof.parity.witnesses import reshow
 
 BATCH_INPUTS = 250
-POOL_SCOPES = 40
+FORMS = (Form.OTHER, *[Form.TREE] * 9, *[Form.SHORT] * 30)
+"""Of the scopes of a pool."""
 POOL_INPUTS = 20 * BATCH_INPUTS
 KINDS = {
-    "plain": 30,
-    "one step off": 26,
-    "damaged": 16,
+    "plain": 29,
+    "one step off": 25,
+    "damaged": 15,
     "aliased": 11,
-    "cut or longer": 6,
-    "envelope": 9,
+    "cut or longer": 5,
+    "envelope": 8,
+    "witnesses": 5,
     "bomb": 2,
 }
 """What is drawn, and how often in a hundred. Only a tampered envelope has a signature that is not the key's over it."""
@@ -66,9 +69,9 @@ class Inputs:
         self._epoch = epoch
 
     def pool(self, number: int) -> list[Drawn]:
-        """Draw the scopes of a pool: one of them in another form, no two equal."""
+        """Draw the scopes of a pool; no two are equal."""
         rng = random.Random(f"{self._seed}/pool/{number}")
-        return [draw_scope(rng, self._ground, other_form=place == 0) for place in range(POOL_SCOPES)]
+        return [draw_scope(rng, self._ground, form) for form in FORMS]
 
     def sessions(self, pool: list[Drawn], batch: int) -> list[Session]:
         """Draw how far each session is used up in a batch."""
@@ -83,13 +86,18 @@ class Inputs:
         """Draw one input."""
         rng = random.Random(f"{self._seed}/{index}")
         kind = rng.choices(self._names, self._weights)[0]
-        draft = draw_plain(rng, self._ground, rng.choice(sessions))
+        draft = draw_plain(rng, self._ground, self._session(rng, kind, sessions))
         arguments = self._change(rng, kind, draft)
         version = self.version(index // BATCH_INPUTS)
         op = draft.seal(self._ground, version)
         if kind == "envelope":
             op = tamper(rng, draft, op, sessions)
         return Input(index, kind, draft.notes, draft.session.permission, op, arguments)
+
+    def _session(self, rng: random.Random, kind: str, sessions: list[Session]) -> Session:
+        if kind != "witnesses":
+            return rng.choice(sessions)
+        return rng.choice([session for session in sessions if session.drawn.tree is not None])
 
     def _change(self, rng: random.Random, kind: str, draft: Draft) -> tuple[Function, bytes] | None:
         if kind == "bomb":
@@ -102,11 +110,13 @@ class Inputs:
             alias(rng, draft)
         elif kind == "cut or longer":
             resize(rng, draft)
+        elif kind == "witnesses":
+            reshow(rng, draft)
         return None
 
     def _permission(self, drawn: Drawn) -> PermissionId:
         ground = self._ground
-        return session_validator.permission_id(ground.chain_id, ground.module, ground.account, drawn.packed)
+        return session_validator.permission_id(ground.chain_id, ground.module, ground.account, drawn.signed)
 
     def _record(self, rng: random.Random, drawn: Drawn) -> SessionRecord:
         return draw_record(rng, drawn.scope, self._epoch)

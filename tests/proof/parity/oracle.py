@@ -18,15 +18,11 @@ from gamekit.chain.rpc import from_data, to_data
 from gamekit.contracts import artifact, build
 from gamekit.devnet import DevnetNode
 from gamekit.eth.hashing import keccak256
-from gamekit.eth.interface import Function
+from gamekit.eth.interface import Function, Interface
 from gamekit.eth.session_validator_abi import (
-    ACCOUNT_OF,
-    GRANT_SESSION,
     SESSION_OF,
-    SESSION_VALIDATOR,
     SessionRecord,
     SessionState,
-    decode_account,
     decode_session,
     unpack_session_slot,
 )
@@ -44,7 +40,10 @@ REQUEST_BYTES_MAX = 400_000
 """Of inputs in one eth_call; in hexadecimal, with the rest, below a megabyte."""
 SLOTS_MAX = 16
 """Where the module's mappings are looked for."""
-ERRORS = {selector: error.name for selector, error in SESSION_VALIDATOR.errors.items()}
+MODULE = Interface.from_json(artifact("SessionValidator").abi)
+"""As it was compiled."""
+ACCOUNT_OF = MODULE.function("accountOf")
+ERRORS = {selector: error.name for selector, error in MODULE.errors.items()}
 
 
 class Kind(Enum):
@@ -88,6 +87,11 @@ def oracle_code() -> bytes:
     return bytes.fromhex(compiled["deployedBytecode"]["object"].removeprefix("0x"))
 
 
+def grant_call(scope: bytes) -> bytes:
+    """Encode `grantSession` by the account itself, of a scope whose targets run no code of others."""
+    return MODULE.function("grantSession").encode_call(scope, ())
+
+
 class Oracle:
     """One chain with one account whose sessions are judged."""
 
@@ -111,17 +115,17 @@ class Oracle:
         contracts = world.contracts
         entry_points = {version: version.canonical_address for version in world.stack.entry_point_versions}
         ground = Ground(CHAIN_ID, world.account, contracts.session_validator, entry_points)
-        account = decode_account(await world.call(ground.module, ACCOUNT_OF.encode_call(world.account)))
-        oracle = cls(world, ground, {}, account.epoch)
+        asked = ACCOUNT_OF.encode_call(world.account)
+        (record,) = ACCOUNT_OF.decode_result(await world.call(ground.module, asked))
+        assert isinstance(record, tuple)
+        oracle = cls(world, ground, {}, int(str(record[1])))
         oracle._slots = await oracle._find_slots()
         return oracle
 
     async def grant(self, scopes: Iterable[bytes]) -> None:
         """Grant by the account itself. Raises ChainError when the module refuses one."""
         account, module = self.ground.account, self.ground.module
-        sent = [
-            await self._node.send(account, module, GRANT_SESSION.encode_call(scope), gas=10_000_000) for scope in scopes
-        ]
+        sent = [await self._node.send(account, module, grant_call(scope), gas=30_000_000) for scope in scopes]
         await self._node.require_success(*sent)
 
     async def judge(

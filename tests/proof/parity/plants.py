@@ -183,6 +183,7 @@ PLANTS: dict[str, tuple[Plant, str]] = {
     "no-rate": (Plant(Parts(charge=_forgets_the_rate)), "Python accepts what the contract refuses"),
     "either-s": (Plant(Parts(recover=_either_s)), "Python accepts what the contract refuses"),
     "no-epoch": (Plant(Parts(looks_at_the_epoch=False)), "Python accepts what the contract refuses"),
+    "no-witness": (Plant(Parts(looks_at_witnesses=False)), "Python accepts what the contract refuses"),
     "charges-less": (Plant(Parts(charge=_charges_less)), "both accept, and charge differently"),
     "too-strict": (
         Plant(Parts(check=_too_strict)),

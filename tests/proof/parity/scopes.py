@@ -1,6 +1,7 @@
 """Scopes of every kind that the contract grants, and how far each may be used up already."""
 
 import random
+from enum import Enum
 
 from msgspec import Struct
 
@@ -21,11 +22,23 @@ from gamekit.core.scope import Scope, lane_limits
 from gamekit.eth.session_validator_abi import SessionRecord, SessionState
 from gamekit.units import UINT128_MAX, UINT256_MAX, Address, NonceKey, UnixSeconds, Wei
 from tests.proof.parity.ground import BASE, GAMES, KEYS, PAYMASTERS, Ground, Key
+from tests.proof.parity.trees import Tree, as_tree
 
 Rule = ArgumentRule | SpendingLimitPolicy
 
 ODD_NUMBERS = (UINT128_MAX, UINT128_MAX + 1, 1 << 255, UINT256_MAX - 1, UINT256_MAX, 1 << 160)
 """Where widths end."""
+
+
+class Form(Enum):
+    """Which bytes of a scope are granted."""
+
+    SHORT = "short"
+    """As the package writes a short list."""
+    OTHER = "other"
+    """A short list as the contract would also take it, and the package would not write it."""
+    TREE = "tree"
+    """A long list."""
 
 
 class WordPlan(Struct, frozen=True):
@@ -43,20 +56,26 @@ class Drawn(Struct, frozen=True):
     """One scope, and what is needed to draw operations for it."""
 
     scope: Scope
-    packed: bytes
+    granted: bytes
     """What is granted; not always the form that `Scope.pack` writes."""
+    signed: bytes
+    """What stands in signatures and names the permission: the same, but for a long list."""
+    tree: Tree | None
+    """Of a long list."""
+    is_ours: bool
+    """Whether the package would write these bytes."""
     key: Key
     words: tuple[tuple[WordPlan, ...], ...]
     """For each entry the words of its arguments."""
 
 
-def draw_scope(rng: random.Random, ground: Ground, *, other_form: bool) -> Drawn:
+def draw_scope(rng: random.Random, ground: Ground, form: Form) -> Drawn:
     """Draw a scope that the contract grants on the account, at `BASE` or within the hours after it.
 
     Args:
         rng: the dice.
         ground: where.
-        other_form: whether it is granted in bytes that the package would not write.
+        form: which bytes are granted.
     """
     key = rng.choice(KEYS)
     calls_max = rng.choice((1, 2, 5, 16, 64, 64))
@@ -73,7 +92,7 @@ def draw_scope(rng: random.Random, ground: Ground, *, other_form: bool) -> Drawn
             UnixSeconds(rng.choice((0, BASE - 600, BASE - rng.randrange(100), BASE + 40))),
             UnixSeconds(BASE + rng.choice((20_000, 86_400, 29 * 86_400))),
         ),
-        calls=CallPolicy(_draw_entries(rng, lanes, int.from_bytes(ground.account, "big"))),
+        calls=CallPolicy(_draw_entries(rng, lanes, int.from_bytes(ground.account, "big"), form)),
         usage=UsageLimitPolicy(uses_max),
         gas=GasPolicy(Wei(budget), Wei(max(1, budget // rng.choice((1, 2, 10)))), _draw_paymaster(rng)),
         rate=_draw_rate(rng, calls_max),
@@ -81,8 +100,10 @@ def draw_scope(rng: random.Random, ground: Ground, *, other_form: bool) -> Drawn
     )
     pinned = int.from_bytes(ground.account, "big")
     words = tuple(_plan_words(entry, pinned) for entry in scope.calls.entries)
-    packed = _other_form(rng, scope.pack()) if other_form else scope.pack()
-    return Drawn(scope, packed, key, words)
+    packed = _other_form(rng, scope.pack()) if form is Form.OTHER else scope.pack()
+    if form is Form.TREE:
+        return Drawn(scope, *as_tree(packed), is_ours=True, key=key, words=words)
+    return Drawn(scope, packed, packed, None, is_ours=form is Form.SHORT, key=key, words=words)
 
 
 def draw_record(rng: random.Random, scope: Scope, epoch: int) -> SessionRecord:
@@ -130,9 +151,9 @@ def _draw_rate(rng: random.Random, calls_max: int) -> RateLimitPolicy | None:
     return RateLimitPolicy(interval_ms, calls_max + rng.choice((0, 1, 40)))
 
 
-def _draw_entries(rng: random.Random, lanes: dict[int, int], pinned: int) -> tuple[CallEntry, ...]:
+def _draw_entries(rng: random.Random, lanes: dict[int, int], pinned: int, form: Form) -> tuple[CallEntry, ...]:
     """Draw entries on several targets; the same selector often stands on more than one of them."""
-    count = rng.choice((1, 1, 2, 3, 4, 8, 8, 40))
+    count = rng.choice((1, 2, 3, 5, 9, 64, 200) if form is Form.TREE else (1, 1, 2, 3, 4, 8, 8, 40))
     selectors = [rng.randbytes(4) for _ in range(max(2, count // 2))]
     places = {(rng.choice(GAMES), rng.choice(selectors)) for _ in range(count)}
     allowed = sorted(place for place in places if place[1] not in DENIED_SELECTORS and any(place[1]))

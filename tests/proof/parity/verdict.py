@@ -21,10 +21,13 @@ from gamekit.eth.session_validator_abi import SessionRecord, SessionState
 from gamekit.eth.signature import recover_address
 from gamekit.eth.user_op_hash import hash_on_chain_form
 from gamekit.eth.user_operation import PackedUserOperation, split_nonce, unpack
-from gamekit.units import PermissionId, UserOpHash, Wei
+from gamekit.units import PermissionId, UnixSeconds, UserOpHash, Wei
 from tests.proof.parity.ground import Ground
+from tests.proof.parity.trees import SIGNED, Tree, is_tree, show
 
 OTHER_FORM = "ScopeForm"
+HEAD = 77
+"""Bytes of a signature before its hints."""
 
 
 class Accepted(Struct, frozen=True):
@@ -49,6 +52,8 @@ class Known(Struct, frozen=True):
 
     scope: Scope | None
     """None when `Scope.unpack` does not read what was granted."""
+    tree: Tree | None
+    """Of a long list: what its witnesses are written from."""
     permission: PermissionId
     record: SessionRecord
 
@@ -72,6 +77,7 @@ class Parts:
     charge: Callable[..., Usage | Denied] = charge
     recover: Callable[[bytes, bytes], bytes] = recover_address
     looks_at_the_epoch: bool = True
+    looks_at_witnesses: bool = True
 
 
 class PythonSide:
@@ -99,7 +105,7 @@ class PythonSide:
         try:
             op = unpack(packed, version)
             calls = self._parts.decode(op.call_data).calls
-            envelope = decode_envelope(op.signature, len(calls))
+            envelope, witnesses = _open(op.signature, len(calls))
             name = hash_on_chain_form(packed, version, self._ground.entry_points[version], self._ground.chain_id)
         except EncodingInvalid as error:
             return Refused("Encoding", str(error))
@@ -121,7 +127,7 @@ class PythonSide:
             if isinstance(found, Denied):
                 return _refused(found)
         assert isinstance(cost, int)
-        return self._judge_calls(known, known.scope, calls, envelope, cost, name)
+        return self._judge_calls(known, known.scope, calls, envelope, witnesses, cost, name)
 
     def _dead(self, known: Known) -> str:
         if known.record.state is not SessionState.LIVE:
@@ -136,6 +142,7 @@ class PythonSide:
         scope: Scope,
         calls: Sequence[Call],
         envelope: session_validator.Envelope,
+        witnesses: bytes,
         cost: Wei,
         name: UserOpHash,
     ) -> Accepted | Refused:
@@ -145,8 +152,10 @@ class PythonSide:
             if isinstance(verdict, Denied):
                 return _refused(verdict)
             allowed.append(verdict)
-        if bytes(each.hint for each in allowed) != envelope.hints:
-            return Refused("Hints", "a hint names another entry than the call's")
+        places = [each.hint for each in allowed]
+        own = show(known.tree, places) if known.tree else (bytes(places), b"")
+        if self._parts.looks_at_witnesses and (envelope.hints, witnesses) != own:
+            return Refused("Witnesses" if known.tree else "Hints", "other hints or witnesses than the calls' own")
         window = time_range(scope, envelope.claimed_at, envelope.deadline)
         if isinstance(window, Denied):
             return _refused(window)
@@ -162,6 +171,17 @@ class PythonSide:
         if signer != scope.signer:
             return Refused("Signature", "another key signed it")
         return Accepted(*window, usage)
+
+
+def _open(signature: bytes, calls: int) -> tuple[session_validator.Envelope, bytes]:
+    """Take a signature apart: the envelope, with the scope in its signed form, and the witnesses."""
+    scope = signature[HEAD + calls :]
+    if not is_tree(scope):
+        return decode_envelope(signature, calls), b""
+    times = UnixSeconds(int.from_bytes(signature[:6], "big")), UnixSeconds(int.from_bytes(signature[6:12], "big"))
+    hints = signature[HEAD : HEAD + calls]
+    envelope = session_validator.Envelope(*times, signature[12:HEAD], hints, scope[:SIGNED])
+    return envelope, scope[SIGNED:]
 
 
 def _refused(denied: Denied) -> Refused:
