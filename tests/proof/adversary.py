@@ -53,7 +53,8 @@ class Loot:
     calls_per_minute_max: int = 0
     spending_max: dict[Address, int] = field(default_factory=dict)
     """By the contract that counted."""
-    calls_after_the_end: int = 0
+    landings: list[tuple[int, int]] = field(default_factory=list)
+    """Block time and calls of each bundle."""
     refusals: dict[str, int] = field(default_factory=dict)
     """How often each error stopped him."""
 
@@ -79,8 +80,6 @@ class Thief:
         self._packed = scope.pack()
         self._version = version
         self._bundler = bundler
-        self._landings: list[tuple[int, int]] = []
-        """Block time and calls of each bundle."""
         self.loot = Loot()
 
     async def take(self, at: UnixSeconds, bids: Sequence[Bid]) -> bool:
@@ -236,12 +235,10 @@ class Thief:
         for sink, first, then in zip(SINKS, before.sums, after.sums, strict=True):
             if then != first:
                 loot.spending_max[sink] = loot.spending_max.get(sink, 0) + then - first
-        if at > self._scope.time.valid_until:
-            loot.calls_after_the_end += calls
-        self._landings.append((at, calls))
+        loot.landings.append((at, calls))
         loot.calls_at_once_max = max(loot.calls_at_once_max, calls)
-        for start, _ in self._landings:
-            within = sum(count for landed, count in self._landings if start <= landed <= start + 60)
+        for start, _ in loot.landings:
+            within = sum(count for landed, count in loot.landings if start <= landed <= start + 60)
             loot.calls_per_minute_max = max(loot.calls_per_minute_max, within)
 
 

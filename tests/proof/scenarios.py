@@ -81,9 +81,17 @@ async def call_often(thief: Thief, scope: Scope, edge: int) -> None:
 async def play_to_the_end(thief: Thief, scope: Scope, edge: int) -> None:
     """From the first second to the last, each time with claims as old and as new as the chain takes them."""
     first, last = scope.time.valid_after + edge, scope.time.valid_until
+    await play_too_early(thief, scope.time.valid_after)
     for at in (*range(first, last, 59), last):
         await thief.calls_at(UnixSeconds(at), play(), claims(scope, at, edge))
     await play_too_late(thief, last)
+
+
+async def play_too_early(thief: Thief, first: int) -> None:
+    """Try the edges before the first second, with claims from before and behind it; `Loot` counts what lands."""
+    for at in (first - SLACK_S, first - 2, first - 1):
+        for claimed_at in (at - 1, first - 1, first, first + 1):
+            await thief.take(UnixSeconds(at), [Bid([play()], claimed_at, first + 60)])
 
 
 async def play_too_late(thief: Thief, last: int) -> None:
@@ -104,7 +112,7 @@ async def play_for_a_minute(thief: Thief, scope: Scope, edge: int) -> None:
 
 def claims(scope: Scope, at: int, edge: int) -> list[int]:
     """Times that an operation in this block may claim, ascending: the oldest, then as often as a batch refills."""
-    oldest, newest = at - SLACK_S, at - edge
+    oldest, newest = at - SLACK_S, min(at - edge, scope.time.valid_until - 1)
     step = max(1, scope.calls_max * (scope.rate.interval_ms if scope.rate else 1000) // 1000)
     return [*range(oldest, newest, step), newest]
 
