@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from gamekit.commands.output import Output
-from gamekit.core.policy import SLACK_S
+from gamekit.core.policy import SLACK_S, Denied
 from gamekit.core.scope import Scope
+from gamekit.core.usage import max_cost
 from gamekit.errors import EncodingInvalid
 from gamekit.eth.calldata import decode_execute
 from gamekit.eth.entry_point_version import EntryPointVersion
@@ -102,13 +103,15 @@ def _describe(fields: object, where: Target, place: int) -> dict[str, object]:
     key, sequence = split_nonce(op.nonce)
     gas = op.pre_verification_gas + op.verification_gas_limit + op.call_gas_limit
     gas += op.paymaster_verification_gas_limit + op.paymaster_post_op_gas_limit
+    cost = max_cost(op)
     told: dict[str, object] = {}
     if where.chain_id:
         told["hash"] = _hash(fields, where, place)
     told |= {
         "account": checksum_address(op.sender),
         "place": f"number {sequence} on nonce key {key:#x}",
-        "costs at most": f"{gas} gas at {op.max_fee_per_gas / WEI_PER_GWEI:g} gwei: {gas * op.max_fee_per_gas} wei",
+        "costs at most": f"{gas} gas at {op.max_fee_per_gas / WEI_PER_GWEI:g} gwei: "
+        + (cost.reason if isinstance(cost, Denied) else f"{cost} wei"),
         "paid by": checksum_address(op.paymaster) if op.paymaster else "the account",
     }
     if op.factory is not None:
