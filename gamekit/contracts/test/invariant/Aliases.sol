@@ -96,8 +96,8 @@ abstract contract Aliases is Tricks {
 
     function _from(bytes memory data, uint256 start) private pure returns (bytes memory rest) {
         rest = new bytes(data.length - start);
-        for (uint256 i = 0; i < rest.length; ++i) {
-            rest[i] = data[start + i];
+        assembly ("memory-safe") {
+            mcopy(add(rest, 32), add(add(data, 32), start), mload(rest))
         }
     }
 

@@ -14,6 +14,8 @@ struct Granted {
     /// Which of the kinds of scopes.
     uint256 kind;
     uint256 key;
+    uint48 validAfter;
+    uint48 validUntil;
     /// abi.encode(Fields): what the owner agreed to.
     bytes fields;
     bytes scope;
@@ -76,7 +78,7 @@ abstract contract Book is World {
         id = granted.length;
         Granted storage g = granted.push();
         (g.player, g.key, g.fields, g.scope) = (player, key, abi.encode(f), scope);
-        g.epoch = players[player].epoch;
+        (g.validAfter, g.validUntil, g.epoch) = (f.validAfter, f.validUntil, players[player].epoch);
         _sessionOf[_name(player, scope)] = id + 1;
         players[player].lossWeiMax += uint256(f.gasBudgetWei) + f.valueTotalWeiMax;
     }

@@ -199,7 +199,7 @@ abstract contract Grants is Book {
 
     function _tight(Fields memory f, Dice memory dice) private view {
         f.callsMax = 2;
-        f.usesMax = uint32(dice.between(3, 8));
+        f.usesMax = uint32(dice.between(8, 30));
         f.gasBudgetWei = f.gasPerOperationWeiMax * uint128(dice.between(2, 8));
         f.valuePerCallWeiMax = 0.005 ether;
         f.valueTotalWeiMax = 0.008 ether;

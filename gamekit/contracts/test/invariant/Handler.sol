@@ -218,8 +218,8 @@ contract Handler is Submitting {
 
     function _play(Dice memory dice) private {
         Plan memory plan = _plan(dice);
-        bytes memory reason = _submitOne(_seal(plan), players[plan.player].entryPoint);
-        if (reason.length != 0) _breach(string.concat("a good operation was ", _refusal(reason)));
+        (bool done, bytes memory reason) = _submitOne(_seal(plan), players[plan.player].entryPoint);
+        if (!done) _breach(string.concat("a good operation was ", _refusal(reason)));
     }
 
     function _steal(Dice memory dice) private {

@@ -46,8 +46,7 @@ abstract contract Moves is Grants {
     function isLive(uint256 session) internal view returns (bool) {
         Granted storage g = granted[session];
         if (g.revoked || g.epoch != players[g.player].epoch || removed[g.player] || g.player == VICTIM) return false;
-        Fields memory f = fieldsOf(session);
-        return block.timestamp > f.validAfter && block.timestamp <= f.validUntil;
+        return block.timestamp > g.validAfter && block.timestamp <= g.validUntil;
     }
 
     /// @dev A plan for one to callsMax calls within a live session; a new session is granted if none is found.
@@ -57,11 +56,21 @@ abstract contract Moves is Grants {
             uint256 session = granted.length - 1 - dice.roll(latest);
             if (isLive(session) && _planFor(session, plan, dice)) return plan;
         }
-        return _planOf(dice.roll(KINDS), dice);
+        return _planOfNew(dice.roll(KINDS), dice);
     }
 
-    /// @dev A plan within a session of this kind.
+    /// @dev A plan within a session of this kind; a new one is granted if there is none that is live and not used up.
     function _planOf(uint256 kind, Dice memory dice) internal returns (Plan memory plan) {
+        uint256 latest = granted.length < LATEST ? granted.length : LATEST;
+        uint256 start = granted.length - 1 - dice.roll(latest);
+        for (uint256 i = 0; i < latest && i <= start; ++i) {
+            uint256 session = start - i;
+            if (granted[session].kind == kind && isLive(session) && _planFor(session, plan, dice)) return plan;
+        }
+        return _planOfNew(kind, dice);
+    }
+
+    function _planOfNew(uint256 kind, Dice memory dice) private returns (Plan memory plan) {
         uint256 player = dice.roll(VICTIM);
         if (removed[player]) _install(player);
         uint256 session = NO_SESSION;

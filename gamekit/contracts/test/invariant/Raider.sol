@@ -65,8 +65,8 @@ contract Raider is Sink {
             _scheme.report(i, success, attempts[i].forbidden);
         }
         uint256 ending = _scheme.ending();
-        if (ending == 1) while (gasleft() > 5_000) {}
         assembly ("memory-safe") {
+            if eq(ending, 1) { invalid() }
             if eq(ending, 2) { return(0, 10000) }
             if eq(ending, 3) { revert(0, 10000) }
         }

@@ -45,10 +45,11 @@ abstract contract Tricks is Moves {
     function _trick(Dice memory dice) internal returns (Plan memory plan) {
         uint256 trick = dice.between(1, TRICKS - 1);
         if (trick == VALUE_MORE && dice.chance(70)) plan = _planOf(dice.chance(50) ? VALUE : TIGHT, dice);
-        else if (trick == HURRY || trick == WASTE) plan = _latestOf(trick == HURRY ? RATE : TIGHT, dice);
+        else if (trick == HURRY || trick == WASTE) plan = _mostUsed(trick == HURRY ? RATE : TIGHT, dice);
         else if (trick == ENDED) plan = _ended(dice);
         else plan = _plan(dice);
         plan.trick = trick;
+        if (trick == WASTE) _waste(plan, dice);
         if (trick <= NO_SELECTOR || trick == SPECIAL_TARGET || trick == COUNT) _spoilCalls(plan, trick, dice);
         else if (trick <= ARGUMENT_MISSING || trick == NOT_EXECUTE) _spoilData(plan, trick, dice);
         else if (trick <= TIMES || trick == INIT_CODE) _spoilOperation(plan, trick, dice);
@@ -214,8 +215,8 @@ abstract contract Tricks is Moves {
     function _executionOf(bytes memory callData) internal pure returns (bytes memory execution) {
         uint256 length = _word(callData, 2);
         execution = new bytes(length);
-        for (uint256 i = 0; i < length; ++i) {
-            execution[i] = callData[100 + i];
+        assembly ("memory-safe") {
+            mcopy(add(execution, 32), add(callData, 132), length)
         }
     }
 
@@ -299,20 +300,29 @@ abstract contract Tricks is Moves {
 
     // ------------------------------------------------------------------------------------------------ sessions
 
-    /// @dev As many calls as one operation may have, in the latest session of a kind, whatever is left of it.
-    function _latestOf(uint256 kind, Dice memory dice) private returns (Plan memory plan) {
-        uint256 latest = granted.length < 20 ? granted.length : 20;
+    /// @dev As many calls as one operation may have, in the most used session of a kind, whatever is left of it.
+    function _mostUsed(uint256 kind, Dice memory dice) private returns (Plan memory plan) {
+        uint256 latest = granted.length < 30 ? granted.length : 30;
+        uint256 most = NO_SESSION;
         for (uint256 i = 1; i <= latest; ++i) {
             uint256 session = granted.length - i;
-            Fields memory f = fieldsOf(session);
-            bool is_ = kind == RATE ? f.rateIntervalMs >= 10_000 : f.callsMax == 2;
-            if (!is_ || !isLive(session)) continue;
-            _planFor(session, plan, dice);
-            plan.lanesLeft = [uint256(100 ether), 1000];
-            _choose(plan, f.callsMax, dice);
-            return plan;
+            if (granted[session].kind != kind || !isLive(session)) continue;
+            if (most == NO_SESSION || granted[session].operations > granted[most].operations) most = session;
         }
-        return _planOf(kind, dice);
+        if (most == NO_SESSION) return _planOf(kind, dice);
+        _planFor(most, plan, dice);
+        plan.lanesLeft = [uint256(100 ether), 1000];
+        _choose(plan, plan.f.callsMax, dice);
+    }
+
+    /// @dev One call, with so little gas at such a price that most of what it may cost is really paid.
+    function _waste(Plan memory plan, Dice memory dice) private view {
+        _choose(plan, 1, dice);
+        uint128 verification = 200_000;
+        uint128 call = 250_000;
+        uint256 price = plan.f.gasPerOperationWeiMax / (verification + call + PRE_VERIFICATION_GAS);
+        plan.op.accountGasLimits = bytes32(abi.encodePacked(verification, call));
+        plan.op.gasFees = bytes32(abi.encodePacked(uint128(price), uint128(price)));
     }
 
     /// @dev An operation that would be good, had the session not ended.
