@@ -7,8 +7,10 @@ import {Scope, ScopeLib} from "./ScopeLib.sol";
 
 /// @notice What stands in an operation's signature, but for r, s and v.
 struct Envelope {
-    /// @dev Where the signature stands in calldata.
+    /// @dev Where the signature begins in calldata.
     uint256 start;
+    /// @dev Where it ends.
+    uint256 end;
     uint48 claimedAt;
     uint48 deadline;
     Scope scope;
@@ -24,13 +26,14 @@ struct Envelope {
 /// 12  32  r
 /// 44  32  s, at most half the group order
 /// 76   1  v, 27 or 28
-/// 77   n  one hint per call: the index of the scope's entry that allows it
-///      *  the scope, up to the end
+/// 77   n  one hint per call: the index of the entry that allows it (of the scope, or of the witnesses)
+///      *  the scope, in its signed form (ScopeLib)
+///      *  if the list of entries is long: witnesses (AllowlistLib)
 /// ```
 /// @dev The signature field is outside userOpHash, so a bundler could change any of it. claimedAt, deadline and (by the
 /// permission id) every byte of the scope are inside what the session key signs. Hints only tell where to look: another
-/// hint finds another entry, which then allows the call or does not. The length is exact, because the scope is the rest
-/// and its hash must name a live session.
+/// hint finds another entry, which then allows the call or does not, and a witness proves itself. The length is exact,
+/// because the scope is the rest and its hash must name a live session, or the witnesses must fill it.
 library EnvelopeLib {
     /// @dev Bytes before the hints.
     uint256 internal constant HEAD_LENGTH = 77;
@@ -48,24 +51,31 @@ library EnvelopeLib {
         returns (Envelope memory envelope)
     {
         // A count of calls is at most the number of words in calldata.
-        uint256 scopeAt;
         unchecked {
-            scopeAt = HEAD_LENGTH + calls;
-            if (signature.length < scopeAt + ScopeLib.HEADER_LENGTH) {
-                revert ISessionValidator.SignatureTooShort(signature.length, scopeAt + ScopeLib.HEADER_LENGTH);
+            uint256 scopeAt = HEAD_LENGTH + calls;
+            uint256 length = signature.length;
+            if (length < scopeAt + ScopeLib.HEADER_LENGTH) {
+                revert ISessionValidator.SignatureTooShort(length, scopeAt + ScopeLib.HEADER_LENGTH);
             }
+            bytes calldata scope = signature[scopeAt:];
+            envelope.scope = ScopeLib.locate(scope);
+            if (envelope.scope.isMerkle()) {
+                if (length < scopeAt + ScopeLib.MERKLE_LENGTH) {
+                    revert ISessionValidator.SignatureTooShort(length, scopeAt + ScopeLib.MERKLE_LENGTH);
+                }
+                scope = scope[:ScopeLib.MERKLE_LENGTH];
+            }
+            uint256 start;
+            assembly ("memory-safe") {
+                start := signature.offset
+            }
+            uint256 times = CalldataLib.word(start);
+            envelope.start = start;
+            envelope.end = start + length;
+            envelope.claimedAt = uint48(times >> 208);
+            envelope.deadline = uint48(times >> 160);
+            envelope.permissionId = ScopeLib.permissionId(account, scope);
         }
-        uint256 start;
-        assembly ("memory-safe") {
-            start := signature.offset
-        }
-        bytes calldata data = signature[scopeAt:];
-        uint256 times = CalldataLib.word(start);
-        envelope.start = start;
-        envelope.claimedAt = uint48(times >> 208);
-        envelope.deadline = uint48(times >> 160);
-        envelope.scope = ScopeLib.locate(data);
-        envelope.permissionId = ScopeLib.permissionId(account, data);
     }
 
     /// @notice The hint of a call: the index of an entry.
@@ -79,9 +89,19 @@ library EnvelopeLib {
     function digest(bytes32 userOpHash, bytes32 permissionId, uint48 claimedAt, uint48 deadline)
         internal
         pure
-        returns (bytes32)
+        returns (bytes32 hash)
     {
-        return keccak256(abi.encode(OPERATION_TYPEHASH, userOpHash, permissionId, uint256(claimedAt) << 48 | deadline));
+        bytes32 typehash = OPERATION_TYPEHASH;
+        uint256 times = uint256(claimedAt) << 48 | deadline;
+        // What abi.encode would write.
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typehash)
+            mstore(add(free, 32), userOpHash)
+            mstore(add(free, 64), permissionId)
+            mstore(add(free, 96), times)
+            hash := keccak256(free, 128)
+        }
     }
 
     /// @notice Whether the scope's session key signed this operation.

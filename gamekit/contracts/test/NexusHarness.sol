@@ -69,9 +69,9 @@ abstract contract NexusHarness is Harness {
                 ? "move(int16,int16)"
                 : selector == Arena.attack.selector ? "attack(uint256,uint16)" : "craft(uint256,uint256)";
         }
-        bytes32 digest = validator.grantDigest(address(account), scope, texts, uint48(NOW + 300));
+        bytes32 digest = validator.grantDigest(address(account), scope, texts, none, uint48(NOW + 300));
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(ownerKey, digest);
-        validator.grantSessionFor(address(account), scope, texts, uint48(NOW + 300), abi.encodePacked(r, s, v));
+        validator.grantSessionFor(address(account), scope, texts, none, uint48(NOW + 300), abi.encodePacked(r, s, v));
     }
 
     function _deploy(string memory name, bytes memory arguments) private returns (address deployed) {

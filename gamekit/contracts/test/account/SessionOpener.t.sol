@@ -33,7 +33,7 @@ contract SessionOpenerTest is Harness {
         _sign(grants);
         factory.createAccount(owner, "newcomer");
         validator.grantSessionFor(
-            newcomer, grants[0].scope, grants[0].functions, grants[0].deadline, grants[0].ownerSignature
+            newcomer, grants[0].scope, grants[0].functions, none, grants[0].deadline, grants[0].ownerSignature
         );
         _open(grants, 0);
         _assertLive(grants);
@@ -104,7 +104,8 @@ contract SessionOpenerTest is Harness {
     /// @dev Signs for an account that does not exist yet.
     function _sign(SessionOpener.Grant[] memory grants) private view {
         for (uint256 i = 0; i < grants.length; ++i) {
-            bytes32 digest = validator.grantDigest(newcomer, grants[i].scope, grants[i].functions, grants[i].deadline);
+            bytes32 digest =
+                validator.grantDigest(newcomer, grants[i].scope, grants[i].functions, none, grants[i].deadline);
             (uint8 v, bytes32 r, bytes32 s) = vm.sign(ownerKey, digest);
             grants[i].ownerSignature = abi.encodePacked(r, s, v);
         }

@@ -43,16 +43,25 @@ contract DigestsTest is Harness {
             )
         );
         bytes32 typeHash = keccak256(
-            "GrantSession(address account,address sessionKey,address revoker,uint48 validAfter,uint48 validUntil,AllowedCall[] allowedCalls,uint32 usesMax,uint128 gasBudgetWei,uint128 valueTotalWeiMax,address paymaster,bytes scope,uint32 epoch,uint48 deadline)AllowedCall(address target,string functionSignature)"
+            "GrantSession(address account,address sessionKey,address revoker,uint48 validAfter,uint48 validUntil,AllowedCall[] allowedCalls,uint32 usesMax,uint128 gasBudgetWei,uint128 valueTotalWeiMax,address paymaster,address[] acceptedImplementations,bytes scope,uint32 epoch,uint48 deadline)AllowedCall(address target,string functionSignature)"
         );
         bytes memory first = abi.encode(
             typeHash, account, g.signer, g.revoker, g.validAfter, g.validUntil, keccak256(abi.encode(callHash))
         );
         bytes memory second = abi.encode(
-            g.usesMax, g.gasBudgetWei, g.valueTotalWeiMax, g.paymaster, keccak256(pack(g)), uint32(1), uint48(NOW)
+            g.usesMax,
+            g.gasBudgetWei,
+            g.valueTotalWeiMax,
+            g.paymaster,
+            keccak256(abi.encode(thief, bundler)),
+            keccak256(pack(g)),
+            uint32(1),
+            uint48(NOW)
         );
         bytes32 expected = _typed(keccak256(bytes.concat(first, second)));
-        assertEq(validator.grantDigest(address(account), pack(g), texts, uint48(NOW)), expected);
+        address[] memory implementations = new address[](2);
+        (implementations[0], implementations[1]) = (thief, bundler);
+        assertEq(validator.grantDigest(address(account), pack(g), texts, implementations, uint48(NOW)), expected);
     }
 
     function testFuzz_revokeDigest_success_isTypedData(address who, bytes32 permissionId) public view {
