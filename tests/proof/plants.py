@@ -11,6 +11,7 @@ VALIDATOR = "src/SessionValidator.sol"
 CALLDATA = "src/CalldataLib.sol"
 ENVELOPE = "src/EnvelopeLib.sol"
 GAS = "src/GasLib.sol"
+ALLOWLIST = "src/AllowlistLib.sol"
 HARNESS = "test/Harness.sol"
 
 
@@ -51,8 +52,8 @@ PLANTS = (
     # Which calls.
     in_validator(
         "first_call_only",
-        "uint256 entry = _entryOf(envelope, i, call);",
-        "if (i != 0) continue; uint256 entry = _entryOf(envelope, i, call);",
+        "_requireAllowed(i, call, entry);",
+        "if (i != 0) continue; _requireAllowed(i, call, entry);",
     ),
     in_calldata(
         "try_with_delegatecall",
@@ -61,14 +62,16 @@ PLANTS = (
     ),
     in_calldata("head_offset_unchecked", "if (offset != 0x40) _refuse(36, offset, 0x40);"),
     in_calldata("array_offset_unchecked", "if (word(position) != 0x20) _refuse(EXECUTION, word(position), 0x20);"),
-    in_calldata("call_offset_unchecked", "_requireWord(walk, head, position - walk.base);"),
-    in_calldata("data_offset_unchecked", "_requireWord(walk, position + 64, 0x60);"),
+    in_calldata("call_offset_unchecked", "if (word(head) != position - walk.base)", "if (false)"),
+    in_calldata("data_offset_unchecked", "if (word(position + 64) != 0x60)", "if (false)"),
     in_validator(
         "selector_not_compared",
         "if (entry.key() != uint256(uint160(target)) << 32 | uint32(selector)) {",
         "if (entry.target() != target) {",
     ),
     in_validator("calls_max_unchecked", "if (calls > scope.callsMax())", "if (false)"),
+    Plant("witness_unproven", (Edit(ALLOWLIST, "if (hash != list.root)", "if (false)"),)),
+    Plant("witnesses_without_end", (Edit(ALLOWLIST, "if (list.next != list.end)", "if (false)"),)),
     # Arguments.
     in_validator(
         "pinned_argument_unchecked",
@@ -100,7 +103,7 @@ PLANTS = (
         "if (paymasterAndData.length == 0) return;",
     ),
     # How often.
-    in_validator("uses_not_counted", "uses = SlotLib.usesOf(session) + calls;", "uses = calls;"),
+    in_validator("uses_not_counted", "uint256 uses = SlotLib.usesOf(session) + calls;", "uint256 uses = calls;"),
     in_validator("rate_not_enforced", "if (arrivalMs - claimedMs > aheadMsMax)", "if (false)"),
     # When.
     in_validator("epoch_not_checked", "if (epoch != accountEpoch)", "if (false)"),
@@ -117,7 +120,7 @@ PLANTS = (
     Plant(
         "deadline_outside_digest",
         (
-            Edit(ENVELOPE, "uint256(claimedAt) << 48 | deadline));", "uint256(claimedAt) << 48));"),
+            Edit(ENVELOPE, "uint256 times = uint256(claimedAt) << 48 | deadline;", "uint256 times = uint256(claimedAt) << 48;"),
             # The key signs what the contract hashes.
             Edit(HARNESS, "bytes20(0),\n                claimedAt,\n                deadline", "bytes20(0), claimedAt, uint48(0)"),
         ),
@@ -128,22 +131,22 @@ PLANTS = (
     in_validator("nonce_key_unchecked", "if (nonceKey != scope.nonceKey())", "if (false)"),
     in_validator("erc1271_accepted", "return ERC1271_INVALID;", "return 0x1626ba7e;"),
     # Grant, revoke, install.
-    in_validator("grant_signature_unchecked", "if (!_ownerSigned(account, known.ownerValidator, digest, ownerSignature))", "if (false)"),
+    in_validator("grant_signature_unchecked", "_requireOwnerSigned(account, digest, ownerSignature);", ""),
     in_validator("granted_again", "if (state != SessionState.None) revert", "if (false) revert"),
     in_validator("anyone_revokes", "if (msg.sender != revoker)", "if (false)"),
-    in_validator("revoke_all_without_bump", "known.epoch + 1, known.ownerValidator", "known.epoch, known.ownerValidator"),
+    in_validator("revoke_all_without_bump", "++known.epoch;", ""),
     Plant(
         "install_without_bump",
         (
             Edit(
                 VALIDATOR,
-                "_setAccount(msg.sender, true, SlotLib.epochOf(_accounts[msg.sender]) + 1,",
-                "_setAccount(msg.sender, true, SlotLib.epochOf(_accounts[msg.sender]),",
+                "known.installed = true;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]) + 1;",
+                "known.installed = true;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]);",
             ),
             Edit(
                 VALIDATOR,
-                "_setAccount(msg.sender, false, SlotLib.epochOf(_accounts[msg.sender]) + 1,",
-                "_setAccount(msg.sender, false, SlotLib.epochOf(_accounts[msg.sender]),",
+                "SessionAccount memory known;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]) + 1;",
+                "SessionAccount memory known;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]);",
             ),
         ),
     ),

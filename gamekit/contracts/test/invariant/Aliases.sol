@@ -10,12 +10,12 @@ import {Tricks} from "./Tricks.sol";
 /// @notice Each hides harmful calls in the arguments of an allowed one, and bends one offset so that a decoder who follows
 /// offsets finds them, and one who reads on does not. Also plain damage: words replaced, cut, lengthened.
 abstract contract Aliases is Tricks {
-    uint256 internal constant ALIAS_EXECUTION = 25;
-    uint256 internal constant ALIAS_ARRAY = 26;
-    uint256 internal constant ALIAS_CALL = 27;
-    uint256 internal constant ALIAS_DATA = 28;
-    uint256 internal constant DIRTY = 29;
-    uint256 internal constant DAMAGE = 30;
+    uint256 internal constant ALIAS_EXECUTION = 26;
+    uint256 internal constant ALIAS_ARRAY = 27;
+    uint256 internal constant ALIAS_CALL = 28;
+    uint256 internal constant ALIAS_DATA = 29;
+    uint256 internal constant DIRTY = 30;
+    uint256 internal constant DAMAGE = 31;
 
     /// @dev Where things stand in call data: selector 4, mode 32, offset 32, length 32, execution.
     uint256 private constant EXECUTION = 100;
@@ -50,34 +50,34 @@ abstract contract Aliases is Tricks {
     }
 
     /// @dev The offset of the execution points at another execution.
-    function _aliasExecution(Plan memory plan, bytes memory other, uint256 data) private pure {
+    function _aliasExecution(Plan memory plan, bytes memory other, uint256 data) private view {
         uint256 at = data + _hide(plan, abi.encodePacked(other.length, other));
         _patch(plan, 36, at - 4);
     }
 
     /// @dev The offset of the array points at another array.
-    function _aliasArray(Plan memory plan, Execution memory harm, uint256 data) private pure {
+    function _aliasArray(Plan memory plan, Execution memory harm, uint256 data) private view {
         bytes memory encoded = abi.encode(one(harm));
         uint256 at = data + _hide(plan, _from(encoded, 32));
         _patch(plan, EXECUTION, at - EXECUTION);
     }
 
     /// @dev The head of the call points at another call.
-    function _aliasCall(Plan memory plan, Execution memory harm, uint256 data) private pure {
+    function _aliasCall(Plan memory plan, Execution memory harm, uint256 data) private view {
         bytes memory encoded = abi.encode(one(harm));
         uint256 at = data + _hide(plan, _from(encoded, 96));
         _patch(plan, EXECUTION + 64, at - (EXECUTION + 64));
     }
 
     /// @dev The offset of the call's data points at other data, for the same target.
-    function _aliasData(Plan memory plan, Execution memory harm, uint256 data, Dice memory dice) private pure {
+    function _aliasData(Plan memory plan, Execution memory harm, uint256 data, Dice memory dice) private view {
         bytes memory other = dice.chance(50) ? harm.callData : abi.encodePacked(dice.word(), dice.word());
         uint256 at = data + _hide(plan, abi.encodePacked(other.length, other, bytes31(0)));
         _patch(plan, FIRST_CALL + 64, at - FIRST_CALL);
     }
 
     /// @dev Bits where only zeros may be: the target's upper ones, or behind the end of the data.
-    function _dirty(Plan memory plan, Dice memory dice) private pure {
+    function _dirty(Plan memory plan, Dice memory dice) private view {
         _encode(plan);
         bytes memory callData = plan.op.callData;
         if (dice.chance(50)) {
@@ -88,7 +88,7 @@ abstract contract Aliases is Tricks {
     }
 
     /// @dev Encodes the plan's one call with more bytes behind its arguments; gives where they stand in its data.
-    function _hide(Plan memory plan, bytes memory more) private pure returns (uint256 at) {
+    function _hide(Plan memory plan, bytes memory more) private view returns (uint256 at) {
         at = plan.calls[0].callData.length;
         plan.calls[0].callData = abi.encodePacked(plan.calls[0].callData, more);
         _encode(plan);

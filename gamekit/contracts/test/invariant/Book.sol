@@ -18,7 +18,9 @@ struct Granted {
     uint48 validUntil;
     /// abi.encode(Fields): what the owner agreed to.
     bytes fields;
+    /// As it was granted, and as signatures show it: the same, unless the list of entries is long.
     bytes scope;
+    bytes shown;
     /// The account's epoch at the grant, as the book counts it.
     uint256 epoch;
     bool revoked;
@@ -74,12 +76,16 @@ abstract contract Book is World {
 
     // -------------------------------------------------------------------------------------------------- grants
 
-    function _enter(uint256 player, uint256 key, Fields memory f, bytes memory scope) internal returns (uint256 id) {
+    function _enter(uint256 player, uint256 kind, uint256 key, Fields memory f, bytes memory scope, bytes memory shown)
+        internal
+        returns (uint256 id)
+    {
         id = granted.length;
         Granted storage g = granted.push();
-        (g.player, g.key, g.fields, g.scope) = (player, key, abi.encode(f), scope);
+        (g.player, g.kind, g.key) = (player, kind, key);
+        (g.fields, g.scope, g.shown) = (abi.encode(f), scope, shown);
         (g.validAfter, g.validUntil, g.epoch) = (f.validAfter, f.validUntil, players[player].epoch);
-        _sessionOf[_name(player, scope)] = id + 1;
+        _sessionOf[_name(player, shown)] = id + 1;
         players[player].lossWeiMax += uint256(f.gasBudgetWei) + f.valueTotalWeiMax;
     }
 
@@ -87,9 +93,9 @@ abstract contract Book is World {
         return abi.decode(granted[session].fields, (Fields));
     }
 
-    /// @dev The session with exactly this scope on this player's account.
-    function sessionWith(uint256 player, bytes memory scope) internal view returns (uint256) {
-        uint256 found = _sessionOf[_name(player, scope)];
+    /// @dev The session that signatures show as this scope, on this player's account.
+    function sessionWith(uint256 player, bytes memory shown) internal view returns (uint256) {
+        uint256 found = _sessionOf[_name(player, shown)];
         return found == 0 ? NO_SESSION : found - 1;
     }
 

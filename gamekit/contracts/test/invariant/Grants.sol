@@ -3,13 +3,13 @@ pragma solidity 0.8.37;
 
 import {ScopeLib} from "src/ScopeLib.sol";
 import {Entry, Fields, Rule} from "test/Harness.sol";
-import {Book} from "./Book.sol";
+import {Lists} from "./Lists.sol";
 import {Dice} from "./Dice.sol";
 import {Game, Vault} from "./Games.sol";
 import {Raider} from "./Raider.sol";
 
-/// @title The sessions of the world: seven kinds of scopes, with limits by chance.
-abstract contract Grants is Book {
+/// @title The sessions of the world: eight kinds of scopes, with limits by chance.
+abstract contract Grants is Lists {
     uint256 internal constant PLAIN = 0;
     uint256 internal constant RULES = 1;
     uint256 internal constant VALUE = 2;
@@ -17,7 +17,8 @@ abstract contract Grants is Book {
     uint256 internal constant MANY = 4;
     uint256 internal constant SPONSORED = 5;
     uint256 internal constant TIGHT = 6;
-    uint256 internal constant KINDS = 7;
+    uint256 internal constant LONG = 7;
+    uint256 internal constant KINDS = 8;
 
     uint256 internal constant KEYS = 5;
     /// @dev The victim's session key. No adversary has it.
@@ -28,7 +29,7 @@ abstract contract Grants is Book {
         Fields memory f = _fieldsOf(VICTIM, MANY, Dice(0));
         f.validUntil = uint48(block.timestamp + 29 days);
         f.signer = vm.addr(VICTIM_KEY);
-        _grant(VICTIM, VICTIM_KEY, f);
+        _grant(VICTIM, MANY, VICTIM_KEY, f);
         for (uint256 i = 0; i < VICTIM; ++i) {
             for (uint256 kind = 0; kind < KINDS; ++kind) {
                 _grantKind(i, kind, Dice(i * KINDS + kind));
@@ -46,35 +47,51 @@ abstract contract Grants is Book {
         uint256 key = _key(dice.roll(KEYS));
         Fields memory f = _fieldsOf(player, kind, dice);
         f.signer = vm.addr(key);
-        if (sessionWith(player, pack(f)) != NO_SESSION) return NO_SESSION;
-        uint256 session = dice.chance(30) ? _grantSigned(player, key, f) : _grant(player, key, f);
-        granted[session].kind = kind;
-        return session;
+        if (sessionWith(player, _shown(kind, f)) != NO_SESSION) return NO_SESSION;
+        return dice.chance(30) ? _grantSigned(player, kind, key, f) : _grant(player, kind, key, f);
     }
 
-    function _grant(uint256 player, uint256 key, Fields memory f) internal returns (uint256 session) {
-        use(player);
-        session = _enter(player, key, f, grant(f));
+    function _grant(uint256 player, uint256 kind, uint256 key, Fields memory f) private returns (uint256) {
+        address[] memory accepted = _implementations(f);
+        vm.prank(address(players[player].account));
+        validator.grantSession(_packed(kind, f), accepted);
+        return _note(player, kind, key, f);
     }
 
-    function _grantSigned(uint256 player, uint256 key, Fields memory f) internal returns (uint256 session) {
-        use(player);
-        bytes memory scope = pack(f);
+    function _note(uint256 player, uint256 kind, uint256 key, Fields memory f) private returns (uint256) {
+        return _enter(player, kind, key, f, _packed(kind, f), _shown(kind, f));
+    }
+
+    function _grantSigned(uint256 player, uint256 kind, uint256 key, Fields memory f) private returns (uint256 session) {
+        address owned = address(players[player].account);
+        bytes memory scope = _packed(kind, f);
         uint48 deadline = uint48(block.timestamp + 1 days);
-        bytes32 digest = validator.grantDigest(address(account), scope, _texts(f), deadline);
+        bytes32 digest = validator.grantDigest(owned, scope, _texts(f), _implementations(f), deadline);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(ownerKey, digest);
         bytes memory signature = abi.encodePacked(r, s, v);
-        _grantFor(player, scope, f, deadline, signature);
-        session = _enter(player, key, f, scope);
+        validator.grantSessionFor(owned, scope, _texts(f), _implementations(f), deadline, signature);
+        session = _note(player, kind, key, f);
         granted[session].ownerSignature = signature;
         granted[session].grantDeadline = deadline;
     }
 
-    /// @dev Submits a grant with an owner's signature, whether it holds or not. Whoever calls has pranked.
-    function _grantFor(uint256 player, bytes memory scope, Fields memory f, uint48 deadline, bytes memory signature)
-        internal
-    {
-        validator.grantSessionFor(address(players[player].account), scope, _texts(f), deadline, signature);
+    /// @dev A scope as it is granted.
+    function _packed(uint256 kind, Fields memory f) internal pure returns (bytes memory) {
+        return kind == LONG ? packLong(f) : pack(f);
+    }
+
+    /// @dev A scope as signatures show it.
+    function _shown(uint256 kind, Fields memory f) internal pure returns (bytes memory) {
+        return kind == LONG ? packRoot(f) : pack(f);
+    }
+
+    /// @dev What the owner accepts: the code that the upgradable game had at the start, whatever it runs by now.
+    function _implementations(Fields memory f) internal view returns (address[] memory accepted) {
+        for (uint256 i = 0; i < f.entries.length; ++i) {
+            if (f.entries[i].target != address(upgradable)) continue;
+            accepted = new address[](1);
+            accepted[0] = address(calmGame);
+        }
     }
 
     function _texts(Fields memory f) internal pure returns (string[] memory texts) {
@@ -114,7 +131,8 @@ abstract contract Grants is Book {
         else if (kind == RATE) _rate(f, dice);
         else if (kind == MANY) _many(f);
         else if (kind == SPONSORED) _sponsored(f, dice);
-        else _tight(f, dice);
+        else if (kind == TIGHT) _tight(f, dice);
+        else _long(f, dice);
         _sort(f.entries);
     }
 
@@ -213,5 +231,26 @@ abstract contract Grants is Book {
         f.entries[1] = Entry(address(game), Game.spend.selector, 0, 1);
         f.entries[2] = Entry(address(game), Game.claim.selector, 1, 1);
         f.entries[3] = Entry(address(vault), Vault.stash.selector, 0, 0);
+    }
+
+    /// @dev More than a list that is shown whole would have, and an odd number of them.
+    function _long(Fields memory f, Dice memory dice) private view {
+        f.valuePerCallWeiMax = 0.01 ether;
+        f.valueTotalWeiMax = uint128(dice.between(0.02 ether, 0.1 ether));
+        f.rules = new Rule[](4);
+        f.rules[0] = Rule(0, uint8(ScopeLib.CUMULATIVE), 1, dice.between(30, 200));
+        f.rules[1] = Rule(0, uint8(ScopeLib.PINNED), 0, 0);
+        f.rules[2] = Rule(1, uint8(ScopeLib.AT_MOST), 0, 50);
+        f.rules[3] = Rule(0, uint8(ScopeLib.EQUAL), 0, 42);
+        f.entries = new Entry[](9);
+        f.entries[0] = Entry(address(game), Game.play.selector, 3, 1);
+        f.entries[1] = Entry(address(game), Game.attack.selector, 0, 0);
+        f.entries[2] = Entry(address(game), Game.craft.selector, 0, 0);
+        f.entries[3] = Entry(address(game), Game.spend.selector, 0, 1);
+        f.entries[4] = Entry(address(game), Game.claim.selector, 1, 2);
+        f.entries[5] = Entry(address(game), Game.stake.selector, 0, 0);
+        f.entries[6] = Entry(address(raider), Raider.raid.selector, 0, 0);
+        f.entries[7] = Entry(address(upgradable), Raider.raid.selector, 0, 0);
+        f.entries[8] = Entry(address(vault), Vault.stash.selector, 0, 0);
     }
 }

@@ -334,7 +334,7 @@ contract Handler is Submitting {
         uint48 deadline = granted[session].grantDeadline;
         if (signature.length == 0 || dice.chance(30)) {
             f.usesMax += 1;
-            scope = pack(f);
+            scope = _packed(granted[session].kind, f);
             deadline = uint48(block.timestamp + 100);
             (uint8 v, bytes32 r, bytes32 s) = vm.sign(granted[session].key, keccak256(scope));
             signature = abi.encodePacked(r, s, v);
@@ -344,7 +344,7 @@ contract Handler is Submitting {
         address owned = address(players[player].account);
         return Attempt(
             address(validator),
-            abi.encodeCall(SessionValidator.grantSessionFor, (owned, scope, _texts(f), deadline, signature)),
+            abi.encodeCall(SessionValidator.grantSessionFor, (owned, scope, _texts(f), _implementations(f), deadline, signature)),
             true
         );
     }

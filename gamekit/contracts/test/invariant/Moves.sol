@@ -25,7 +25,10 @@ struct Plan {
     bytes32 mode;
     Execution[] calls;
     bytes hints;
+    /// As the signature shows it.
     bytes scope;
+    /// What proves entries of a long list.
+    bytes witnesses;
     uint256 key;
     uint48 claimedAt;
     uint48 deadline;
@@ -85,7 +88,7 @@ abstract contract Moves is Grants {
         plan.player = g.player;
         plan.session = session;
         plan.f = fieldsOf(session);
-        plan.scope = g.scope;
+        plan.scope = g.shown;
         plan.key = g.key;
         plan.claimedAt = uint48(block.timestamp - 1);
         plan.deadline = uint48(block.timestamp + dice.between(0, 60));
@@ -100,7 +103,7 @@ abstract contract Moves is Grants {
     function _readRoom(Plan memory plan) private view returns (uint256 calls) {
         Fields memory f = plan.f;
         address owned = address(players[plan.player].account);
-        Session memory s = validator.sessionOf(owned, validator.permissionIdOf(owned, plan.scope));
+        Session memory s = validator.sessionOf(owned, validator.permissionIdOf(owned, granted[plan.session].scope));
         plan.usesLeft = f.usesMax - s.uses;
         plan.gasWeiLeft = f.gasBudgetWei - s.gasSpentWei;
         plan.lanesLeft[0] = f.valueTotalWeiMax - (f.valueTotalWeiMax == 0 ? 0 : s.lane0);
@@ -150,10 +153,26 @@ abstract contract Moves is Grants {
     }
 
     /// @dev The call data and hints of the plan's mode and calls.
-    function _encode(Plan memory plan) internal pure {
+    function _encode(Plan memory plan) internal view {
         bool batch = plan.mode == BATCH || plan.mode == BATCH_TRY;
         plan.op.callData = batch ? batchData(plan.mode, plan.calls) : singleData(plan.mode, plan.calls[0]);
         plan.hints = hintsOf(plan.f, plan.calls);
+        if (granted[plan.session].kind == LONG) _witness(plan);
+    }
+
+    /// @dev One witness for each entry that is used, in order of first use; the hints count them.
+    function _witness(Plan memory plan) private pure {
+        uint256[] memory known = new uint256[](plan.f.entries.length);
+        uint8 count = 0;
+        plan.witnesses = "";
+        for (uint256 i = 0; i < plan.hints.length; ++i) {
+            uint256 entry = uint8(plan.hints[i]);
+            if (known[entry] == 0) {
+                plan.witnesses = bytes.concat(plan.witnesses, leafOf(plan.f, entry), pathOf(plan.f, entry));
+                known[entry] = ++count;
+            }
+            plan.hints[i] = bytes1(uint8(known[entry] - 1));
+        }
     }
 
     /// @dev One call of this entry that keeps all its rules, and takes what it uses from the lanes.
@@ -209,6 +228,7 @@ abstract contract Moves is Grants {
         use(sender == PLAYERS ? plan.player : sender);
         entryPoint = players[plan.player].entryPoint;
         draft.op = seal(plan.op, plan.hints, plan.scope, plan.claimedAt, plan.deadline, plan.key);
+        draft.op.signature = bytes.concat(draft.op.signature, plan.witnesses);
         draft.session = sender == PLAYERS ? NO_SESSION : sessionWith(sender, plan.scope);
         (draft.key, draft.claimedAt, draft.deadline) = (plan.key, plan.claimedAt, plan.deadline);
         draft.trick = plan.trick;

@@ -39,7 +39,8 @@ abstract contract Tricks is Moves {
     uint256 internal constant WASTE = 22;
     uint256 internal constant SPECIAL_TARGET = 23;
     uint256 internal constant INIT_CODE = 24;
-    uint256 internal constant TRICKS = 25;
+    uint256 internal constant WITNESS = 25;
+    uint256 internal constant TRICKS = 26;
 
     /// @dev Makes a plan, and spoils it by one trick.
     function _trick(Dice memory dice) internal returns (Plan memory plan) {
@@ -47,6 +48,7 @@ abstract contract Tricks is Moves {
         if (trick == VALUE_MORE && dice.chance(70)) plan = _planOf(dice.chance(50) ? VALUE : TIGHT, dice);
         else if (trick == HURRY || trick == WASTE) plan = _mostUsed(trick == HURRY ? RATE : TIGHT, dice);
         else if (trick == ENDED) plan = _ended(dice);
+        else if (trick == WITNESS) plan = _planOf(LONG, dice);
         else plan = _plan(dice);
         plan.trick = trick;
         if (trick == WASTE) _waste(plan, dice);
@@ -54,6 +56,7 @@ abstract contract Tricks is Moves {
         else if (trick <= ARGUMENT_MISSING || trick == NOT_EXECUTE) _spoilData(plan, trick, dice);
         else if (trick <= TIMES || trick == INIT_CODE) _spoilOperation(plan, trick, dice);
         else if (trick <= HINTS) _spoilSignature(plan, trick, dice);
+        else if (trick == WITNESS) _spoilWitness(plan, dice);
     }
 
     // --------------------------------------------------------------------------------------------------- calls
@@ -270,14 +273,14 @@ abstract contract Tricks is Moves {
 
     function _spoilSignature(Plan memory plan, uint256 trick, Dice memory dice) private view {
         if (trick == OTHER_SCOPE) {
-            plan.scope = granted[dice.roll(granted.length)].scope;
+            plan.scope = granted[dice.roll(granted.length)].shown;
         } else if (trick == WIDER_SCOPE) {
             _widen(plan, dice);
         } else if (trick == SENDER) {
             uint256 other = dice.roll(PLAYERS);
             plan.op.sender = address(players[other].account);
             plan.op.nonce = entryPointOf(plan).getNonce(plan.op.sender, _nonceKey(other, dice.between(1, 4)));
-            if (other == VICTIM && dice.chance(50)) plan.scope = granted[0].scope;
+            if (other == VICTIM && dice.chance(50)) plan.scope = granted[0].shown;
         } else if (trick == KEY) {
             plan.key = _key(dice.roll(KEYS + 1));
         } else {
@@ -295,7 +298,20 @@ abstract contract Tricks is Moves {
         else if (which == 3) (f.valuePerCallWeiMax, f.valueTotalWeiMax) = (1 ether, 5 ether);
         else if (which == 4) f.rateIntervalMs = 0;
         else (f.entries[0].target, f.entries[0].selector) = (address(coin), Coin.transfer.selector);
-        plan.scope = pack(f);
+        plan.scope = _shown(granted[plan.session].kind, f);
+    }
+
+    /// @dev Shows an entry that is not in the list: a token's in the place of the first, or any byte another one.
+    function _spoilWitness(Plan memory plan, Dice memory dice) private view {
+        if (dice.chance(50)) {
+            plan.witnesses[dice.roll(plan.witnesses.length)] ^= bytes1(uint8(dice.between(1, 255)));
+            return;
+        }
+        plan.mode = SINGLE;
+        plan.calls = one(address(coin), 0, abi.encodeCall(Coin.transfer, (thief, 1 ether)));
+        _encode(plan);
+        bytes memory path = dice.chance(50) ? pathOf(plan.f, dice.roll(plan.f.entries.length)) : bytes(hex"00");
+        plan.witnesses = abi.encodePacked(address(coin), Coin.transfer.selector, bytes8(0), path);
     }
 
     // ------------------------------------------------------------------------------------------------ sessions
