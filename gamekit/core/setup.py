@@ -2,12 +2,13 @@
 
 from msgspec import Struct
 
+from gamekit.accounts import stack
 from gamekit.accounts.stack import StackContracts
 from gamekit.config import ChainConfig, StackConfig
 from gamekit.errors import ConfigInvalid, EncodingInvalid
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import parse_address
-from gamekit.units import Address, ChainId
+from gamekit.units import ZERO_ADDRESS, Address, ChainId
 
 
 class StackSetup(Struct, frozen=True):
@@ -66,10 +67,17 @@ def _stack(config: StackConfig, validator: Address) -> StackSetup:
     contracts = StackContracts(
         factory=_address(f"{where}: factory", config.factory),
         session_validator=validator,
-        owner_validator=_address(f"{where}: owner_validator", config.owner_validator),
+        owner_validator=_owner_validator(where, config),
         bootstrap=_address(f"{where}: bootstrap", config.bootstrap) if config.bootstrap else None,
     )
     return StackSetup(config.stack, version, _address(f"{where}: entry_point", config.entry_point), contracts)
+
+
+def _owner_validator(where: str, config: StackConfig) -> Address:
+    """0 for a stack whose accounts' own keys are the owners: no validator may speak for them."""
+    if stack(config.stack).own_key_is_owner and not config.owner_validator:
+        return ZERO_ADDRESS
+    return _address(f"{where}: owner_validator", config.owner_validator)
 
 
 def _address(setting: str, text: str) -> Address:

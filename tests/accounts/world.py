@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 import coincurve
+import pytest
 from msgspec.structs import replace
 
 from gamekit.accounts import stack
@@ -15,18 +16,35 @@ from gamekit.core.manifest import parse_manifest
 from gamekit.core.scope import Scope
 from gamekit.core.setup import StackSetup, chain_setup
 from gamekit.devnet import DevnetContracts, DevnetNode, deploy, fund
+from gamekit.errors import CallReverted
 from gamekit.eth import session_validator
 from gamekit.eth.block import Log
 from gamekit.eth.calldata import Call
-from gamekit.eth.entry_point import GET_NONCE, OperationLogs, encode_handle_ops, split_logs_by_operation
+from gamekit.eth.entry_point import (
+    GET_NONCE,
+    OperationLogs,
+    decode_failed_op,
+    encode_handle_ops,
+    split_logs_by_operation,
+)
 from gamekit.eth.hashing import selector
-from gamekit.eth.interface import Function
-from gamekit.eth.session_validator_abi import GRANT_SESSION_FOR
-from gamekit.eth.session_validator_grant import grant_digest, grant_typed_data
+from gamekit.eth.interface import Function, Revert
+from gamekit.eth.session_opener import encode_open
+from gamekit.eth.session_validator_abi import GRANT_SESSION, GRANT_SESSION_FOR, SESSION_VALIDATOR
+from gamekit.eth.session_validator_grant import grant_typed_data
 from gamekit.eth.signature import public_key_address
+from gamekit.eth.transaction import (
+    Authorization,
+    SignedAuthorization,
+    Transaction,
+    authorization_hash,
+    signing_hash,
+    with_signature,
+)
+from gamekit.eth.typed_data import typed_data_digest
 from gamekit.eth.user_op_hash import user_op_hash
 from gamekit.eth.user_operation import UserOperation
-from gamekit.units import Address, ChainId, Gas, Hash32, NonceKey, UnixSeconds, Wei
+from gamekit.units import Address, ChainId, Gas, Hash32, NonceKey, PermissionId, UnixSeconds, Wei
 
 CHAIN_ID = ChainId(31337)
 IS_MODULE_INSTALLED = Function.parse("isModuleInstalled(uint256 kind,address module,bytes context)", "bool", "view")
@@ -64,29 +82,66 @@ class Key:
 class World:
     """An account on a chain."""
 
+    grants_by_signature = True
+
     def __init__(self, node: DevnetNode, contracts: DevnetContracts, where: StackSetup) -> None:
         self.node = node
         self.contracts = contracts
         self.where = where
         self.stack = stack(where.name)
-        self.owner, self.key = Key(0xA11CE), Key(0x5E55)
+        self.owner, self.key, self.revoker, self.relayer = Key(0xA11CE), Key(0x5E55), Key(0x4E40), Key(0x4E1A)
         self.account = Address(bytes(20))
         self.scope: Scope | None = None
         self.game: Game = build_game(parse_manifest(MANIFEST), artifact("Arena").abi, contracts.arena)
 
     @classmethod
-    async def create(cls, node: DevnetNode, name: str, version: str) -> Self:
-        """Deploy everything, then the account by its adapter, and give it money."""
-        contracts = await deploy(node)
+    async def plan(cls, node: DevnetNode, name: str, version: str) -> Self:
+        """Deploy everything but the account, and find out where that will be. Kernel needs a node without a size cap."""
+        contracts = await deploy(node, code_size_capped=name != "kernel")
         world = cls(node, contracts, chain_setup(contracts.chain_config(node.url, CHAIN_ID)).stack(name, version))
         plan = world.deployment()
-        world.account = Address((await world.call(plan.factory, plan.address_query))[-20:])
-        await world.transact(plan.factory, plan.factory_data)
+        world.account = plan.address or Address((await world.call(plan.factory, plan.address_query))[-20:])
+        await fund(node, [world.relayer.address], Wei(10**19))
+        return world
+
+    @classmethod
+    async def create(cls, node: DevnetNode, name: str, version: str) -> Self:
+        """Deploy everything, then the account by its adapter, and give it money."""
+        world = await cls.plan(node, name, version)
+        plan = world.deployment()
+        await world.relay(plan.factory, plan.factory_data)
         await fund(node, [world.account], Wei(10**18))
         return world
 
-    def deployment(self, salt: int = 7) -> Deployment:
-        return self.stack.deployment(self.owner.address, salt, self.where.contracts)
+    def deployment(self, salt: int | None = None) -> Deployment:
+        default = 0 if self.stack.own_key_is_owner else 7
+        return self.stack.deployment(self.owner.address, default if salt is None else salt, self.where.contracts)
+
+    async def relay(self, to: Address, data: bytes, value: Wei = Wei(0)) -> tuple[Log, ...]:
+        """Send from a relayer of ours, signed here; with the owner's authorization if the account needs one first."""
+        authorizations = []
+        delegate = self.deployment().delegate
+        if delegate is not None and not await self.node.request(str, "eth_getCode", to_data(self.account), "latest") > "0x":
+            nonce = await self._transaction_count(self.account)
+            unsigned = Authorization(chain_id=CHAIN_ID, delegate=delegate, nonce=nonce)
+            authorizations.append(SignedAuthorization(unsigned, self.owner.sign(authorization_hash(unsigned))))
+        transaction = Transaction(
+            chain_id=CHAIN_ID,
+            nonce=await self._transaction_count(self.relayer.address),
+            max_priority_fee_per_gas=Wei(1),
+            max_fee_per_gas=Wei(10**11),
+            gas_limit=Gas(8_000_000),
+            to=to,
+            value=value,
+            data=data,
+            authorizations=tuple(authorizations),
+        )
+        raw, sent = with_signature(transaction, self.relayer.sign(signing_hash(transaction)))
+        await self.node.request(str, "eth_sendRawTransaction", to_data(raw))
+        return await self._logs(sent)
+
+    async def _transaction_count(self, address: Address) -> int:
+        return int(await self.node.request(str, "eth_getTransactionCount", to_data(address), "latest"), 16)
 
     async def call(self, to: Address, data: bytes) -> bytes:
         asked = {"to": to_data(to), "data": to_data(data)}
@@ -95,7 +150,10 @@ class World:
     async def transact(self, to: Address, data: bytes) -> tuple[Log, ...]:
         """Send from an unlocked account; gives the logs of what succeeded."""
         sender = (await self.node.unlocked_accounts())[0]
-        sent = await self.node.send(sender, to, data, gas=8_000_000)
+        return await self._logs(await self.node.send(sender, to, data, gas=8_000_000))
+
+    async def _logs(self, sent: Hash32) -> tuple[Log, ...]:
+        """Wait for a transaction, which must succeed, and read its logs."""
         await self.node.require_success(sent)
         receipt = await self.node.request(dict[str, object], "eth_getTransactionReceipt", to_data(sent))
         logs = receipt["logs"]
@@ -129,56 +187,120 @@ class World:
         return answer[:4] == selector("isValidSignature(bytes32,bytes)")
 
     async def open_session(self, lane: int) -> None:
-        """Grant by the owner's signature over what the wallet shows."""
-        module = self.contracts.session_validator
-        now = await self.now()
+        """Grant in the way that the stack's players do: by the owner's signature over what the wallet shows, or, where
+        the wallet would show a hash, by an operation of the account."""
+        if not self.grants_by_signature:
+            return await self.grant_by_account(lane)
+        await self.propose(lane)
+        assert self.scope is not None
+        functions, deadline = self._functions(), UnixSeconds(await self.now() + 600)
+        signed = await self.sign_grant(deadline)
+        grant = GRANT_SESSION_FOR.encode_call(self.account, self.scope.pack(), functions, deadline, signed)
+        await self.transact(self.contracts.session_validator, grant)
+
+    async def grant_by_account(self, lane: int) -> None:
+        """Grant by an operation that the owner's wallet signs."""
+        await self.propose(lane)
+        assert self.scope is not None
+        grant = GRANT_SESSION.encode_call(self.scope.pack())
+        outcome = await self.act_as_owner([Call(self.contracts.session_validator, Wei(0), grant)])
+        assert outcome == (CallOutcome(succeeded=True),)
+
+    async def open_newcomer(self, lane: int) -> None:
+        """Everything in one relayed transaction: the account, its modules, its deposit and the grant."""
+        await self.propose(lane)
+        assert self.scope is not None
+        deadline = UnixSeconds(await self.now() + 600)
+        plan = self.deployment()
+        data = encode_open(
+            account=self.account,
+            factory=plan.factory,
+            factory_data=plan.factory_data,
+            validator=self.contracts.session_validator,
+            scope=self.scope.pack(),
+            functions=self._functions(),
+            deadline=deadline,
+            signature=await self.sign_grant(deadline),
+            entry_point=self.where.entry_point,
+        )
+        await self.relay(self.contracts.session_opener, data, value=Wei(10**18))
+
+    async def propose(self, lane: int) -> None:
+        """Choose the scope that is to be granted."""
         self.scope = self.game.unit("play_match").bind(
             account=self.account,
             signer=self.key.address,
-            revoker=self.owner.address,
-            nonce_key=self.stack.nonce_key(module, lane),
-            valid_after=UnixSeconds(now - 1),  # EntryPoint 0.8 lets nothing in during the first second itself
+            revoker=self.revoker.address,
+            nonce_key=self.stack.nonce_key(self.contracts.session_validator, lane),
+            # EntryPoint 0.8 lets nothing in during the first second itself.
+            valid_after=UnixSeconds(await self.now() - 1),
         )
-        packed, deadline = self.scope.pack(), UnixSeconds(now + 600)
-        functions = [each.function for each in self.scope.calls.entries]
-        request = self.stack.grant_request(
-            grant_typed_data(
-                chain_id=CHAIN_ID,
-                module=module,
-                account=self.account,
-                scope=packed,
-                functions=functions,
-                epoch=1,
-                deadline=deadline,
-            )
+
+    async def sign_grant(self, deadline: UnixSeconds) -> bytes:
+        """What the owner's wallet gives for what it is shown."""
+        assert self.scope is not None
+        typed_data = grant_typed_data(
+            chain_id=CHAIN_ID,
+            module=self.contracts.session_validator,
+            account=self.account,
+            scope=self.scope.pack(),
+            functions=self._functions(),
+            epoch=1,
+            deadline=deadline,
         )
-        signed = self.owner.sign(grant_digest(request.typed_data))
-        grant = GRANT_SESSION_FOR.encode_call(self.account, packed, functions, deadline, signed)
-        await self.transact(module, grant)
+        return self.owner.sign(typed_data_digest(self.stack.grant_request(typed_data).typed_data))
+
+    def _functions(self) -> list[str]:
+        assert self.scope is not None
+        return [each.function for each in self.scope.calls.entries]
 
     async def play(self, calls: Sequence[Call], *, try_mode: bool) -> tuple[CallOutcome, ...]:
         """Land one operation of the session."""
+        return await self.land(await self.session_operation(calls, try_mode=try_mode))
+
+    async def session_operation(self, calls: Sequence[Call], *, try_mode: bool) -> UserOperation:
+        """Sign one operation with the session key."""
         scope = self.scope
         assert scope is not None
-        unsigned = await self._operation(calls, scope.nonce_key, try_mode=try_mode)
+        unsigned = await self.unsigned(calls, scope.nonce_key, try_mode=try_mode)
         packed, now = scope.pack(), await self.now()
         claimed_at, deadline = scope.time.valid_after, UnixSeconds(now + 60)
-        permission = session_validator.permission_id(CHAIN_ID, self.contracts.session_validator, self.account, packed)
         user_op = user_op_hash(unsigned, self.where.version, self.where.entry_point, CHAIN_ID)
-        digest = session_validator.operation_digest(user_op, permission, claimed_at, deadline)
+        digest = session_validator.operation_digest(user_op, self.permission_id(), claimed_at, deadline)
         entries = [each.selector for each in scope.calls.entries]
         hints = bytes(entries.index(call.data[:4]) for call in calls)
         inner = session_validator.envelope(claimed_at, deadline, self.key.sign(digest), hints, packed)
-        return await self._land(unsigned, self.stack.signature(inner))
+        return replace(unsigned, signature=self.stack.signature(inner))
+
+    def permission_id(self) -> PermissionId:
+        assert self.scope is not None
+        module = self.contracts.session_validator
+        return session_validator.permission_id(CHAIN_ID, module, self.account, self.scope.pack())
+
+    async def refusal(self, signed: UserOperation) -> tuple[str, Revert]:
+        """Ask the entry point about an operation that it must refuse: its code, and what the module reverted with."""
+        bundle = encode_handle_ops([signed], self.relayer.address, self.where.version)
+        asked = {
+            "from": to_data(self.relayer.address),
+            "to": to_data(self.where.entry_point),
+            "data": to_data(bundle),
+            "gas": hex(8_000_000),
+        }
+        with pytest.raises(CallReverted) as caught:
+            await self.node.request(str, "eth_call", asked, "latest")
+        failed = decode_failed_op(caught.value.data)
+        assert failed is not None, caught.value.data.hex()
+        return failed.reason[:4], SESSION_VALIDATOR.decode_revert(failed.inner)
 
     async def act_as_owner(self, calls: Sequence[Call]) -> tuple[CallOutcome, ...]:
         """Land one operation that the owner's wallet signed: the way of withdrawals."""
-        key = self.stack.nonce_key(self.contracts.owner_validator, 0)
-        unsigned = await self._operation(calls, key, try_mode=False)
+        key = self.stack.owner_nonce_key(self.where.contracts.owner_validator)
+        unsigned = await self.unsigned(calls, key, try_mode=False)
         digest = user_op_hash(unsigned, self.where.version, self.where.entry_point, CHAIN_ID)
-        return await self._land(unsigned, self.stack.owner_operation_signature(self.owner.sign(Hash32(digest))))
+        signature = self.stack.owner_operation_signature(self.owner.sign(Hash32(digest)))
+        return await self.land(replace(unsigned, signature=signature))
 
-    async def _operation(self, calls: Sequence[Call], key: NonceKey, *, try_mode: bool) -> UserOperation:
+    async def unsigned(self, calls: Sequence[Call], key: NonceKey, *, try_mode: bool) -> UserOperation:
         asked = GET_NONCE.encode_call(self.account, key)
         nonce = int.from_bytes(await self.call(self.where.entry_point, asked), "big")
         assert nonce >> 64 == key
@@ -193,12 +315,12 @@ class World:
             max_priority_fee_per_gas=Wei(1),
         )
 
-    async def _land(self, unsigned: UserOperation, signature: bytes) -> tuple[CallOutcome, ...]:
-        signed = replace(unsigned, signature=signature)
-        bundle = encode_handle_ops([signed], self.owner.address, self.where.version)
+    async def land(self, signed: UserOperation) -> tuple[CallOutcome, ...]:
+        """Bundle one operation, which must be included, and say what became of its calls."""
+        bundle = encode_handle_ops([signed], self.relayer.address, self.where.version)
         logs = await self.transact(self.where.entry_point, bundle)
         (found,) = split_logs_by_operation(logs, self.where.entry_point)
-        return self._outcomes(found, unsigned.call_data)
+        return self._outcomes(found, signed.call_data)
 
     def _outcomes(self, found: OperationLogs, call_data: bytes) -> tuple[CallOutcome, ...]:
         return self.stack.call_outcomes(

@@ -12,6 +12,9 @@ interface IDeposits {
 /// @title Everything a new player needs, in one relayed transaction: account, deposit, sessions.
 /// @notice It has no rights, keeps no value and no state; each thing that it does anyone could do, and what the owner
 /// signed decides. What is there already is left as it is, so being overtaken by another submitter does no harm.
+///
+/// An account that is a contract of its own comes from its factory. A person's own address (EIP-7702) becomes an account
+/// by the authorization that the same transaction carries; it is its own factory, and the call initialises it.
 contract SessionOpener {
     /// @notice The arguments of one `grantSessionFor`.
     struct Grant {
@@ -27,9 +30,10 @@ contract SessionOpener {
     /// @notice The factory reverted; its reason follows.
     error FactoryFailed(address factory, bytes reason);
 
-    /// @notice Opens sessions on `account`, which may not exist yet.
+    /// @notice Opens sessions on `account`, which may not exist yet, or not have the session validator.
     /// @param account where the account is or will be.
-    /// @param factory whom to call if there is no account yet.
+    /// @param factory whom to call if the account does not have the session validator yet: what deploys the account, or
+    /// the account itself where a delegation has made it one.
     /// @param factoryData what to call it with.
     /// @param entryPoint where the value sent along becomes the account's deposit; unused without value.
     /// @param validator the session validator.
@@ -42,7 +46,7 @@ contract SessionOpener {
         ISessionValidator validator,
         Grant[] calldata grants
     ) external payable {
-        if (account.code.length == 0) {
+        if (account.code.length == 0 || !validator.accountOf(account).installed) {
             (bool created, bytes memory reason) = factory.call(factoryData);
             if (!created) revert FactoryFailed(factory, reason);
             if (account.code.length == 0) revert AccountNotCreated(account);
