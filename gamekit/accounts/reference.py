@@ -42,12 +42,12 @@ _LANE_BITS: Final = 32
 class ReferenceStack:
     """Our reference account with our two validators."""
 
-    name: Final = "reference"
-    entry_point_versions: Final = frozenset({EntryPointVersion.V07, EntryPointVersion.V08})
+    name: str = "reference"
+    entry_point_versions: frozenset[EntryPointVersion] = frozenset({EntryPointVersion.V07, EntryPointVersion.V08})
     lanes_max: Final = 1 << _LANE_BITS
     tells_equal_calls_apart: Final = True
-    own_key_is_owner: Final = False
-    limits: Final = StackLimits(
+    own_key_is_owner: bool = False
+    limits: StackLimits = StackLimits(
         enforced=(
             "Only the entry point may make the account execute, and only after one of its validators has agreed.",
             "The owner's approvals are checked by the owner validator alone; the session key can sign none of them.",

@@ -199,7 +199,7 @@ def _call_slot(target: Address, value: Wei) -> CallSlot:
     return CallSlot(target, value)
 
 
-def all_failed(count: int, revert_reason: bytes) -> tuple[CallOutcome, ...]:
+def all_failed(count: int, revert_reason: bytes | None) -> tuple[CallOutcome, ...]:
     """Say that the execution as a whole was undone, so that no call has had any effect."""
     return (CallOutcome(succeeded=False, revert_data=revert_reason),) * count
 

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from gamekit.accounts import stack
+from gamekit.accounts.replay import Question, is_told, replay
 from gamekit.accounts.stack import CallOutcome, Deployment
 from gamekit.chain.rpc import from_data, to_data
 from gamekit.contracts import artifact
@@ -92,6 +93,8 @@ class World:
         self.owner, self.key, self.revoker, self.relayer = Key(0xA11CE), Key(0x5E55), Key(0x4E40), Key(0x4E1A)
         self.account = Address(bytes(20))
         self.scope: Scope | None = None
+        self.told: tuple[CallOutcome, ...] = ()
+        """What the account's own events said of the operation that landed last."""
         self.game: Game = build_game(parse_manifest(MANIFEST), artifact("Arena").abi, contracts.arena)
 
     @classmethod
@@ -316,17 +319,40 @@ class World:
         )
 
     async def land(self, signed: UserOperation) -> tuple[CallOutcome, ...]:
-        """Bundle one operation, which must be included, and say what became of its calls."""
+        """Bundle one operation, which must be included, and say what became of its calls; replayed if need be."""
+        before = hex(await self.node.block_number())
         bundle = encode_handle_ops([signed], self.relayer.address, self.where.version)
         logs = await self.transact(self.where.entry_point, bundle)
         (found,) = split_logs_by_operation(logs, self.where.entry_point)
-        return self._outcomes(found, signed.call_data)
-
-    def _outcomes(self, found: OperationLogs, call_data: bytes) -> tuple[CallOutcome, ...]:
-        return self.stack.call_outcomes(
+        self.told = self.stack.call_outcomes(
             found.logs,
             account=self.account,
-            call_data=call_data,
+            call_data=signed.call_data,
             succeeded=found.event.success,
             revert_reason=found.revert_reason,
         )
+        return self.told if is_told(self.told) else await self._replayed(signed.call_data, found, before)
+
+    async def _replayed(self, call_data: bytes, found: OperationLogs, block: str) -> tuple[CallOutcome, ...]:
+        asking = replay(
+            self.stack,
+            self.told,
+            call_data=call_data,
+            account=self.account,
+            entry_point=self.where.entry_point,
+            undone=not found.event.success,
+        )
+        try:
+            question = next(asking)
+            while True:
+                question = asking.send(await self._ask(question, block))
+        except StopIteration as stopped:
+            return tuple(stopped.value)
+
+    async def _ask(self, question: Question, block: str) -> bytes | None:
+        asked = {"from": to_data(question.sender), "to": to_data(question.to), "data": to_data(question.data)}
+        try:
+            await self.node.request(str, "eth_call", asked, block)
+        except CallReverted as reverted:
+            return reverted.data
+        return None
