@@ -5,7 +5,7 @@ operations, one a player, of so many calls each.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -32,9 +32,10 @@ from gamekit.eth import session_validator
 from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point import DEPOSIT_TO, GET_NONCE, encode_handle_ops
 from gamekit.eth.entry_point_version import EntryPointVersion
-from gamekit.eth.hashing import keccak256, selector
+from gamekit.eth.hashing import checksum_address, keccak256, selector, to_hex
 from gamekit.eth.interface import Function
 from gamekit.eth.session_validator_abi import GRANT_SESSION
+from gamekit.eth.typed_data import Field, TypedData, typed_data_digest
 from gamekit.eth.user_op_hash import user_op_hash
 from gamekit.eth.user_operation import UserOperation
 from gamekit.units import Address, Gas, Hash32, NonceKey, UnixSeconds, UserOpHash, Wei
@@ -45,6 +46,9 @@ PRE_VERIFICATION_GAS: Final = Gas(1_000_000)
 FEE: Final = Wei(4 * 10**9)
 DEPOSIT: Final = Wei(10**20)
 CALLS_MAX: Final = 64
+AMPLE: Final = 1_000_000
+GAS_WEI_MAX: Final = Wei(10**18)
+"""What one operation of a session may cost, where that is limited: 30 times what it does."""
 DURATION_S: Final = 24 * 3600
 DEADLINE_S: Final = 90
 
@@ -52,6 +56,8 @@ ALWAYS_ON: Final = ("function", "time", "deadline", "uses", "gas budget", "nonce
 """What every session of ours enforces."""
 EVERY_CHECK: Final = (*ALWAYS_ON, "rate", "2 argument rules", "cumulative cap")
 
+DELEGATION: Final = b"\xef\x01\x00"
+"""Stands before the address in the code of an account that delegates. Source: EIP-7702."""
 VALIDATE_06: Final = selector(
     "validateUserOp((address,uint256,bytes,bytes,uint256,uint256,uint256,uint256,uint256,bytes,bytes),bytes32,uint256)"
 )
@@ -106,9 +112,16 @@ class Operations:
     signer: str = ""
     limits: tuple[str, ...] = ()
     note: str = ""
-    paymaster: Address | None = None
     chain: Chain
     """Where it is open."""
+    paymaster: Address | None = None
+    fee: Wei = FEE
+    lane: int = 7
+    """Of a session's nonce key."""
+    uses_max: int = AMPLE
+    """Calls that a session may make, where that is limited."""
+    sum_max: int = AMPLE
+    """Strength that a session's attacks may have in all, where that is limited."""
 
     def __init__(self, version: EntryPointVersion) -> None:
         self.version = version
@@ -116,6 +129,8 @@ class Operations:
         self.entry_point = version.canonical_address
         self.players: list[Address] = []
         self.owners: list[Key] = []
+        self.bend: Callable[[Call], Call] = lambda call: call
+        """What becomes of a call before it is sent."""
 
     async def open(self, chain: Chain, players: int) -> None:
         """Create accounts, pay their deposits, and land one action of each."""
@@ -136,8 +151,7 @@ class Operations:
         for place in range(operations):
             asked = Asked(place, calls, now)
             op = await self.unsigned(asked)
-            hashed = user_op_hash(op, self.version, self.entry_point, CHAIN_ID)
-            signed.append(replace(op, signature=self.sign(asked, hashed)))
+            signed.append(replace(op, signature=self.sign(asked, op)))
         return self.entry_point, encode_handle_ops(signed, self.chain.bundler, self.version)
 
     def validation(self, sent: Sent, operations: int) -> int:
@@ -156,11 +170,11 @@ class Operations:
         return UserOperation(
             sender=account,
             nonce=int.from_bytes(await self.chain.call(self.entry_point, question), "big"),
-            call_data=self.call_data(self.game_calls(asked)),
+            call_data=self.call_data([self.bend(call) for call in self.game_calls(asked)]),
             call_gas_limit=CALL_GAS,
             verification_gas_limit=VERIFICATION_GAS,
             pre_verification_gas=PRE_VERIFICATION_GAS,
-            max_fee_per_gas=FEE,
+            max_fee_per_gas=self.fee,
             max_priority_fee_per_gas=Wei(1),
             paymaster=self.paymaster,
             paymaster_verification_gas_limit=Gas(100_000 if self.paymaster else 0),
@@ -189,9 +203,13 @@ class Operations:
         """Encode calls for the account."""
         raise NotImplementedError
 
-    def sign(self, asked: Asked, hashed: UserOpHash) -> bytes:
+    def sign(self, asked: Asked, op: UserOperation) -> bytes:
         """Write the operation's signature field."""
         raise NotImplementedError
+
+    def hash(self, op: UserOperation) -> UserOpHash:
+        """Hash an operation as the entry point does."""
+        return user_op_hash(op, self.version, self.entry_point, CHAIN_ID)
 
 
 class OnStack(Operations):
@@ -204,9 +222,13 @@ class OnStack(Operations):
         self.account = where.name
 
     async def create(self, number: int) -> Address:
-        """Create it as the adapter says, with both of our validators."""
-        plan = self.stack.deployment(self.owners[number].address, self.salt(number), self.where.contracts)
-        account = Address((await self.chain.call(plan.factory, plan.address_query))[-20:])
+        """Create it as the adapter says, with our validators."""
+        # An own address is one account.
+        salt = 0 if self.stack.own_key_is_owner else self.salt(number)
+        plan = self.stack.deployment(self.owners[number].address, salt, self.where.contracts)
+        account = plan.address or Address((await self.chain.call(plan.factory, plan.address_query))[-20:])
+        if plan.delegate is not None:
+            await self.chain.node.set_code(account, DELEGATION + plan.delegate)
         await self.chain.act(self.chain.bundler, plan.factory, plan.factory_data)
         return account
 
@@ -219,15 +241,76 @@ class Owner(OnStack):
     """The owner's plain operation: the least that an account can ask."""
 
     signer = "owner"
-    note = "OwnerValidator of ours, signed over the bare hash"
+
+    def __init__(self, where: StackSetup, *, note: str = "") -> None:
+        super().__init__(where)
+        by = "the account's own key" if self.stack.own_key_is_owner else "OwnerValidator, which is ours"
+        self.note = "; ".join(filter(None, (f"signed over the bare hash, checked by {by}", note)))
 
     def nonce_key(self) -> NonceKey:
-        """The owner validator's first lane."""
-        return self.stack.nonce_key(self.where.contracts.owner_validator, 0)
+        """Where the owner's wallet acts."""
+        return self.stack.owner_nonce_key(self.where.contracts.owner_validator)
 
-    def sign(self, asked: Asked, hashed: UserOpHash) -> bytes:
+    def sign(self, asked: Asked, op: UserOperation) -> bytes:
         """Sign the hash as it is: the cheaper of the two forms that OwnerValidator takes."""
-        return self.stack.owner_operation_signature(self.owners[asked.place].sign(hashed))
+        return self.stack.owner_operation_signature(self.owners[asked.place].sign(self.hash(op)))
+
+
+class SafeOwner(OnStack):
+    """The Safe's own owner: the adapter asks the Safe itself when the nonce names no validator.
+
+    ::
+
+        signature   valid after 6 | valid until 6 | the owners' signatures over the Safe's own typed data
+
+    Source: rhinestonewtf/safe7579, SafeOp.sol.
+    """
+
+    signer = "owner of the Safe"
+    note = "checked by the Safe itself, over typed data of its own"
+    _FIELDS: Final = [
+        Field("safe", "address"),
+        Field("nonce", "uint256"),
+        Field("initCode", "bytes"),
+        Field("callData", "bytes"),
+        Field("verificationGasLimit", "uint128"),
+        Field("callGasLimit", "uint128"),
+        Field("preVerificationGas", "uint256"),
+        Field("maxPriorityFeePerGas", "uint128"),
+        Field("maxFeePerGas", "uint128"),
+        Field("paymasterAndData", "bytes"),
+        Field("validAfter", "uint48"),
+        Field("validUntil", "uint48"),
+        Field("entryPoint", "address"),
+    ]
+    _DOMAIN: Final = [Field("chainId", "uint256"), Field("verifyingContract", "address")]
+
+    def nonce_key(self) -> NonceKey:
+        """Name no validator."""
+        return NonceKey(0)
+
+    def sign(self, asked: Asked, op: UserOperation) -> bytes:
+        """Sign what a Safe's owner signs, without an end."""
+        message: dict[str, object] = {
+            "safe": checksum_address(op.sender),
+            "nonce": op.nonce,
+            "initCode": "0x",
+            "callData": to_hex(op.call_data),
+            "verificationGasLimit": op.verification_gas_limit,
+            "callGasLimit": op.call_gas_limit,
+            "preVerificationGas": op.pre_verification_gas,
+            "maxPriorityFeePerGas": op.max_priority_fee_per_gas,
+            "maxFeePerGas": op.max_fee_per_gas,
+            "paymasterAndData": "0x",
+            "validAfter": 0,
+            "validUntil": 0,
+            "entryPoint": checksum_address(self.entry_point),
+        }
+        adapter = checksum_address(self.chain.contracts.safe7579_adapter)
+        domain: dict[str, object] = {"chainId": CHAIN_ID, "verifyingContract": adapter}
+        types = {"EIP712Domain": self._DOMAIN, "SafeOp": self._FIELDS}
+        digest = typed_data_digest(TypedData(types, "SafeOp", domain, message))
+        return bytes(12) + self.owners[asked.place].sign(digest)
 
 
 class Shape(Struct, frozen=True):
@@ -243,7 +326,7 @@ class Shape(Struct, frozen=True):
 ONE_ENTRY: Final = Shape()
 AT_LEAST_ONE: Final = ArgumentRule(0, Condition.AT_LEAST, 1)
 AT_MOST_STAMINA: Final = ArgumentRule(1, Condition.AT_MOST, 100)
-STRENGTH_IN_ALL: Final = SpendingLimitPolicy(argument=1, total_max=1_000_000, lane=1)
+STRENGTH_IN_ALL: Final = SpendingLimitPolicy(argument=1, total_max=AMPLE, lane=1)
 PACE: Final = RateLimitPolicy(interval_ms=1, burst=1000)
 ALL_ON: Final = Shape(rules=(AT_LEAST_ONE, AT_MOST_STAMINA, STRENGTH_IN_ALL), rate=PACE)
 
@@ -252,9 +335,16 @@ class Session(OnStack):
     """A session of ours."""
 
     def __init__(
-        self, where: StackSetup, shape: Shape = ONE_ENTRY, signer: str = "session", limits: tuple[str, ...] = ALWAYS_ON
+        self,
+        where: StackSetup,
+        shape: Shape = ONE_ENTRY,
+        signer: str = "session",
+        limits: tuple[str, ...] = ALWAYS_ON,
+        *,
+        note: str = "",
     ) -> None:
         super().__init__(where)
+        self.note = note
         self.shape = shape
         self.signer = signer
         self.limits = limits
@@ -276,15 +366,15 @@ class Session(OnStack):
             await self.chain.act(account, self.where.contracts.session_validator, grant)
 
     def nonce_key(self) -> NonceKey:
-        """The session validator's eighth lane."""
-        return self.stack.nonce_key(self.where.contracts.session_validator, 7)
+        """One of the session validator's."""
+        return self.stack.nonce_key(self.where.contracts.session_validator, self.lane)
 
-    def sign(self, asked: Asked, hashed: UserOpHash) -> bytes:
+    def sign(self, asked: Asked, op: UserOperation) -> bytes:
         """Write the envelope: the digest binds hash, permission, claimed time and deadline."""
         place, scope, deadline = asked.place, self.scopes[asked.place], UnixSeconds(asked.now + DEADLINE_S)
         module = self.where.contracts.session_validator
         permission = session_validator.permission_id(CHAIN_ID, module, self.players[place], scope)
-        digest = session_validator.operation_digest(hashed, permission, asked.now, deadline)
+        digest = session_validator.operation_digest(self.hash(op), permission, asked.now, deadline)
         hints = bytes([self.hint]) * asked.calls
         envelope = session_validator.envelope(asked.now, deadline, self.keys[place].sign(digest), hints, scope)
         return self.stack.signature(envelope)
@@ -300,7 +390,11 @@ class Session(OnStack):
     def _scope(self, place: int, now: UnixSeconds) -> Scope:
         target, played = self.target(), self.function()
         others = sorted(keccak256(b"function" + bytes([number]))[:4] for number in range(self.shape.entries - 1))
-        entries = [CallEntry(target, each) for each in others] + [CallEntry(target, played, rules=self.shape.rules)]
+        rules = tuple(
+            replace(rule, total_max=self.sum_max) if isinstance(rule, SpendingLimitPolicy) else rule
+            for rule in self.shape.rules
+        )
+        entries = [CallEntry(target, each) for each in others] + [CallEntry(target, played, rules=rules)]
         return Scope(
             signer=self.keys[place].address,
             revoker=self.owners[place].address,
@@ -308,8 +402,8 @@ class Session(OnStack):
             calls_max=CALLS_MAX,
             time=TimeFramePolicy(UnixSeconds(now - 60), UnixSeconds(now + DURATION_S)),
             calls=CallPolicy(tuple(sorted(entries, key=lambda entry: entry.selector))),
-            usage=UsageLimitPolicy(1_000_000),
-            gas=GasPolicy(Wei(10**24), Wei(10**18), self.paymaster),
+            usage=UsageLimitPolicy(self.uses_max),
+            gas=GasPolicy(Wei(10**24), GAS_WEI_MAX, self.paymaster),
             rate=self.shape.rate,
             value=self.shape.value,
         )
@@ -357,8 +451,9 @@ class SimpleAccount(Operations):
             return self._BATCH_07.encode_call(*(list(column) for column in zip(*calls, strict=True)))
         return self._BATCH_08.encode_call(list(calls))
 
-    def sign(self, asked: Asked, hashed: UserOpHash) -> bytes:
+    def sign(self, asked: Asked, op: UserOperation) -> bytes:
         """Sign as a personal message, and since 0.8 as it is."""
+        hashed = self.hash(op)
         return self.owners[asked.place].sign(hashed if self.version.is_typed_data else personal(hashed))
 
 

@@ -115,7 +115,7 @@ class Chain:
                     await node.mine()
                     await node.request_optional(object, "anvil_setBlockTimestampInterval", 1)
                     await node.request_optional(object, "anvil_autoImpersonateAccount", True)
-                    yield cls(node, await deploy(node), (await node.unlocked_accounts())[1])
+                    yield cls(node, await deploy(node, code_size_capped=False), (await node.unlocked_accounts())[1])
             finally:
                 anvil.stop()
 

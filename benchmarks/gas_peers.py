@@ -11,11 +11,14 @@ IAccountPermissions.sol; MetaMask/delegation-framework, DelegationManager.sol, T
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from benchmarks.gas_accounts import (
+    AMPLE,
+    DELEGATION,
     DURATION_S,
+    GAS_WEI_MAX,
     Asked,
     OnStack,
     Operations,
@@ -34,7 +37,8 @@ from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import checksum_address, keccak256, parse_address, selector, to_hex
 from gamekit.eth.interface import Function
 from gamekit.eth.typed_data import Field, TypedData, typed_data_digest
-from gamekit.units import Address, NonceKey, UnixSeconds, UserOpHash
+from gamekit.eth.user_operation import UserOperation
+from gamekit.units import Address, NonceKey, UnixSeconds, Wei
 
 _BYTES: Final = parse_type("bytes")
 _BYTES32: Final = parse_type("bytes32")
@@ -115,12 +119,12 @@ class SmartSession(OnStack):
         return self.stack.execute(calls, False)
 
     def nonce_key(self) -> NonceKey:
-        """The core's eighth lane."""
-        return self.stack.nonce_key(SMART_SESSION, 7)
+        """One of the core's."""
+        return self.stack.nonce_key(SMART_SESSION, self.lane)
 
-    def sign(self, asked: Asked, hashed: UserOpHash) -> bytes:
+    def sign(self, asked: Asked, op: UserOperation) -> bytes:
         """Write mode 0 (use) | permission 32 | the ABI-encoded signature, compressed."""
-        encoded = encode((_BYTES,), (self.keys[asked.place].sign(hashed),))
+        encoded = encode((_BYTES,), (self.keys[asked.place].sign(self.hash(op)),))
         return self.stack.signature(b"\x00" + self.permissions[asked.place] + literal_fastlz(encoded))
 
     def _policies(
@@ -128,14 +132,14 @@ class SmartSession(OnStack):
     ) -> tuple[list[tuple[Address, bytes]], list[tuple[Address, bytes]]]:
         """Give the policies of an operation and of a call, each with its data."""
         frame = (now + DURATION_S).to_bytes(6, "big") + (now - 60).to_bytes(6, "big")
-        uses = (1_000_000).to_bytes(16, "big")
-        lane = int(self.nonce_key()).to_bytes(24, "big") + (10**9).to_bytes(8, "big")
+        uses = self.uses_max.to_bytes(16, "big")
+        lane = int(self.nonce_key()).to_bytes(24, "big") + (GAS_WEI_MAX // 10**9).to_bytes(8, "big")
         gas = (10**24).to_bytes(16, "big") + lane
         rules = b""
         if self.arguments:
             rules = b"".join(
                 bytes((argument, condition)) + value.to_bytes(32, "big")
-                for argument, condition, value in ((0, 3, 1), (1, 2, 100), (1, 6, 1_000_000))
+                for argument, condition, value in ((0, 3, 1), (1, 2, 100), (1, 6, self.sum_max))
             )
         if self.form == SUDO:
             return [], [(deployed["SudoPolicy"], b"")]
@@ -237,9 +241,9 @@ class Thirdweb(Operations):
             return self._EXECUTE.encode_call(*calls[0])
         return self._BATCH.encode_call(*(list(column) for column in zip(*calls, strict=True)))
 
-    def sign(self, asked: Asked, hashed: UserOpHash) -> bytes:
+    def sign(self, asked: Asked, op: UserOperation) -> bytes:
         """Sign as a personal message."""
-        return self.keys[asked.place].sign(personal(hashed))
+        return self.keys[asked.place].sign(personal(self.hash(op)))
 
 
 # ---------------------------------------------------------------------------------------------------------- MetaMask
@@ -259,6 +263,7 @@ class Delegation:
     account = "MetaMask EIP7702StatelessDeleGator"
     entry_point_version: str | None = None
     chain: Chain
+    uses_max: int = AMPLE
 
     def __init__(self, *, caveats: bool) -> None:
         self.caveats = caveats
@@ -267,6 +272,7 @@ class Delegation:
         self.note = "validation: all of the transaction but its data, 21,000 and the executions"
         self.players: list[Address] = []
         self.contexts: list[bytes] = []
+        self.bend: Callable[[Call], Call] = lambda call: call
         self.manager = Address(bytes(20))
 
     async def open(self, chain: Chain, players: int) -> None:
@@ -278,30 +284,29 @@ class Delegation:
         caveats = await self._caveats() if self.caveats else []
         for place in range(players):
             owner = Key(int.from_bytes(keccak256(f"{self.signer} {place}".encode())[:8], "big"))
-            await self.chain.node.set_code(owner.address, b"\xef\x01\x00" + account)
+            await self.chain.node.set_code(owner.address, DELEGATION + account)
             self.players.append(owner.address)
             self.contexts.append(self._context(owner, self.chain.bundler, caveats))
         await self.chain.act(self.chain.bundler, *await self.transaction(1, players))
 
     async def transaction(self, calls: int, operations: int) -> tuple[Address, bytes]:
         """Redeem once for each call of each player."""
-        executions = [
-            self.chain.contracts.arena + bytes(32) + game_call(index)
-            for _ in range(operations)
-            for index in range(calls)
-        ]
+        played = [self.bend(Call(self.chain.contracts.arena, Wei(0), game_call(index))) for index in range(calls)]
+        executions = [call.target + call.value.to_bytes(32, "big") + call.data for call in played] * operations
         contexts = [context for context in self.contexts[:operations] for _ in range(calls)]
         return self.manager, REDEEM.encode_call(contexts, [bytes(32)] * len(executions), executions)
 
     def validation(self, sent: Sent, operations: int) -> int:
         """Take the executions and what any transaction costs from the total."""
-        wanted = to_data(EXECUTE_FROM_EXECUTOR)
-        executed = [frame for frame in sent.trace.walk() if frame.input.startswith(wanted) and frame.calls]
-        # A delegated account shows as two frames, the outer one and the code's; only the outer one counts.
-        outer = [frame for frame in executed if frame.sender == to_data(self.manager)]
-        if not outer or len(outer) % operations:
-            raise ValueError(f"{len(outer)} executions of {operations} players in the trace")
-        return sent.total_gas - intrinsic_gas(sent.data) - sum(from_quantity(frame.gas_used) for frame in outer)
+        manager, function = to_data(self.manager), to_data(EXECUTE_FROM_EXECUTOR)
+        executed = [
+            from_quantity(frame.gas_used)
+            for frame in sent.trace.walk()
+            if frame.sender == manager and frame.input.startswith(function)
+        ]
+        if not executed or len(executed) % operations:
+            raise ValueError(f"{len(executed)} executions of {operations} players in the trace")
+        return sent.total_gas - intrinsic_gas(sent.data) - sum(executed)
 
     async def executed(self, place: int) -> int:
         """Ask the game."""
@@ -314,7 +319,7 @@ class Delegation:
             "AllowedTargetsEnforcer": bytes(self.chain.contracts.arena),
             "AllowedMethodsEnforcer": game_call(0)[:4],
             "TimestampEnforcer": (now - 60).to_bytes(16, "big") + (now + DURATION_S).to_bytes(16, "big"),
-            "LimitedCallsEnforcer": (1_000_000).to_bytes(32, "big"),
+            "LimitedCallsEnforcer": self.uses_max.to_bytes(32, "big"),
             "ValueLteEnforcer": bytes(32),
         }
         return [(await self.chain.create(_metamask(name)), value) for name, value in terms.items()]
