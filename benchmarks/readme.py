@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
@@ -295,16 +296,19 @@ def gas_picture() -> str:
         what = "one action in one operation" if calls == 1 else f"each of {calls} actions in one operation"
         parts.append(f'  <text x="0" y="{top + 18}">Gas of {what}: validation, and the rest of the transaction</text>')
         drawn = [(who, figures[*who, calls, 1]) for who in GAS_DRAWN if (*who, calls, 1) in figures]
-        most = max(row["total_gas"] for _, row in drawn)
+        # What is far off the others is cut, and says so; else nothing could be told of the others.
+        most = min(max(row["total_gas"] for _, row in drawn), 3 * median(row["total_gas"] for _, row in drawn))
         for place, (who, row) in enumerate(drawn):
             at = top + 34 + GAS_ROW * place
             kind = "ours" if who[2].startswith("session,") or who[2] == "session" else "bar"
-            whole, part = (GAS_BAR * row[name] / most for name in ("total_gas", "validation_gas"))
+            whole = GAS_BAR * min(row["total_gas"] / most, 1)
+            part = whole * row["validation_gas"] / row["total_gas"]
+            cut = "» " if row["total_gas"] > most else ""
             parts += [
                 f'  <text x="0" y="{at + 13}">{gas_name(*who)}</text>',
                 f'  <rect class="{kind}" x="{GAS_LEFT}" y="{at}" width="{part:.1f}" height="16"/>',
                 f'  <rect class="rest" x="{GAS_LEFT + part:.1f}" y="{at}" width="{whole - part:.1f}" height="16"/>',
-                f'  <text x="{GAS_LEFT + whole + 6:.1f}" y="{at + 13}">{row["total_gas"] / calls:,.0f}</text>',
+                f'  <text x="{GAS_LEFT + whole + 6:.1f}" y="{at + 13}">{cut}{row["total_gas"] / calls:,.0f}</text>',
             ]
     return "\n".join([*parts, "</svg>", ""])
 
@@ -354,6 +358,7 @@ def main() -> None:
         return
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
     PICTURE.write_text(picture(), encoding="utf-8")
+    GAS_PICTURE.write_text(gas_picture(), encoding="utf-8")
 
 
 if __name__ == "__main__":
