@@ -355,15 +355,23 @@ class Session(OnStack):
     async def prepare(self) -> None:
         """Grant each player's session, by the account itself."""
         now = await self.chain.now()
-        for place, account in enumerate(self.players):
+        for place in range(len(self.players)):
             self.keys.append(Key(place))
             scope = self._scope(place, now)
             self.hint = [entry.selector for entry in scope.calls.entries].index(self.function())
             self.scopes.append(scope.pack())
-            # Targets whose code may change are accepted by name; there are none here.
-            rest = [()] * (len(GRANT_SESSION.inputs) - 1)
-            grant = GRANT_SESSION.encode_call(self.scopes[place], *rest)
-            await self.chain.act(account, self.where.contracts.session_validator, grant)
+            await self.grant(place, self.scopes[place])
+
+    async def grant(self, place: int, scope: bytes) -> None:
+        """Have the account grant a scope."""
+        # Targets whose code may change are accepted by name; there are none here.
+        rest = [()] * (len(GRANT_SESSION.inputs) - 1)
+        data = GRANT_SESSION.encode_call(scope, *rest)
+        await self.chain.act(self.players[place], self.where.contracts.session_validator, data)
+
+    def tail(self) -> bytes:
+        """What stands behind the scope in a signature; nothing by default."""
+        return b""
 
     def nonce_key(self) -> NonceKey:
         """One of the session validator's."""
@@ -376,7 +384,9 @@ class Session(OnStack):
         permission = session_validator.permission_id(CHAIN_ID, module, self.players[place], scope)
         digest = session_validator.operation_digest(self.hash(op), permission, asked.now, deadline)
         hints = bytes([self.hint]) * asked.calls
-        envelope = session_validator.envelope(asked.now, deadline, self.keys[place].sign(digest), hints, scope)
+        envelope = session_validator.envelope(
+            asked.now, deadline, self.keys[place].sign(digest), hints, scope + self.tail()
+        )
         return self.stack.signature(envelope)
 
     def function(self) -> bytes:

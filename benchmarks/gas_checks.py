@@ -4,7 +4,8 @@ A check's gas is the validation of a scope that has it, less that of the scope o
 operation of one call, and for each further call of a batch.
 """
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
 
 from benchmarks.gas_accounts import (
     AT_LEAST_ONE,
@@ -22,12 +23,13 @@ from gamekit.core.policy import ArgumentRule, Condition, ValueLimitPolicy
 from gamekit.core.setup import StackSetup
 from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point import DEPOSIT_TO
+from gamekit.eth.hashing import keccak256
 from gamekit.eth.interface import Function
 from gamekit.units import Address, Wei
 
 MANY: Final = 25
 """Calls of the batch that tells what a further call costs."""
-LISTS: Final = (1, 8, 32, 128, 255)
+LISTS: Final = (1, 8, 9, 10, 11, 12, 16, 32, 128, 255)
 """Numbers of functions in a scope."""
 
 
@@ -38,6 +40,52 @@ class PinnedSession(Session):
         """Attack oneself: the game takes any number for a target."""
         target = int.from_bytes(self.players[asked.place], "big")
         return [Call(self.chain.contracts.arena, Wei(0), ATTACK.encode_call(target, 5))] * asked.calls
+
+
+class MerkleSession(Session):
+    """Whose scope carries the root of its list, and whose operations prove that the function is under it.
+
+    ::
+
+        granted   header with counts 0 | entries, 32 each
+        signed    header with counts 0 | root 32
+        witness   entry 32 | depth 1 | siblings, from the leaf up
+
+    Source: ScopeLib.sol, AllowlistLib.sol.
+    """
+
+    witness = b""
+
+    async def grant(self, place: int, scope: bytes) -> None:
+        """Grant the long form; keep the short one for signing."""
+        header = scope[:54] + bytes(2) + scope[56:192]
+        entries = [scope[at : at + 32] for at in range(192, len(scope), 32)]
+        root, siblings = merkle_proof([keccak256(entry) for entry in entries], self.hint)
+        self.witness = entries[self.hint] + bytes((len(siblings),)) + b"".join(siblings)
+        await super().grant(place, header + b"".join(entries))
+        self.scopes[place] = header + root
+        self.hint = 0  # of the witnesses: there is one
+
+    def tail(self) -> bytes:
+        """The witness."""
+        return self.witness
+
+
+def merkle_proof(level: Sequence[bytes], index: int) -> tuple[bytes, list[bytes]]:
+    """Give the root over leaves, and what proves the one at `index`.
+
+    Neighbours are hashed in pairs, the smaller one first; an odd one out goes up as it is.
+    """
+    siblings = []
+    while len(level) > 1:
+        if index ^ 1 < len(level):
+            siblings.append(level[index ^ 1])
+        level = [
+            keccak256(min(pair) + max(pair)) if len(pair) == 2 else pair[0]
+            for pair in (level[at : at + 2] for at in range(0, len(level), 2))
+        ]
+        index //= 2
+    return level[0], siblings
 
 
 class SponsoredSession(Session):
@@ -137,23 +185,28 @@ async def check_rows(chain: Chain, where: StackSetup) -> list[dict[str, object]]
     return rows
 
 
-async def list_rows(chain: Chain, where: StackSetup) -> list[dict[str, object]]:
-    """Measure scopes of many functions, one of which is called.
+FORMS: Final[dict[str, type[Session]]] = {"inline": Session}
+"""How a list of functions travels with each operation: `inline` is all of it; `merkle` its root and one proof, once the
+validator takes it: `"merkle": MerkleSession`."""
 
-    `form` says how the list travels with each operation: `inline` is all of it.
-    """
+
+async def list_rows(chain: Chain, where: StackSetup) -> list[dict[str, object]]:
+    """Measure scopes of many functions, one of which is called, in each form."""
     rows: list[dict[str, object]] = []
     for entries in LISTS:
-        session = Session(where, Shape(entries=entries), f"list: {entries} inline")
-        await session.open(chain, 1)
-        validation, total, size = await validation_of(chain, session, 1)
-        rows.append(
-            {
-                "entries": entries,
-                "form": "inline",
-                "validation_gas": validation,
-                "total_gas": total,
-                "calldata_bytes": size,
-            }
-        )
+        for form, kind in FORMS.items():
+            session = kind(where, Shape(entries=entries), f"list: {entries} {form}")
+            await session.open(chain, 1)
+            validation, total, size = await validation_of(chain, session, 1)
+            figures = {"validation_gas": validation, "total_gas": total, "calldata_bytes": size}
+            rows.append({"entries": entries, "form": form, **figures})
     return rows
+
+
+def crossover(rows: Sequence[Mapping[str, object]]) -> object:
+    """Give the shortest list that was measured for which a proof costs less in all than the list; None for none."""
+    totals = {(row["entries"], row["form"]): cast("int", row["total_gas"]) for row in rows}
+    paying = [
+        entries for entries, form in totals if form == "merkle" and totals[entries, form] < totals[entries, "inline"]
+    ]
+    return paying[0] if paying else None
