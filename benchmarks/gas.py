@@ -66,7 +66,8 @@ CALLDATA_NOTE = (
     "frame for each operation, and a decoder in the validator that must be proven equal to it. Where data is posted "
     "compressed it would save next to nothing, since nearly all that it leaves out is zeros. On EntryPoint 0.7 a "
     "contract without any rights may unpack whole bundles, since all that it writes is signed; EntryPoint 0.8 takes "
-    "bundles from externally owned accounts only. The deflated figures are of calls that differ in one number: the best case."
+    "bundles from externally owned accounts only. The deflated figures are of calls that differ in one number: "
+    "the best case."
 )
 
 
