@@ -27,7 +27,8 @@ from gamekit.eth.signature import public_key_address
 from gamekit.units import Address, ChainId, Hash32, UnixSeconds, Wei
 
 CHAIN_ID: Final = ChainId(31337)
-STARTS_AT: Final = 1_900_000_000
+DEPLOYED_AT: Final = 1_900_000_000
+STARTS_AT: Final = DEPLOYED_AT + 3600
 """The clock before the first transaction; each block is one second later than the one before it."""
 SETTINGS: Final = AnvilSettings(code_size_capped=False)
 """Kernel and SmartSession, as npm carries them, are larger than real chains allow."""
@@ -113,11 +114,14 @@ class Chain:
             anvil = Anvil.start(Path(folder), SETTINGS)
             try:
                 async with DevnetNode(anvil.url, timeout_ms=120_000) as node:
-                    await node.request_optional(object, "evm_setNextBlockTimestamp", STARTS_AT)
-                    await node.mine()
+                    await node.request_optional(object, "evm_setNextBlockTimestamp", DEPLOYED_AT)
                     await node.request_optional(object, "anvil_setBlockTimestampInterval", 1)
                     await node.request_optional(object, "anvil_autoImpersonateAccount", True)
-                    yield cls(node, await deploy(node, code_size_capped=False), (await node.unlocked_accounts())[1])
+                    contracts = await deploy(node, code_size_capped=False)
+                    # How many blocks that took is the node's choice; from here on one transaction is one block.
+                    await node.request_optional(object, "evm_setNextBlockTimestamp", STARTS_AT)
+                    await node.mine()
+                    yield cls(node, contracts, (await node.unlocked_accounts())[1])
             finally:
                 anvil.stop()
 
@@ -168,7 +172,7 @@ class Chain:
         """Forget afterwards what happens inside."""
         before = await self.node.snapshot()
         yield
-        # anvil shows a receipt before it takes the transaction out of its pool; what a restore overtakes is mined again.
+        # anvil shows a receipt before its pool lets go of the transaction; what a restore overtakes is mined again.
         while await self.node.request(dict[str, str], "txpool_status") != EMPTY_POOL:
             await asyncio.sleep(0)
         await self.node.restore(before)
