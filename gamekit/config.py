@@ -22,13 +22,14 @@ class StackConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where one account stack is deployed, for one EntryPoint. Addresses are 0x-hexadecimal."""
 
     stack: str
-    """Name of its adapter in `accounts/`: reference, nexus."""
+    """Name of its adapter in `accounts/`: reference, reference_7702, nexus, safe7579, kernel."""
     entry_point_version: str
     """0.7 or 0.8."""
     entry_point: str
     factory: str
+    """What makes accounts; for reference_7702 what people's own addresses delegate to."""
     owner_validator: str
-    """The validator that the owner's wallet speaks through."""
+    """The validator that the owner's wallet speaks through; empty for reference_7702, whose accounts' own keys do."""
     bootstrap: str = ""
     """Nexus only: the contract whose code initialises an account."""
 

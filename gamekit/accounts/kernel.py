@@ -8,12 +8,12 @@ it, only a devnet without. Its interfaces are those of 3.1; what is measured on 
     nonce key    mode 1 (0: default) | validation type 1 | validator 20 | lane 2
                  sessions: type 1, a validator by its address; the owner: type 0 and address 0, the root validator
     initData     initialize(0x01 root validator 20, no hook, owner, no hook data, calls to itself)
-    install      hook 20 | abi.encode(install data, hook data, selector of execute)
+    install      hook 20 | abi.encode(0x01 | owner validator 20, hook data, selector of execute)
     ERC-1271     0x01 | validator 20 | signature, over a hash of Kernel's own that wraps the digest
     failed call  TryExecuteUnsuccessful(batchExecutionindex, result)
 
-The root validator is not allowed any selector under type 1 in 3.1, so the owner's operations name type 0. Modes 1 and 2,
-which install something within an operation, are neither written nor read here.
+The root validator is not allowed any selector under type 1 in 3.1, so the owner's operations name type 0. Modes 1 and
+2, which install something within an operation, are neither written nor read here.
 
 Source: zerodevapp/kernel, ValidationManager.sol, ValidationTypeLib.sol, Constants.sol; events and functions as in the
 bytecode of @rhinestone/modulekit 0.5.9.
@@ -33,16 +33,16 @@ from gamekit.accounts.stack import (
     outcomes_by_place,
     require_lane,
 )
-from gamekit.errors import ConfigInvalid, EncodingInvalid
+from gamekit.errors import ConfigInvalid
 from gamekit.eth.abi import encode
 from gamekit.eth.abi_text import parse_type
 from gamekit.eth.block import Log
 from gamekit.eth.calldata import EXECUTE_SELECTOR, Call, decode_execute
 from gamekit.eth.entry_point_version import EntryPointVersion
-from gamekit.eth.hashing import parse_address, to_hex
+from gamekit.eth.hashing import to_hex
 from gamekit.eth.interface import Event, Function
 from gamekit.eth.typed_data import Field, TypedData, typed_data_digest
-from gamekit.units import Address, NonceKey
+from gamekit.units import Address, Hash32, NonceKey
 
 CREATE_ACCOUNT: Final = Function.parse("createAccount(bytes data,bytes32 salt)", "address", "payable")
 GET_ADDRESS: Final = Function.parse("getAddress(bytes data,bytes32 salt)", "address", "view")
@@ -87,8 +87,7 @@ class KernelStack:
         ),
         other_voices=(
             "The root validator speaks for the account without any limit, also over functions other than execute.",
-            "Any other validator, permission, executor, hook or fallback handler that the owner installs, or enables in"
-            " an operation, speaks for the account.",
+            "Any other validator, permission, executor, hook or fallback handler that the owner installs has a voice.",
         ),
     )
 
@@ -143,9 +142,12 @@ class KernelStack:
         )
 
     def install_data(self, owner_validator: Address) -> bytes:
-        """Write what installs the session validator: without a hook, allowed to start execute and nothing else."""
-        given = encode((_BYTES, _BYTES, _BYTES), (owner_validator, b"", EXECUTE_SELECTOR))
-        return _NO_HOOK + given
+        """Write what installs the session validator: without a hook, allowed to start execute and nothing else.
+
+        The session validator is told how Kernel wants the owner validator named in ERC-1271 signatures.
+        """
+        named = self.owner_signature(owner_validator, b"")
+        return _NO_HOOK + encode((_BYTES, _BYTES, _BYTES), (named, b"", EXECUTE_SELECTOR))
 
     def call_outcomes(
         self, logs: Sequence[Log], *, account: Address, call_data: bytes, succeeded: bool, revert_reason: bytes
@@ -158,13 +160,7 @@ class KernelStack:
 
     def grant_request(self, typed_data: TypedData) -> WalletRequest:
         """Ask the owner's wallet for a hash: Kernel lets nobody sign anything but its own wrapping of the digest."""
-        domain = {
-            "name": "Kernel",
-            "version": "0.3.1",
-            "chainId": typed_data.domain["chainId"],
-            "verifyingContract": typed_data.message["account"],
-        }
-        wrapped = TypedData(_WRAPPER, "Kernel", domain, {"hash": to_hex(typed_data_digest(typed_data))})
+        wrapped = wrap(typed_data_digest(typed_data), typed_data.domain["chainId"], typed_data.message["account"])
         return WalletRequest(
             "typed_data",
             wrapped,
@@ -172,3 +168,9 @@ class KernelStack:
             note="Kernel wraps what is granted, so your wallet shows a hash. Compare it with the one on this page; or "
             "grant by an operation of your account, where the wallet shows the call.",
         )
+
+
+def wrap(digest: Hash32, chain_id: object, account: object) -> TypedData:
+    """Write what Kernel asks its validator about when it is asked, by ERC-1271, about a digest."""
+    domain = {"name": "Kernel", "version": "0.3.1", "chainId": chain_id, "verifyingContract": account}
+    return TypedData(_WRAPPER, "Kernel", domain, {"hash": to_hex(digest)})

@@ -33,17 +33,14 @@ class ReferenceStack7702(ReferenceStack):
     own_key_is_owner = True
     limits = StackLimits(
         enforced=(
-            "Only the entry point or the account itself may make it execute; the entry point only after the session"
-            " validator or the account's own key has agreed.",
+            "Only the entry point or the account's own key may make it execute; the entry point asks a validator.",
             "The session key is another key than the account's, and can sign nothing but operations of its session.",
         ),
         not_enforced=(
-            "The account's own key can delegate elsewhere at any time: the session then ends, and a new code may treat"
-            " what the old one stored in another way.",
+            "A delegation elsewhere stops the session and does not revoke it: delegating back lets it go on.",
         ),
         other_voices=(
-            "The account's own key keeps all its power: it can send any transaction without the account's code, and no"
-            " limit of a session binds it.",
+            "The account's own key keeps all its power: no limit of a session binds it, nor does the account's code.",
             "Any other validator, executor or fallback handler that the owner installs speaks for the account.",
         ),
     )
@@ -74,6 +71,6 @@ class ReferenceStack7702(ReferenceStack):
         )
 
     def grant_request(self, typed_data: TypedData) -> WalletRequest:
-        """Ask the owner's wallet: the session validator takes the account's own signature, the wallet shows the fields."""
-        note = "Your own address becomes the account: your wallet asks you first to let it delegate to the game's account."
+        """Ask the owner's wallet: the module takes the account's own signature, so the wallet can show the fields."""
+        note = "Your own address becomes the account: your wallet first asks whether it may delegate to a contract."
         return WalletRequest("typed_data", typed_data, readable=True, note=note)

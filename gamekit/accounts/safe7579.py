@@ -3,17 +3,18 @@
 ::
 
     nonce key    validator 20 | lane 4; a validator that is not installed means the Safe's owners instead
-    address      from owner and salt, by Safe7579Factory, which is ours: one owner, threshold 1, both validators installed
+    address      from owner and salt, by our Safe7579Factory: one owner, threshold 1, both validators installed
     ERC-1271     validator 20 | signature: the adapter passes the digest on unchanged
     one call     the Safe's ExecutionFromModuleSuccess or ExecutionFromModuleFailure: no revert data
     try batch    ExecutionFromModuleSuccess, whatever became of its calls
     reverted     ExecutionFailed(), whatever a call or a module reverted with
 
-So a try batch of several calls leaves no trace of which succeeded, and no failure its reason: outcomes are marked inferred,
-and `replay.py` finds them out.
+So a try batch of several calls leaves no trace of which succeeded, and no failure its reason: outcomes are marked
+inferred, and `replay.py` finds them out.
 
-Source: rhinestonewtf/safe7579, Safe7579.sol, ExecutionHelper.sol, Safe7579Launchpad.sol; safe-global/safe-smart-account,
-ModuleManager.sol; what is said of events was seen in the bytecode of @rhinestone/modulekit 0.5.9.
+Source: rhinestonewtf/safe7579, Safe7579.sol, ExecutionHelper.sol, Safe7579Launchpad.sol;
+safe-global/safe-smart-account, ModuleManager.sol; what is said of events was seen in the bytecode of
+@rhinestone/modulekit 0.5.9.
 """
 
 from collections.abc import Sequence
@@ -57,19 +58,16 @@ class Safe7579Stack:
     limits: Final = StackLimits(
         enforced=(
             "Only the entry point may make the adapter execute, and only after one of its validators has agreed.",
-            "The owner's approvals are checked by the owner validator or the Safe itself; the session key can sign none"
-            " of them.",
+            "The owner's approvals are checked by the owner validator or by the Safe; the session key can sign none.",
         ),
         not_enforced=(
-            "The Safe's owners can change its code, its adapter and its modules: the new ones may treat the session"
-            " module in another way.",
+            "The Safe's owners can change its code and its adapter: new ones may treat the session module differently.",
             "Which calls of a batch succeeded is not written on the chain: it is found out by running them again.",
         ),
         other_voices=(
             "The Safe's owners speak for it directly, without any operation, module or limit.",
-            "Operations that name a validator which is not installed are checked by the signatures of the Safe's owners.",
-            "Any other Safe module, validator, executor, hook or fallback handler that the owners install speaks for"
-            " the account.",
+            "An operation that names a validator which is not installed needs the signatures of the Safe's owners.",
+            "Any other Safe module, validator, executor, hook or fallback handler that they install speaks for it.",
         ),
     )
 

@@ -1,8 +1,9 @@
 """What differs between account stacks, on one screen.
 
 An account stack is somebody's smart account: its factory, its way to name a validator in the nonce, its events. The
-boundary is drawn by two real ones: our reference account over OpenZeppelin's, and Nexus. Nothing here reads a chain;
-where only the chain knows, an adapter gives the call that asks.
+boundary is drawn by five real ones: our reference account over OpenZeppelin's, as a contract and at a person's own
+address, Nexus, Safe7579 and Kernel. Nothing here reads a chain; where only the chain knows, an adapter gives the call
+that asks.
 """
 
 from collections.abc import Sequence

@@ -106,7 +106,8 @@ async def _chain(config: Config, setup: ChainSetup, chain: EvmChain) -> AsyncIte
     for each in setup.stacks:
         where = f"{each.name} on {each.version.value}"
         named |= {f"entry point of {where}": each.entry_point, f"factory of {where}": each.contracts.factory}
-        named |= {f"owner validator of {where}": each.contracts.owner_validator}
+        if not find_stack(each.name).own_key_is_owner:
+            named[f"owner validator of {where}"] = each.contracts.owner_validator
         if each.contracts.bootstrap is not None:
             named[f"bootstrap of {where}"] = each.contracts.bootstrap
     for name, address in named.items():

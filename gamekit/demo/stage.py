@@ -68,7 +68,9 @@ def arena_game(arena: Address, chain_id: ChainId) -> Game:
     return build_game(parse_manifest(arena_manifest(arena, chain_id)), artifact("Arena").abi)
 
 
-async def set_stage(folder: Path, url: str, players: Sequence[str], port: int = 0) -> Stage:
+async def set_stage(
+    folder: Path, url: str, players: Sequence[str], port: int = 0, *, code_size_capped: bool = True
+) -> Stage:
     """Deploy, make keys, give money, and write the server's configuration.
 
     Args:
@@ -76,10 +78,11 @@ async def set_stage(folder: Path, url: str, players: Sequence[str], port: int = 
         url: the devnet's endpoint.
         players: names; each gets a token to log in with.
         port: the server's; 0 takes a free one.
+        code_size_capped: as in the node's settings; without the cap Kernel is there, too.
     """
     _clear(folder)
     async with DevnetNode(url) as node:
-        contracts = await deploy(node)
+        contracts = await deploy(node, code_size_capped=code_size_capped)
         relayers = make_keys(folder / "relayers.keys", RELAYERS)
         withdrawal = make_keys(folder / "withdrawals.keys", 1)
         thief = make_keys(folder / "thief.key", 1)

@@ -11,7 +11,7 @@ from gamekit.units import ZERO_ADDRESS, Address, UnixSeconds
 
 OPEN: Final = Function.parse(
     "open(address account,address factory,bytes factoryData,address entryPoint,address validator,"
-    "(bytes scope,string[] functions,uint48 deadline,bytes ownerSignature)[] grants)",
+    "(bytes scope,string[] functions,address[] implementations,uint48 deadline,bytes ownerSignature)[] grants)",
     state_mutability="payable",
 )
 
@@ -35,6 +35,7 @@ def encode_open(
     deadline: UnixSeconds,
     signature: bytes,
     entry_point: Address = ZERO_ADDRESS,
+    implementations: Sequence[Address] = (),
 ) -> bytes:
     """Encode the transaction that makes an account, if it is missing, and grants a session on it.
 
@@ -43,5 +44,5 @@ def encode_open(
     Raises:
         EncodingInvalid: a value does not fit.
     """
-    grant = (scope, list(functions), deadline, signature)
+    grant = (scope, list(functions), list(implementations), deadline, signature)
     return OPEN.encode_call(account, factory, factory_data, entry_point, validator, [grant])

@@ -15,9 +15,10 @@ from gamekit.eth.block import Log
 from gamekit.eth.interface import CustomError, Event, Function, Interface
 from gamekit.units import ZERO_ADDRESS, Address, PermissionId, UnixSeconds, Wei
 
-GRANT_SESSION: Final = Function.parse("grantSession(bytes scope)", "bytes32 permissionId")
+GRANT_SESSION: Final = Function.parse("grantSession(bytes scope,address[] implementations)", "bytes32 permissionId")
 GRANT_SESSION_FOR: Final = Function.parse(
-    "grantSessionFor(address account,bytes scope,string[] functions,uint48 deadline,bytes ownerSignature)",
+    "grantSessionFor(address account,bytes scope,string[] functions,address[] implementations,uint48 deadline,"
+    "bytes ownerSignature)",
     "bytes32 permissionId",
 )
 REVOKE_SESSION: Final = Function.parse("revokeSession(bytes32 permissionId)")
@@ -34,10 +35,14 @@ SESSION_OF: Final = Function.parse(
     "view",
 )
 ACCOUNT_OF: Final = Function.parse(
-    "accountOf(address account)", "(bool installed,uint32 epoch,address owner_validator)", "view"
+    "accountOf(address account)",
+    "(bool installed,uint32 epoch,address owner_validator,bool has_lead,uint8 lead)",
+    "view",
 )
 GRANT_DIGEST: Final = Function.parse(
-    "grantDigest(address account,bytes scope,string[] functions,uint48 deadline)", "bytes32", "view"
+    "grantDigest(address account,bytes scope,string[] functions,address[] implementations,uint48 deadline)",
+    "bytes32",
+    "view",
 )
 REVOKE_DIGEST: Final = Function.parse("revokeDigest(address account,bytes32 permissionId)", "bytes32", "view")
 OPERATION_DIGEST: Final = Function.parse(
@@ -60,6 +65,8 @@ _ERRORS: Final = (
     "CallsOutOfRange(uint256 calls, uint256 callsMax)",
     "SelectorMissing(uint256 call, uint256 dataLength, uint256 dataLengthMin)",
     "SignatureTooShort(uint256 length, uint256 lengthMin)",
+    "SignatureTooLong(uint256 excess)",
+    "WitnessInvalid(uint256 call, bytes32 found, bytes32 root)",
     "SessionNotLive(bytes32 permissionId, uint8 state)",
     "EpochStale(uint32 sessionEpoch, uint32 accountEpoch)",
     "NonceKeyMismatch(uint192 nonceKey, uint192 allowed)",
@@ -102,6 +109,9 @@ _ERRORS: Final = (
     "TargetWithoutCode(address target)",
     "TargetDelegated(address target)",
     "TargetIsToken(address target)",
+    "TargetIsAccount(address target)",
+    "ImplementationNotAccepted(address target, address implementation, address accepted)",
+    "ImplementationsUnused(uint256 accepted, uint256 used)",
     "TargetIsModule(address target, uint256 moduleTypeId)",
     "SessionAlreadyGranted(bytes32 permissionId, uint8 state)",
     "FunctionCountMismatch(uint256 functions, uint256 entryCount)",
@@ -216,7 +226,7 @@ def decode_account(data: bytes) -> AccountRecord:
         EncodingInvalid: it is not the encoding of an account.
     """
     (record,) = ACCOUNT_OF.decode_result(data)
-    installed, epoch, owner_validator = cast("tuple[bool, int, Address]", record)
+    installed, epoch, owner_validator = cast("tuple[bool, int, Address]", record)[:3]
     return AccountRecord(installed, epoch, None if owner_validator == ZERO_ADDRESS else owner_validator)
 
 

@@ -33,6 +33,7 @@ _GRANT_SESSION: Final = [
     Field("gasBudgetWei", "uint128"),
     Field("valueTotalWeiMax", "uint128"),
     Field("paymaster", "address"),
+    Field("acceptedImplementations", "address[]"),
     Field("scope", "bytes"),
     Field("epoch", "uint32"),
     Field("deadline", "uint48"),
@@ -49,11 +50,13 @@ def grant_typed_data(
     functions: Sequence[str],
     epoch: int,
     deadline: UnixSeconds,
+    implementations: Sequence[Address] = (),
 ) -> TypedData:
     """Write what the account's owner signs to grant a session.
 
-    `functions` holds the full signature text of each entry's function, `epoch` is the account's present one, and
-    `deadline` is the last second, inclusive, at which the grant may be submitted.
+    `functions` holds the full signature text of each entry's function, `epoch` is the account's present one,
+    `deadline` is the last second, inclusive, at which the grant may be submitted, and `implementations` are the
+    contracts that the owner accepts behind targets that run code of others.
 
     Raises:
         EncodingInvalid: the scope's length is not what its counts say, there is not one text for each entry, or a text
@@ -88,6 +91,7 @@ def grant_typed_data(
         "gasBudgetWei": str(int.from_bytes(scope[96:112], "big")),
         "valueTotalWeiMax": str(int.from_bytes(scope[128:144], "big")),
         "paymaster": checksum_address(scope[160:180]),
+        "acceptedImplementations": [checksum_address(each) for each in implementations],
         "scope": to_hex(scope),
         "epoch": epoch,
         "deadline": deadline,

@@ -123,5 +123,7 @@ def _authorization_fields(authorization: Authorization) -> list[RlpItem]:
     if not 1 <= a.chain_id <= UINT256_MAX or not 0 <= a.nonce < UINT64_MAX:
         raise EncodingInvalid(f"chain {a.chain_id} or nonce {a.nonce} is out of range", found=(a.chain_id, a.nonce))
     if len(a.delegate) != 20:
-        raise EncodingInvalid(f"the delegate must be 20 bytes, got {len(a.delegate)}", found=len(a.delegate), expected=20)
+        raise EncodingInvalid(
+            f"the delegate must be 20 bytes, got {len(a.delegate)}", found=len(a.delegate), expected=20
+        )
     return [a.chain_id, a.delegate, a.nonce]

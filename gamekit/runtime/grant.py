@@ -77,8 +77,7 @@ class Grant(Follower):
         It is nobody's until its owner signs: anybody may name anybody's wallet.
         """
         plan = stack(where.name).deployment(owner, salt, where.contracts)
-        answer = await self._chain.call(plan.factory, plan.address_query)
-        address = Address(answer[-20:])
+        address = plan.address or Address((await self._chain.call(plan.factory, plan.address_query))[-20:])
         known = self._state.accounts.get(address) or await self._store.get(Account, address)
         if known is None:
             known = Account(

@@ -188,7 +188,7 @@ class Settle:
                 self._dispatch.schedule(lane)
 
     async def _replay(self, head: Head, found: Inclusion) -> tuple[CallOutcome, ...]:
-        """Find out what the account did not tell of an operation of ours; nothing if it told all, or is none of ours."""
+        """Find out what the account did not tell of an operation; nothing if it told all, or it is none of ours."""
         live = self._state.slots_by_operation.get(found.logs.event.user_op_hash)
         if live is None:
             return ()

@@ -7,7 +7,7 @@ import coincurve
 import pytest
 from msgspec.structs import replace
 
-from gamekit.accounts import stack
+from gamekit.accounts import kernel, stack
 from gamekit.accounts.replay import Question, is_told, replay
 from gamekit.accounts.stack import CallOutcome, Deployment
 from gamekit.chain.rpc import from_data, to_data
@@ -20,7 +20,7 @@ from gamekit.devnet import DevnetContracts, DevnetNode, deploy, fund
 from gamekit.errors import CallReverted
 from gamekit.eth import session_validator
 from gamekit.eth.block import Log
-from gamekit.eth.calldata import Call
+from gamekit.eth.calldata import Call, decode_execute
 from gamekit.eth.entry_point import (
     GET_NONCE,
     OperationLogs,
@@ -29,9 +29,15 @@ from gamekit.eth.entry_point import (
     split_logs_by_operation,
 )
 from gamekit.eth.hashing import selector
-from gamekit.eth.interface import Function, Revert
+from gamekit.eth.interface import Function
 from gamekit.eth.session_opener import encode_open
-from gamekit.eth.session_validator_abi import GRANT_SESSION, GRANT_SESSION_FOR, SESSION_VALIDATOR
+from gamekit.eth.session_validator_abi import (
+    ACCOUNT_OF,
+    GRANT_SESSION,
+    GRANT_SESSION_FOR,
+    SESSION_VALIDATOR,
+    decode_account,
+)
 from gamekit.eth.session_validator_grant import grant_typed_data
 from gamekit.eth.signature import public_key_address
 from gamekit.eth.transaction import (
@@ -83,8 +89,6 @@ class Key:
 class World:
     """An account on a chain."""
 
-    grants_by_signature = True
-
     def __init__(self, node: DevnetNode, contracts: DevnetContracts, where: StackSetup) -> None:
         self.node = node
         self.contracts = contracts
@@ -99,7 +103,7 @@ class World:
 
     @classmethod
     async def plan(cls, node: DevnetNode, name: str, version: str) -> Self:
-        """Deploy everything but the account, and find out where that will be. Kernel needs a node without a size cap."""
+        """Deploy everything but the account, and find out where that will be; Kernel only where code is not capped."""
         contracts = await deploy(node, code_size_capped=name != "kernel")
         world = cls(node, contracts, chain_setup(contracts.chain_config(node.url, CHAIN_ID)).stack(name, version))
         plan = world.deployment()
@@ -112,7 +116,7 @@ class World:
         """Deploy everything, then the account by its adapter, and give it money."""
         world = await cls.plan(node, name, version)
         plan = world.deployment()
-        await world.relay(plan.factory, plan.factory_data)
+        await world.relay(plan.factory, plan.factory_data, authorizations=await world._needed_authorizations())
         await fund(node, [world.account], Wei(10**18))
         return world
 
@@ -120,14 +124,15 @@ class World:
         default = 0 if self.stack.own_key_is_owner else 7
         return self.stack.deployment(self.owner.address, default if salt is None else salt, self.where.contracts)
 
-    async def relay(self, to: Address, data: bytes, value: Wei = Wei(0)) -> tuple[Log, ...]:
-        """Send from a relayer of ours, signed here; with the owner's authorization if the account needs one first."""
-        authorizations = []
-        delegate = self.deployment().delegate
-        if delegate is not None and not await self.node.request(str, "eth_getCode", to_data(self.account), "latest") > "0x":
-            nonce = await self._transaction_count(self.account)
-            unsigned = Authorization(chain_id=CHAIN_ID, delegate=delegate, nonce=nonce)
-            authorizations.append(SignedAuthorization(unsigned, self.owner.sign(authorization_hash(unsigned))))
+    async def relay(
+        self,
+        to: Address,
+        data: bytes,
+        *,
+        value: Wei = Wei(0),
+        authorizations: Sequence[SignedAuthorization] = (),
+    ) -> tuple[Log, ...]:
+        """Send from a relayer of ours, signed here."""
         transaction = Transaction(
             chain_id=CHAIN_ID,
             nonce=await self._transaction_count(self.relayer.address),
@@ -143,6 +148,19 @@ class World:
         await self.node.request(str, "eth_sendRawTransaction", to_data(raw))
         return await self._logs(sent)
 
+    async def authorization(self, delegate: Address | None = None, chain_id: ChainId = CHAIN_ID) -> SignedAuthorization:
+        """What the owner's wallet signs so that its address delegates: to what the stack's accounts delegate to."""
+        chosen = self.deployment().delegate if delegate is None else delegate
+        assert chosen is not None
+        nonce = await self._transaction_count(self.owner.address)
+        unsigned = Authorization(chain_id=chain_id, delegate=chosen, nonce=nonce)
+        return SignedAuthorization(unsigned, self.owner.sign(authorization_hash(unsigned)))
+
+    async def _needed_authorizations(self) -> tuple[SignedAuthorization, ...]:
+        """One, if the account is the owner's address and that does not delegate yet."""
+        is_missing = self.deployment().delegate is not None and await self.code() == "0x"
+        return (await self.authorization(),) if is_missing else ()
+
     async def _transaction_count(self, address: Address) -> int:
         return int(await self.node.request(str, "eth_getTransactionCount", to_data(address), "latest"), 16)
 
@@ -150,10 +168,34 @@ class World:
         asked = {"to": to_data(to), "data": to_data(data)}
         return from_data(await self.node.request(str, "eth_call", asked, "latest"))
 
-    async def transact(self, to: Address, data: bytes) -> tuple[Log, ...]:
-        """Send from an unlocked account; gives the logs of what succeeded."""
-        sender = (await self.node.unlocked_accounts())[0]
-        return await self._logs(await self.node.send(sender, to, data, gas=8_000_000))
+    async def transact(self, to: Address, data: bytes, *, sender: Address | None = None) -> tuple[Log, ...]:
+        """Send from an unlocked account, or as anybody; gives the logs of what succeeded."""
+        if sender is not None:
+            await self.node.request_optional(object, "anvil_impersonateAccount", to_data(sender))
+        by = sender or (await self.node.unlocked_accounts())[0]
+        return await self._logs(await self.node.send(by, to, data, gas=8_000_000))
+
+    async def code(self) -> str:
+        return await self.node.request(str, "eth_getCode", to_data(self.account), "latest")
+
+    async def epoch(self) -> int:
+        """The account's epoch in the session validator."""
+        asked = ACCOUNT_OF.encode_call(self.account)
+        return decode_account(await self.call(self.contracts.session_validator, asked)).epoch
+
+    def asked(self, digest: Hash32) -> Hash32:
+        """What the owner's wallet signs where the account is asked, by ERC-1271, about a digest."""
+        if self.where.name != "kernel":
+            return digest
+        return typed_data_digest(kernel.wrap(digest, CHAIN_ID, to_data(self.account)))
+
+    def found(self, *outcomes: CallOutcome) -> tuple[CallOutcome, ...]:
+        """How outcomes of a try batch look here: replayed and so inferred, or as the account tells them."""
+        return tuple(replace(each, inferred=self.where.name == "safe7579") for each in outcomes)
+
+    def refused(self, error: str) -> tuple[str, str]:
+        """What the entry point reports when the module refuses: a Safe's adapter puts its own error in its place."""
+        return "AA23", "" if self.where.name == "safe7579" else error
 
     async def _logs(self, sent: Hash32) -> tuple[Log, ...]:
         """Wait for a transaction, which must succeed, and read its logs."""
@@ -190,32 +232,38 @@ class World:
         return answer[:4] == selector("isValidSignature(bytes32,bytes)")
 
     async def open_session(self, lane: int) -> None:
-        """Grant in the way that the stack's players do: by the owner's signature over what the wallet shows, or, where
-        the wallet would show a hash, by an operation of the account."""
-        if not self.grants_by_signature:
-            return await self.grant_by_account(lane)
+        """Grant by the owner's signature over what the wallet shows."""
         await self.propose(lane)
         assert self.scope is not None
         functions, deadline = self._functions(), UnixSeconds(await self.now() + 600)
         signed = await self.sign_grant(deadline)
-        grant = GRANT_SESSION_FOR.encode_call(self.account, self.scope.pack(), functions, deadline, signed)
+        grant = GRANT_SESSION_FOR.encode_call(self.account, self.scope.pack(), functions, [], deadline, signed)
         await self.transact(self.contracts.session_validator, grant)
 
     async def grant_by_account(self, lane: int) -> None:
         """Grant by an operation that the owner's wallet signs."""
         await self.propose(lane)
         assert self.scope is not None
-        grant = GRANT_SESSION.encode_call(self.scope.pack())
+        grant = GRANT_SESSION.encode_call(self.scope.pack(), [])
         outcome = await self.act_as_owner([Call(self.contracts.session_validator, Wei(0), grant)])
         assert outcome == (CallOutcome(succeeded=True),)
 
     async def open_newcomer(self, lane: int) -> None:
         """Everything in one relayed transaction: the account, its modules, its deposit and the grant."""
         await self.propose(lane)
+        await self.relay(
+            self.contracts.session_opener,
+            await self.opening(),
+            value=Wei(10**18),
+            authorizations=await self._needed_authorizations(),
+        )
+
+    async def opening(self) -> bytes:
+        """The calldata that makes the account, if it is missing, and grants the proposed session."""
         assert self.scope is not None
         deadline = UnixSeconds(await self.now() + 600)
         plan = self.deployment()
-        data = encode_open(
+        return encode_open(
             account=self.account,
             factory=plan.factory,
             factory_data=plan.factory_data,
@@ -226,7 +274,12 @@ class World:
             signature=await self.sign_grant(deadline),
             entry_point=self.where.entry_point,
         )
-        await self.relay(self.contracts.session_opener, data, value=Wei(10**18))
+
+    async def grant_by_transaction(self) -> None:
+        """Grant the proposed session as the account itself: of a person's own address, by a plain transaction."""
+        assert self.scope is not None
+        grant = GRANT_SESSION.encode_call(self.scope.pack(), [])
+        await self.transact(self.contracts.session_validator, grant, sender=self.account)
 
     async def propose(self, lane: int) -> None:
         """Choose the scope that is to be granted."""
@@ -263,15 +316,19 @@ class World:
 
     async def session_operation(self, calls: Sequence[Call], *, try_mode: bool) -> UserOperation:
         """Sign one operation with the session key."""
+        assert self.scope is not None
+        return await self.sealed(await self.unsigned(calls, self.scope.nonce_key, try_mode=try_mode))
+
+    async def sealed(self, unsigned: UserOperation) -> UserOperation:
+        """Sign whatever operation with the session key."""
         scope = self.scope
         assert scope is not None
-        unsigned = await self.unsigned(calls, scope.nonce_key, try_mode=try_mode)
         packed, now = scope.pack(), await self.now()
         claimed_at, deadline = scope.time.valid_after, UnixSeconds(now + 60)
         user_op = user_op_hash(unsigned, self.where.version, self.where.entry_point, CHAIN_ID)
         digest = session_validator.operation_digest(user_op, self.permission_id(), claimed_at, deadline)
         entries = [each.selector for each in scope.calls.entries]
-        hints = bytes(entries.index(call.data[:4]) for call in calls)
+        hints = bytes(entries.index(call.data[:4]) for call in decode_execute(unsigned.call_data).calls)
         inner = session_validator.envelope(claimed_at, deadline, self.key.sign(digest), hints, packed)
         return replace(unsigned, signature=self.stack.signature(inner))
 
@@ -280,8 +337,8 @@ class World:
         module = self.contracts.session_validator
         return session_validator.permission_id(CHAIN_ID, module, self.account, self.scope.pack())
 
-    async def refusal(self, signed: UserOperation) -> tuple[str, Revert]:
-        """Ask the entry point about an operation that it must refuse: its code, and what the module reverted with."""
+    async def refusal(self, signed: UserOperation) -> tuple[str, str]:
+        """Ask the entry point about an operation that it must refuse: its code, and the name of the module's error."""
         bundle = encode_handle_ops([signed], self.relayer.address, self.where.version)
         asked = {
             "from": to_data(self.relayer.address),
@@ -293,15 +350,17 @@ class World:
             await self.node.request(str, "eth_call", asked, "latest")
         failed = decode_failed_op(caught.value.data)
         assert failed is not None, caught.value.data.hex()
-        return failed.reason[:4], SESSION_VALIDATOR.decode_revert(failed.inner)
+        return failed.reason[:4], SESSION_VALIDATOR.decode_revert(failed.inner).name
 
     async def act_as_owner(self, calls: Sequence[Call]) -> tuple[CallOutcome, ...]:
         """Land one operation that the owner's wallet signed: the way of withdrawals."""
         key = self.stack.owner_nonce_key(self.where.contracts.owner_validator)
-        unsigned = await self.unsigned(calls, key, try_mode=False)
+        return await self.land(self.signed_by(self.owner, await self.unsigned(calls, key, try_mode=False)))
+
+    def signed_by(self, key: Key, unsigned: UserOperation) -> UserOperation:
+        """Sign an operation as an owner's wallet would."""
         digest = user_op_hash(unsigned, self.where.version, self.where.entry_point, CHAIN_ID)
-        signature = self.stack.owner_operation_signature(self.owner.sign(Hash32(digest)))
-        return await self.land(replace(unsigned, signature=signature))
+        return replace(unsigned, signature=self.stack.owner_operation_signature(key.sign(Hash32(digest))))
 
     async def unsigned(self, calls: Sequence[Call], key: NonceKey, *, try_mode: bool) -> UserOperation:
         asked = GET_NONCE.encode_call(self.account, key)

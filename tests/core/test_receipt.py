@@ -148,7 +148,9 @@ class TestOutcomes:
 
     def test_what_no_event_explains_is_unknown(self) -> None:
         (found,) = inclusions([receipt(event(ONE))], frozenset({ENTRY_POINT}))
-        assert outcomes(ONE, told_outcomes(ONE, CALL_DATA, found, Silent()), game()) == (CallOutcome(False, "unknown", True),)
+        assert outcomes(ONE, told_outcomes(ONE, CALL_DATA, found, Silent()), game()) == (
+            CallOutcome(False, "unknown", True),
+        )
 
 
 class Silent(ReferenceStack):

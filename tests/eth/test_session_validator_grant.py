@@ -51,7 +51,7 @@ def test_grant_digest_behavior_equals_deployed(module: Module) -> None:
             value_total_wei_max=rng.getrandbits(128),
             paymaster=rng.randbytes(20),
         )
-        said = module.call(GRANT_DIGEST.encode_call(ACCOUNT, scope, list(functions), 99))
+        said = module.call(GRANT_DIGEST.encode_call(ACCOUNT, scope, list(functions), [], 99))
         assert grant_digest(grant(module.address, functions, scope)) == said
 
 

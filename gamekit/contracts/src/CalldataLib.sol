@@ -84,7 +84,7 @@ library CalldataLib {
             walk.start = start;
             walk.next = start + EXECUTION;
             walk.end = start + EXECUTION + length;
-            _requireZeros(walk, walk.end, padded - length);
+            if (padded != length) _requireZeros(walk, walk.end, padded - length);
 
             bytes32 mode = bytes32(word(start + 4));
             if (mode == BATCH_DEFAULT || mode == BATCH_TRY) _openBatch(walk, length);
@@ -110,8 +110,9 @@ library CalldataLib {
 
     /// @notice Requires that the last call ended where the execution ends.
     function close(Walk memory walk) internal pure {
+        if (walk.next == walk.end) return;
         uint256 position = walk.next - walk.start;
-        if (walk.next != walk.end) _refuse(position, position, walk.end - walk.start);
+        _refuse(position, position, walk.end - walk.start);
     }
 
     /// @notice The 32 bytes at an absolute position of calldata.
@@ -129,8 +130,8 @@ library CalldataLib {
             uint256 count = word(position + 32);
             // Before multiplying: a count beyond the bytes there are can hold nothing.
             if (count == 0 || count > length / 32) revert ISessionValidator.CallsOutOfRange(count, length / 32);
+            if (32 * count > length - 64) _refuse(position + 64 - walk.start, 32 * count, length - 64);
             position += 64;
-            _requireInside(walk, position, 32 * count);
             walk.batch = true;
             walk.count = count;
             walk.base = position;
@@ -145,18 +146,20 @@ library CalldataLib {
         unchecked {
             uint256 position = walk.next;
             uint256 head = walk.head;
-            _requireWord(walk, head, position - walk.base);
+            if (word(head) != position - walk.base) _refuse(head - walk.start, word(head), position - walk.base);
             walk.head = head + 32;
-            _requireInside(walk, position, 128);
+            uint256 left = walk.end - position;
+            if (left < 128) _refuse(position - walk.start, 128, left);
             uint256 target = word(position);
             if (target >> 160 != 0) _refuse(position - walk.start, target, uint160(target));
-            _requireWord(walk, position + 64, 0x60);
+            if (word(position + 64) != 0x60) _refuse(position + 64 - walk.start, word(position + 64), 0x60);
             uint256 length = word(position + 96);
             uint256 data = position + 128;
-            _requireInside(walk, data, length);
+            left -= 128;
+            if (length > left) _refuse(data - walk.start, length, left);
             uint256 padded = _padded(length);
-            _requireInside(walk, data, padded);
-            _requireZeros(walk, data + length, padded - length);
+            if (padded > left) _refuse(data - walk.start, padded, left);
+            if (padded != length) _requireZeros(walk, data + length, padded - length);
 
             call.target = address(uint160(target));
             call.value = word(position + 32);
@@ -181,14 +184,8 @@ library CalldataLib {
         }
     }
 
-    function _requireWord(Walk memory walk, uint256 position, uint256 expected) private pure {
-        uint256 found = word(position);
-        if (found != expected) _refuse(position - walk.start, found, expected);
-    }
-
-    /// @dev Requires `count` (0 to 31) zero bytes at `position`.
+    /// @dev Requires `count` (1 to 31) zero bytes at `position`.
     function _requireZeros(Walk memory walk, uint256 position, uint256 count) private pure {
-        if (count == 0) return;
         uint256 found;
         unchecked {
             found = word(position) >> (8 * (32 - count));

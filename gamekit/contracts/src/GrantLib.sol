@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {AssetSelectors} from "./AssetSelectors.sol";
 import {ISessionValidator} from "./ISessionValidator.sol";
+import {CodeKind, ProxyLib} from "./ProxyLib.sol";
 import {EntryLib, Scope, ScopeLib} from "./ScopeLib.sol";
 import {TargetLib} from "./TargetLib.sol";
 
@@ -24,63 +25,72 @@ library GrantLib {
     bytes32 private constant GRANT_TYPEHASH = keccak256(
         "GrantSession(address account,address sessionKey,address revoker,uint48 validAfter,uint48 validUntil,"
         "AllowedCall[] allowedCalls,uint32 usesMax,uint128 gasBudgetWei,uint128 valueTotalWeiMax,address paymaster,"
-        "bytes scope,uint32 epoch,uint48 deadline)AllowedCall(address target,string functionSignature)"
+        "address[] acceptedImplementations,bytes scope,uint32 epoch,uint48 deadline)"
+        "AllowedCall(address target,string functionSignature)"
     );
 
     /// @notice Requires that the scope is well-formed and harmless for `account`, now.
-    function requireGood(bytes calldata data, address account) internal view {
-        Scope scope = ScopeLib.locate(data);
-        if (data.length < ScopeLib.HEADER_LENGTH) {
-            revert ISessionValidator.ScopeLengthMismatch(data.length, ScopeLib.HEADER_LENGTH);
-        }
-        if (data.length != scope.expectedLength()) {
-            revert ISessionValidator.ScopeLengthMismatch(data.length, scope.expectedLength());
-        }
+    /// @param granted the granted form.
+    /// @param implementations what the owner accepts for targets that can run code of others, in the scope's order.
+    /// @param known what the module knows of targets' code.
+    function requireGood(
+        bytes calldata granted,
+        address[] calldata implementations,
+        address account,
+        mapping(bytes32 codeHash => CodeKind) storage known
+    ) internal {
+        Scope scope = ScopeLib.requireWhole(granted);
         _requireHeader(scope, account);
         _requireTimeFrame(scope);
         _requireLimits(scope);
-        _requireEntries(scope, account);
-        _requireRules(scope);
+        uint256 end = scope.entriesEnd(granted.length);
+        _requireEntries(scope, end, account);
+        _requireAccepted(scope, end, implementations, known);
+        _requireRules(scope, granted.length);
     }
 
     /// @notice The struct hash of the typed data that an owner signs.
     /// @dev Requires one function text per entry, of the entry's selector.
     function structHash(
         address account,
-        bytes calldata data,
+        bytes calldata granted,
         string[] calldata functions,
+        address[] calldata implementations,
         uint32 epoch,
         uint48 deadline
     ) internal pure returns (bytes32) {
-        Scope scope = ScopeLib.locate(data);
-        if (data.length < ScopeLib.HEADER_LENGTH || data.length != scope.expectedLength()) {
-            revert ISessionValidator.ScopeLengthMismatch(data.length, scope.expectedLength());
-        }
+        Scope scope = ScopeLib.requireWhole(granted);
         bytes memory who = abi.encode(
             GRANT_TYPEHASH, account, scope.signer(), scope.revoker(), scope.validAfter(), scope.validUntil()
         );
         bytes memory what = abi.encode(
-            _callsHash(scope, functions),
+            _callsHash(scope, granted.length, functions),
             scope.usesMax(),
             scope.gasBudgetWei(),
             scope.valueTotalWeiMax(),
-            scope.paymaster()
+            scope.paymaster(),
+            // Typed data hashes an array as the words of its members, one behind the other.
+            keccak256(abi.encodePacked(implementations))
         );
-        return keccak256(bytes.concat(who, what, abi.encode(keccak256(data), epoch, deadline)));
+        return keccak256(bytes.concat(who, what, abi.encode(keccak256(granted), epoch, deadline)));
     }
 
-    function _callsHash(Scope scope, string[] calldata functions) private pure returns (bytes32) {
-        uint256 count = scope.entryCount();
-        if (functions.length != count) revert ISessionValidator.FunctionCountMismatch(functions.length, count);
-        bytes32[] memory hashes = new bytes32[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            uint256 entry = scope.entry(i);
-            bytes32 textHash = keccak256(bytes(functions[i]));
-            if (bytes4(textHash) != entry.selector()) {
-                revert ISessionValidator.FunctionMismatch(i, bytes4(textHash), entry.selector());
+    function _callsHash(Scope scope, uint256 length, string[] calldata functions) private pure returns (bytes32) {
+        bytes32[] memory hashes = new bytes32[](functions.length);
+        uint256 end = scope.entriesEnd(length);
+        uint256 i = 0;
+        for (uint256 at = ScopeLib.HEADER_LENGTH; at < end; at = scope.entryAfter(at)) {
+            if (i < functions.length) {
+                uint256 entry = scope.word(at);
+                bytes32 textHash = keccak256(bytes(functions[i]));
+                if (bytes4(textHash) != entry.selector()) {
+                    revert ISessionValidator.FunctionMismatch(i, bytes4(textHash), entry.selector());
+                }
+                hashes[i] = keccak256(abi.encode(ALLOWED_CALL_TYPEHASH, entry.target(), textHash));
             }
-            hashes[i] = keccak256(abi.encode(ALLOWED_CALL_TYPEHASH, entry.target(), textHash));
+            ++i;
         }
+        if (functions.length != i) revert ISessionValidator.FunctionCountMismatch(functions.length, i);
         return keccak256(abi.encodePacked(hashes));
     }
 
@@ -136,53 +146,88 @@ library GrantLib {
         }
     }
 
-    function _requireEntries(Scope scope, address account) private view {
-        uint256 count = scope.entryCount();
+    function _requireEntries(Scope scope, uint256 end, address account) private view {
         uint256 rules = scope.ruleCount();
-        if (count == 0) revert ISessionValidator.EntriesMissing();
         uint256 previousKey = 0;
-        address checked = address(0);
-        for (uint256 i = 0; i < count; ++i) {
-            uint256 entry = scope.entry(i);
-            _requireReserved(scope, ScopeLib.HEADER_LENGTH + ScopeLib.ENTRY_LENGTH * i, type(uint48).max);
+        uint256 i = 0;
+        for (uint256 at = ScopeLib.HEADER_LENGTH; at < end; at = scope.entryAfter(at)) {
+            uint256 entry = scope.word(at);
+            _requireReserved(scope, at, type(uint48).max);
             if (entry.key() <= previousKey) revert ISessionValidator.EntriesNotAscending(i, entry.key(), previousKey);
-            previousKey = entry.key();
-            uint256 rulesEnd = entry.ruleFrom() + entry.ruleCount();
+            // A leaf's own rules follow it, so there is nothing to begin at.
+            uint256 rulesEnd = entry.ruleFrom() + (scope.isMerkle() ? 0 : entry.ruleCount());
             if (rulesEnd > rules) revert ISessionValidator.RulesOutOfRange(i, rulesEnd, rules);
 
             address target = entry.target();
             if (AssetSelectors.contains(entry.selector())) {
                 revert ISessionValidator.SelectorDenied(target, entry.selector());
             }
-            // Entries of the same target stand together; it is asked once.
-            if (i == 0 || target != checked) TargetLib.requireGame(target, account);
-            checked = target;
+            // Entries of the same target stand together; it is asked once. A key of 0 is no entry's.
+            if (previousKey >> 32 != uint160(target) || previousKey == 0) TargetLib.requireGame(target, account);
+            previousKey = entry.key();
+            ++i;
         }
     }
 
-    function _requireRules(Scope scope) private pure {
+    /// @dev Requires that the owner accepts what each target runs that can run code of others, and names no more.
+    function _requireAccepted(
+        Scope scope,
+        uint256 end,
+        address[] calldata implementations,
+        mapping(bytes32 codeHash => CodeKind) storage known
+    ) private {
+        uint256 used = 0;
+        address previous = address(0);
+        for (uint256 at = ScopeLib.HEADER_LENGTH; at < end; at = scope.entryAfter(at)) {
+            address target = scope.word(at).target();
+            if (target != previous && ProxyLib.runsOthers(known, target)) {
+                ProxyLib.requireAccepted(target, used < implementations.length ? implementations[used] : address(0));
+                ++used;
+            }
+            previous = target;
+        }
+        if (used != implementations.length) {
+            revert ISessionValidator.ImplementationsUnused(implementations.length, used);
+        }
+    }
+
+    function _requireRules(Scope scope, uint256 length) private pure {
         uint256[2] memory limits;
+        uint256 i = 0;
+        if (!scope.isMerkle()) {
+            for (uint256 at = scope.rulesAt(); at < length; at += ScopeLib.RULE_LENGTH) {
+                _requireRule(scope, at, i++, limits);
+            }
+            return;
+        }
+        for (uint256 at = ScopeLib.HEADER_LENGTH; at < length;) {
+            uint256 next = scope.entryAfter(at);
+            for (at += ScopeLib.ENTRY_LENGTH; at < next; at += ScopeLib.RULE_LENGTH) {
+                _requireRule(scope, at, i++, limits);
+            }
+        }
+    }
+
+    /// @dev The rule at byte `at`, the scope's `index`-th.
+    /// @param limits of each lane, as the rules before said. Kept plus one, so that a limit of 0 is told from none.
+    function _requireRule(Scope scope, uint256 at, uint256 index, uint256[2] memory limits) private pure {
+        (uint256 head, uint256 value) = scope.rule(at);
+        uint256 condition = head.condition();
+        uint256 lane = head.lane();
+        bool cumulative = condition == ScopeLib.CUMULATIVE;
         // The value cap, if there is one, has lane 0 for itself.
         bool laneOfValue = scope.valueTotalWeiMax() != 0;
-        for (uint256 i = 0; i < scope.ruleCount(); ++i) {
-            uint256 position = scope.rulePosition(i);
-            (uint256 head, uint256 value) = scope.rule(position);
-            uint256 condition = head.condition();
-            uint256 lane = head.lane();
-            bool cumulative = condition == ScopeLib.CUMULATIVE;
-            _requireReserved(scope, position, type(uint232).max);
-            if (
-                condition > ScopeLib.CUMULATIVE || (condition == ScopeLib.PINNED && value != 0)
-                    || (!cumulative && lane != 0)
-                    || (cumulative && (lane > 1 || value > type(uint128).max || (lane == 0 && laneOfValue)))
-            ) revert ISessionValidator.RuleInvalid(i, condition, value);
-            if (!cumulative) continue;
-            // A limit is kept plus one, so that a limit of 0 is told from none.
-            if (limits[lane] != 0 && limits[lane] - 1 != value) {
-                revert ISessionValidator.LaneLimitsDiffer(lane, value, limits[lane] - 1);
-            }
-            limits[lane] = value + 1;
+        _requireReserved(scope, at, type(uint232).max);
+        if (
+            condition > ScopeLib.CUMULATIVE || (condition == ScopeLib.PINNED && value != 0)
+                || (!cumulative && lane != 0)
+                || (cumulative && (lane > 1 || value > type(uint128).max || (lane == 0 && laneOfValue)))
+        ) revert ISessionValidator.RuleInvalid(index, condition, value);
+        if (!cumulative) return;
+        if (limits[lane] != 0 && limits[lane] - 1 != value) {
+            revert ISessionValidator.LaneLimitsDiffer(lane, value, limits[lane] - 1);
         }
+        limits[lane] = value + 1;
     }
 
     function _requireReserved(Scope scope, uint256 position, uint256 mask) private pure {

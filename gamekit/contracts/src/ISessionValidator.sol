@@ -37,6 +37,10 @@ struct SessionAccount {
     uint32 epoch;
     /// @dev The validator module that speaks for the account's owner in grants. 0: none.
     address ownerValidator;
+    /// @dev Whether the account wants a byte before the validator's address in signatures, as Kernel does.
+    bool hasLead;
+    /// @dev That byte.
+    uint8 lead;
 }
 
 /// @title Session keys for games: events, errors and functions of the session validator.
@@ -48,7 +52,7 @@ interface ISessionValidator {
     // ------------------------------------------------------------------------------------------------ events
 
     /// @notice The account, or its owner for it, granted a session.
-    /// @param scope the whole scope, so that it can be shown, used and revoked by anyone who can read the chain.
+    /// @param scope the whole scope in its granted form, so that it can be shown, used and revoked by anyone who can read the chain.
     event SessionGranted(
         address indexed account,
         bytes32 indexed permissionId,
@@ -89,7 +93,7 @@ interface ISessionValidator {
     /// @notice A call without a whole selector would reach receive() or fallback().
     error SelectorMissing(uint256 call, uint256 dataLength, uint256 dataLengthMin);
 
-    /// @notice The signature does not even hold the fixed parts.
+    /// @notice The signature, or what is left of it for a witness, does not hold the fixed parts.
     error SignatureTooShort(uint256 length, uint256 lengthMin);
 
     /// @notice The permission was never granted (also: some byte of the scope is different), or was revoked.
@@ -122,7 +126,13 @@ interface ISessionValidator {
     /// @notice There is no second at which the operation would be valid.
     error TimeRangeEmpty(uint256 validAfter, uint256 validUntil);
 
-    /// @notice The hint names an entry that the scope does not have.
+    /// @notice A witness leads to another root than the scope's: its entry is not one of the list.
+    error WitnessInvalid(uint256 call, bytes32 found, bytes32 root);
+
+    /// @notice The signature goes on behind the last witness.
+    error SignatureTooLong(uint256 excess);
+
+    /// @notice The hint names an entry that the scope does not have, or a witness that is not the next one.
     error HintOutOfRange(uint256 call, uint256 hint, uint256 entryCount);
 
     /// @notice The call is not the one that its hint's entry allows.
@@ -150,7 +160,7 @@ interface ISessionValidator {
     /// @notice The module is not installed on the account.
     error ModuleNotInstalled(address account);
 
-    /// @notice Install data is the owner validator's 20 bytes, or nothing.
+    /// @notice Install data is the owner validator's 20 bytes, one byte and these, or nothing.
     error InstallDataInvalid(uint256 length, uint256 allowed);
 
     /// @notice This module cannot be its own account's owner validator.
@@ -219,8 +229,18 @@ interface ISessionValidator {
     /// @notice The target is a person's account with delegated code (EIP-7702).
     error TargetDelegated(address target);
 
-    /// @notice The target answers as an ERC-20, 721, 1155 or 6909 token.
+    /// @notice The target answers as an ERC-20, 721, 777, 1155 or 6909 token.
     error TargetIsToken(address target);
+
+    /// @notice The target answers as somebody's smart account.
+    error TargetIsAccount(address target);
+
+    /// @notice The target can run the code of another contract (a proxy, for example), and the owner did not accept that
+    /// contract. `implementation` is what the target names itself, 0 if it names none.
+    error ImplementationNotAccepted(address target, address implementation, address accepted);
+
+    /// @notice More implementations were accepted than targets can run code of others.
+    error ImplementationsUnused(uint256 accepted, uint256 used);
 
     /// @notice The target is installed on the account as a module of that type.
     error TargetIsModule(address target, uint256 moduleTypeId);
@@ -251,11 +271,17 @@ interface ISessionValidator {
     // --------------------------------------------------------------------------------------------- functions
 
     /// @notice Grants a session on the calling account.
+    /// @param scope the granted form (ScopeLib).
+    /// @param implementations for each target that can run code of others, in the scope's order, the contract that the
+    /// owner accepts there: what the target names itself, if it names one.
     /// @return permissionId what names the session from now on.
-    function grantSession(bytes calldata scope) external returns (bytes32 permissionId);
+    function grantSession(bytes calldata scope, address[] calldata implementations)
+        external
+        returns (bytes32 permissionId);
 
     /// @notice Grants a session on `account` with its owner's signature. Anyone may submit it.
     /// @param functions the full signature text of each entry's function, for example "attack(uint256,uint16)".
+    /// @param implementations as for `grantSession`.
     /// @param deadline last second (inclusive) at which the grant may be submitted.
     /// @param ownerSignature over `grantDigest`: what the owner validator wants behind its own address or, on an
     /// EIP-7702 account, the 65 bytes of the account's own key.
@@ -263,6 +289,7 @@ interface ISessionValidator {
         address account,
         bytes calldata scope,
         string[] calldata functions,
+        address[] calldata implementations,
         uint48 deadline,
         bytes calldata ownerSignature
     ) external returns (bytes32 permissionId);
@@ -282,7 +309,8 @@ interface ISessionValidator {
     /// @notice Revokes all sessions of `account`. Only for the revoker that the scope of a live session names.
     function revokeAllSessionsFor(address account, bytes calldata scope) external;
 
-    /// @notice The name of a permission: keccak256(chainid 32 | module 20 | account 20 | scope).
+    /// @notice The name of a permission: keccak256(chainid 32 | module 20 | account 20 | scope in its signed form).
+    /// @param scope the granted form, here and in all functions; the two differ for long lists only (ScopeLib).
     function permissionIdOf(address account, bytes calldata scope) external view returns (bytes32);
 
     /// @notice What is remembered of a session. It counts only if state is live and epoch is the account's.
@@ -293,10 +321,13 @@ interface ISessionValidator {
 
     /// @notice What the owner signs to grant: typed data, at the account's present epoch. On an account that does not
     /// have the module, or does not exist yet, it is the epoch that its next install begins.
-    function grantDigest(address account, bytes calldata scope, string[] calldata functions, uint48 deadline)
-        external
-        view
-        returns (bytes32);
+    function grantDigest(
+        address account,
+        bytes calldata scope,
+        string[] calldata functions,
+        address[] calldata implementations,
+        uint48 deadline
+    ) external view returns (bytes32);
 
     /// @notice What the session key signs to revoke itself: typed data.
     function revokeDigest(address account, bytes32 permissionId) external view returns (bytes32);

@@ -20,6 +20,7 @@ contract SessionOpener {
     struct Grant {
         bytes scope;
         string[] functions;
+        address[] implementations;
         uint48 deadline;
         bytes ownerSignature;
     }
@@ -56,7 +57,9 @@ contract SessionOpener {
             Grant calldata grant = grants[i];
             bytes32 permissionId = validator.permissionIdOf(account, grant.scope);
             if (validator.sessionOf(account, permissionId).state == SessionState.Live) continue;
-            validator.grantSessionFor(account, grant.scope, grant.functions, grant.deadline, grant.ownerSignature);
+            validator.grantSessionFor(
+                account, grant.scope, grant.functions, grant.implementations, grant.deadline, grant.ownerSignature
+            );
         }
     }
 }

@@ -6,11 +6,13 @@ import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {IERC7579Validator, MODULE_TYPE_VALIDATOR} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Allowlist, AllowlistLib} from "./AllowlistLib.sol";
 import {Call, CalldataLib, Walk} from "./CalldataLib.sol";
 import {Envelope, EnvelopeLib} from "./EnvelopeLib.sol";
 import {GasLib} from "./GasLib.sol";
 import {GrantLib} from "./GrantLib.sol";
 import {ISessionValidator, Session, SessionAccount, SessionState} from "./ISessionValidator.sol";
+import {CodeKind} from "./ProxyLib.sol";
 import {EntryLib, Scope, ScopeLib} from "./ScopeLib.sol";
 import {SlotLib} from "./SlotLib.sol";
 import {TargetLib} from "./TargetLib.sol";
@@ -35,6 +37,7 @@ import {TargetLib} from "./TargetLib.sol";
 /// A session that is not stopped in `validateUserOp` is not stopped at all, so every check stands there or in
 /// `GrantLib`. The latter checks what needs other contracts or the clock, and what never changes.
 contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
+    using AllowlistLib for Allowlist;
     using CalldataLib for Walk;
     using EnvelopeLib for Envelope;
     using EntryLib for uint256;
@@ -50,21 +53,29 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
 
     bytes32 private constant REVOKE_TYPEHASH = keccak256("RevokeSession(address account,bytes32 permissionId)");
 
+    /// @dev A word of storage, so that a slot is found once and then read and written.
+    struct Word {
+        uint256 value;
+    }
+
     /// @dev The session's word (SlotLib), by permission and account.
-    mapping(bytes32 permissionId => mapping(address account => uint256)) private _sessions;
+    mapping(bytes32 permissionId => mapping(address account => Word)) private _sessions;
 
     /// @dev The two lanes (SlotLib), by permission and account. Touched only if the scope caps something cumulatively.
-    mapping(bytes32 permissionId => mapping(address account => uint256)) private _caps;
+    mapping(bytes32 permissionId => mapping(address account => Word)) private _caps;
 
     /// @dev The account's word (SlotLib).
     mapping(address account => uint256) private _accounts;
 
-    /// @dev The sums of the two lanes while an operation is checked.
+    /// @dev What is known of targets' code, for all accounts. Only grants read and write it.
+    mapping(bytes32 codeHash => CodeKind) private _codes;
+
+    /// @dev The caps' word while an operation is checked.
     struct Lanes {
-        /// Whether the slot was read, and is to be written.
-        bool used;
-        /// The slot's two halves; index is the lane.
-        uint256[2] sums;
+        /// The word's slot, once it was read; it is to be written then.
+        uint256 slot;
+        /// lane 1: 16 | lane 0: 16.
+        uint256 sums;
     }
 
     constructor() EIP712("gamekit SessionValidator", "1") {}
@@ -85,17 +96,19 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         if (op.initCode.length != 0) revert InitCodeNotEmpty(op.initCode.length);
         Walk memory walk = CalldataLib.open(op.callData);
         Envelope memory envelope = EnvelopeLib.open(op.signature, walk.count, msg.sender);
-        uint256 session = _requireLive(envelope.permissionId, msg.sender);
+        Word storage session = _sessions[envelope.permissionId][msg.sender];
+        uint256 live = _requireLive(session.value, envelope.permissionId, msg.sender);
 
         // From here on the scope is, byte for byte, one that this account granted.
-        _requireLane(op, envelope.scope);
+        bytes calldata paymasterAndData = op.paymasterAndData;
+        _requireLane(op.nonce, paymasterAndData, envelope.scope);
         validationData = _timeRange(envelope);
-        session = _charge(envelope, session, walk.count, GasLib.costWei(op));
+        live = _charge(envelope, live, walk.count, GasLib.costWei(op, paymasterAndData));
         Lanes memory lanes = _checkCalls(walk, envelope);
 
         if (!envelope.signed(userOpHash)) return validationData | SIGNATURE_FAILED;
-        _sessions[envelope.permissionId][msg.sender] = session;
-        if (lanes.used) _caps[envelope.permissionId][msg.sender] = lanes.sums[1] << 128 | lanes.sums[0];
+        session.value = live;
+        if (lanes.slot != 0) _wordAt(lanes.slot).value = lanes.sums;
     }
 
     /// @inheritdoc IERC7579Validator
@@ -104,22 +117,19 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         return ERC1271_INVALID;
     }
 
-    /// @dev The session's word, if it is live and of the account's present epoch.
-    function _requireLive(bytes32 permissionId, address account) private view returns (uint256 session) {
-        session = _sessions[permissionId][account];
-        SessionState state = SlotLib.stateOf(session);
-        if (state != SessionState.Live) revert SessionNotLive(permissionId, state);
+    /// @dev Requires that a session's word is live and of the account's present epoch; gives it.
+    function _requireLive(uint256 session, bytes32 permissionId, address account) private view returns (uint256) {
+        if (!SlotLib.isLive(session)) revert SessionNotLive(permissionId, SlotLib.stateOf(session));
         uint32 epoch = SlotLib.epochOf(session);
         uint32 accountEpoch = SlotLib.epochOf(_accounts[account]);
         if (epoch != accountEpoch) revert EpochStale(epoch, accountEpoch);
+        return session;
     }
 
     /// @dev The nonce key decides the order of operations and, in some accounts, which code runs; so all of it is fixed.
-    function _requireLane(PackedUserOperation calldata op, Scope scope) private pure {
-        uint192 nonceKey = uint192(op.nonce >> 64);
-        if (nonceKey != scope.nonceKey()) revert NonceKeyMismatch(nonceKey, scope.nonceKey());
+    function _requireLane(uint256 nonce, bytes calldata paymasterAndData, Scope scope) private pure {
+        if (nonce >> 64 != scope.nonceKey()) revert NonceKeyMismatch(uint192(nonce >> 64), scope.nonceKey());
         address allowed = scope.paymaster();
-        bytes calldata paymasterAndData = op.paymasterAndData;
         // A paymaster that the scope names may not be left out: it is who pays.
         if (paymasterAndData.length == 0 && allowed == address(0)) return;
         address paymaster = paymasterAndData.length < 52 ? address(0) : address(bytes20(paymasterAndData));
@@ -129,16 +139,19 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
     /// @dev The seconds at which the operation is valid, for the EntryPoint to enforce. Never empty, so never "for ever",
     /// which is how an EntryPoint reads an end of 0.
     function _timeRange(Envelope memory envelope) private pure returns (uint256) {
-        Scope scope = envelope.scope;
-        uint256 claimedAt = envelope.claimedAt;
-        uint256 deadline = envelope.deadline;
-        uint256 validAfter = scope.validAfter();
-        if (claimedAt > validAfter) validAfter = claimedAt;
-        uint256 validUntil = scope.validUntil();
-        if (deadline < validUntil) validUntil = deadline;
-        if (claimedAt + SLACK < validUntil) validUntil = claimedAt + SLACK;
-        if (validAfter >= validUntil) revert TimeRangeEmpty(validAfter, validUntil);
-        return validAfter << 208 | validUntil << 160;
+        // Unchecked: numbers of 48 bits.
+        unchecked {
+            Scope scope = envelope.scope;
+            uint256 claimedAt = envelope.claimedAt;
+            uint256 deadline = envelope.deadline;
+            uint256 validAfter = scope.validAfter();
+            uint256 validUntil = scope.validUntil();
+            if (claimedAt > validAfter) validAfter = claimedAt;
+            if (deadline < validUntil) validUntil = deadline;
+            if (claimedAt + SLACK < validUntil) validUntil = claimedAt + SLACK;
+            if (validAfter >= validUntil) revert TimeRangeEmpty(validAfter, validUntil);
+            return validAfter << 208 | validUntil << 160;
+        }
     }
 
     /// @dev The session's word after `calls` calls that can cost `gasWei`: uses, rate and gas.
@@ -147,64 +160,66 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         pure
         returns (uint256)
     {
-        Scope scope = envelope.scope;
-        if (calls > scope.callsMax()) revert CallsOutOfRange(calls, scope.callsMax());
-        uint256 uses;
-        uint256 gasSpentWei;
         // Unchecked: numbers of 32 and 64 bits, of 136 and 243.
         unchecked {
-            uses = SlotLib.usesOf(session) + calls;
-            gasSpentWei = SlotLib.gasSpentWeiOf(session) + gasWei;
-        }
-        if (uses > scope.usesMax()) revert UsesExceeded(uses, scope.usesMax());
+            Scope scope = envelope.scope;
+            uint256 max = scope.callsMax();
+            if (calls > max) revert CallsOutOfRange(calls, max);
+            max = scope.usesMax();
+            uint256 uses = SlotLib.usesOf(session) + calls;
+            if (uses > max) revert UsesExceeded(uses, max);
 
-        if (gasWei > scope.gasPerOperationWeiMax()) {
-            revert GasPerOperationExceeded(gasWei, scope.gasPerOperationWeiMax());
-        }
-        if (gasSpentWei > scope.gasBudgetWei()) revert GasBudgetExceeded(gasSpentWei, scope.gasBudgetWei());
+            max = scope.gasPerOperationWeiMax();
+            if (gasWei > max) revert GasPerOperationExceeded(gasWei, max);
+            max = scope.gasBudgetWei();
+            uint256 gasSpentWei = SlotLib.gasSpentWeiOf(session) + gasWei;
+            if (gasSpentWei > max) revert GasBudgetExceeded(gasSpentWei, max);
 
-        uint256 arrivalMs = _arrivalMs(scope, SlotLib.arrivalMsOf(session), calls, envelope.claimedAt);
-        return SlotLib.packSession(SessionState.Live, SlotLib.epochOf(session), uses, arrivalMs, gasSpentWei);
+            uint256 arrivalMs = _arrivalMs(scope, SlotLib.arrivalMsOf(session), calls, envelope.claimedAt);
+            return SlotLib.packSession(SessionState.Live, SlotLib.epochOf(session), uses, arrivalMs, gasSpentWei);
+        }
     }
 
     /// @dev The generic cell rate algorithm: each call moves the clock on by one interval, the clock may be at most a
-    /// burst ahead of the claimed time, and it never stands behind it.
+    /// burst ahead of the claimed time, and it never stands behind it. Unchecked: numbers of 48, 6 and 32 bits.
     function _arrivalMs(Scope scope, uint256 arrivalMs, uint256 calls, uint256 claimedAt)
         private
         pure
         returns (uint256)
     {
-        uint256 intervalMs = scope.rateIntervalMs();
-        if (intervalMs == 0) return 0;
-        uint256 claimedMs = claimedAt * 1000;
-        if (arrivalMs < claimedMs) arrivalMs = claimedMs;
-        arrivalMs += calls * intervalMs;
-        uint256 aheadMsMax = scope.burst() * intervalMs;
-        if (arrivalMs - claimedMs > aheadMsMax) revert RateExceeded(arrivalMs - claimedMs, aheadMsMax);
-        return arrivalMs;
+        unchecked {
+            uint256 intervalMs = scope.rateIntervalMs();
+            if (intervalMs == 0) return 0;
+            uint256 claimedMs = claimedAt * 1000;
+            if (arrivalMs < claimedMs) arrivalMs = claimedMs;
+            arrivalMs += calls * intervalMs;
+            uint256 aheadMsMax = scope.burst() * intervalMs;
+            if (arrivalMs - claimedMs > aheadMsMax) revert RateExceeded(arrivalMs - claimedMs, aheadMsMax);
+            return arrivalMs;
+        }
     }
 
     /// @dev Checks every call.
     function _checkCalls(Walk memory walk, Envelope memory envelope) private view returns (Lanes memory lanes) {
-        Call memory call;
         uint256 count = walk.count;
+        Allowlist memory list = AllowlistLib.open(envelope, count);
+        Call memory call;
         for (uint256 i = 0; i < count; ++i) {
             walk.take(i, call);
-            uint256 entry = _entryOf(envelope, i, call);
+            (uint256 entry, uint256 rules) = list.find(i, envelope.hint(i));
+            _requireAllowed(i, call, entry);
             if (call.value != 0) _checkValue(envelope, i, call.value, lanes);
-            if (entry.ruleCount() != 0) _checkRules(envelope, entry, i, call, lanes);
+            uint256 ruleCount = entry.ruleCount();
+            if (ruleCount != 0) _checkRules(envelope, i, call, rules, ruleCount, lanes);
         }
         walk.close();
+        list.close();
     }
 
-    /// @dev The entry that allows the call: the one that its hint names, or none.
-    function _entryOf(Envelope memory envelope, uint256 index, Call memory call) private view returns (uint256 entry) {
+    /// @dev Requires that the entry allows the call, and that its target is none that no session may call.
+    function _requireAllowed(uint256 index, Call memory call, uint256 entry) private view {
         address target = call.target;
         TargetLib.requireNotForbidden(target, msg.sender);
-        uint256 hint = envelope.hint(index);
-        uint256 entryCount = envelope.scope.entryCount();
-        if (hint >= entryCount) revert HintOutOfRange(index, hint, entryCount);
-        entry = envelope.scope.entry(hint);
         bytes4 selector = bytes4(bytes32(CalldataLib.word(call.data)));
         if (entry.key() != uint256(uint160(target)) << 32 | uint32(selector)) {
             revert CallNotAllowed(index, target, selector, entry.target(), entry.selector());
@@ -218,53 +233,55 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         _addToLane(lanes, envelope, index, 0, value, envelope.scope.valueTotalWeiMax());
     }
 
-    /// @dev All rules of the entry must hold, each on one word of the call's data.
-    function _checkRules(Envelope memory envelope, uint256 entry, uint256 index, Call memory call, Lanes memory lanes)
-        private
-        view
-    {
-        Scope scope = envelope.scope;
-        uint256 position = scope.rulePosition(entry.ruleFrom());
-        // Unchecked: positions are small, and an argument's index is one byte.
+    /// @dev All rules of the entry must hold, each on one word of the call's data. `position` is where they begin.
+    function _checkRules(
+        Envelope memory envelope,
+        uint256 index,
+        Call memory call,
+        uint256 position,
+        uint256 ruleCount,
+        Lanes memory lanes
+    ) private view {
+        // Unchecked: positions of calldata, and numbers of one byte times 64; a call's data has 4 bytes at least.
         unchecked {
-            uint256 end = position + ScopeLib.RULE_LENGTH * entry.ruleCount();
+            uint256 end = position + ScopeLib.RULE_LENGTH * ruleCount;
             for (; position < end; position += ScopeLib.RULE_LENGTH) {
-                (uint256 head, uint256 value) = scope.rule(position);
-                uint256 found = _argument(call, head.argument(), index);
+                uint256 head = CalldataLib.word(position);
+                uint256 value = CalldataLib.word(position + 32);
+                uint256 argument = head.argument();
+                // The word behind the selector, which must lie in the call's data whole.
+                if (argument >= (call.length - 4) >> 5) revert ArgumentMissing(index, argument, call.length);
+                uint256 found = CalldataLib.word(call.data + 4 + (argument << 5));
                 uint256 condition = head.condition();
                 if (condition == ScopeLib.CUMULATIVE) {
                     _addToLane(lanes, envelope, index, head.lane(), found, value);
                     continue;
                 }
-                bool holds = _holds(condition, found, value);
-                if (condition == ScopeLib.ONE_OF) {
+                bool holds;
+                if (condition == ScopeLib.AT_MOST) {
+                    holds = found <= value;
+                } else if (condition == ScopeLib.AT_LEAST) {
+                    holds = found >= value;
+                } else if (condition == ScopeLib.EQUAL) {
+                    holds = found == value;
+                } else if (condition == ScopeLib.NOT_EQUAL) {
+                    holds = found != value;
+                } else if (condition == ScopeLib.PINNED) {
+                    holds = found == uint160(msg.sender);
+                } else if (condition == ScopeLib.ONE_OF) {
                     // This rule or any of its neighbours on the same argument.
-                    for (; position + ScopeLib.RULE_LENGTH < end; position += ScopeLib.RULE_LENGTH) {
-                        (uint256 next, uint256 other) = scope.rule(position + ScopeLib.RULE_LENGTH);
-                        if (next.condition() != ScopeLib.ONE_OF || next.argument() != head.argument()) break;
-                        holds = holds || found == other;
+                    holds = found == value;
+                    while (position + ScopeLib.RULE_LENGTH < end) {
+                        uint256 next = position + ScopeLib.RULE_LENGTH;
+                        // argument 1 | condition 1 are the same.
+                        if ((CalldataLib.word(next) ^ head) >> 240 != 0) break;
+                        holds = holds || found == CalldataLib.word(next + 32);
+                        position = next;
                     }
                 }
-                if (!holds) revert ArgumentRefused(index, head.argument(), condition, found, value);
+                if (!holds) revert ArgumentRefused(index, argument, condition, found, value);
             }
         }
-    }
-
-    /// @dev The word of the call's data behind the selector, which must lie in it whole.
-    function _argument(Call memory call, uint256 argument, uint256 index) private pure returns (uint256) {
-        unchecked {
-            if (call.length < 36 + 32 * argument) revert ArgumentMissing(index, argument, call.length);
-            return CalldataLib.word(call.data + 4 + 32 * argument);
-        }
-    }
-
-    /// @dev One condition by itself. GrantLib admits no other than these and the cumulative one.
-    function _holds(uint256 condition, uint256 found, uint256 value) private view returns (bool) {
-        if (condition == ScopeLib.EQUAL || condition == ScopeLib.ONE_OF) return found == value;
-        if (condition == ScopeLib.NOT_EQUAL) return found != value;
-        if (condition == ScopeLib.AT_MOST) return found <= value;
-        if (condition == ScopeLib.AT_LEAST) return found >= value;
-        return condition == ScopeLib.PINNED && found == uint160(msg.sender);
     }
 
     /// @dev Adds to a lane, within its limit. Nothing overflows: sums and limits are below 2^128, and so is `amount`
@@ -277,23 +294,35 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         uint256 amount,
         uint256 limit
     ) private view {
-        if (!lanes.used) {
-            uint256 caps = _caps[envelope.permissionId][msg.sender];
-            lanes.sums[0] = uint128(caps);
-            lanes.sums[1] = caps >> 128;
-            lanes.used = true;
+        unchecked {
+            if (lanes.slot == 0) {
+                Word storage caps = _caps[envelope.permissionId][msg.sender];
+                uint256 slot;
+                assembly ("memory-safe") {
+                    slot := caps.slot
+                }
+                lanes.slot = slot;
+                lanes.sums = caps.value;
+            }
+            if (amount > limit) revert CapExceeded(index, lane, amount, limit);
+            uint256 total = SlotLib.laneOf(lanes.sums, lane) + amount;
+            if (total > limit) revert CapExceeded(index, lane, total, limit);
+            lanes.sums = SlotLib.addToLane(lanes.sums, lane, amount);
         }
-        if (amount > limit) revert CapExceeded(index, lane, amount, limit);
-        uint256 total = lanes.sums[lane] + amount;
-        if (total > limit) revert CapExceeded(index, lane, total, limit);
-        lanes.sums[lane] = total;
+    }
+
+    function _wordAt(uint256 slot) private pure returns (Word storage word) {
+        assembly ("memory-safe") {
+            word.slot := slot
+        }
     }
 
     // --------------------------------------------------------------------------------------------------- grant
 
     /// @inheritdoc ISessionValidator
-    function grantSession(bytes calldata scope) external returns (bytes32) {
-        return _grant(msg.sender, scope, _requireInstalled(msg.sender));
+    function grantSession(bytes calldata scope, address[] calldata implementations) external returns (bytes32) {
+        _requireInstalled(msg.sender);
+        return _grant(msg.sender, scope, implementations);
     }
 
     /// @inheritdoc ISessionValidator
@@ -304,28 +333,33 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         address account,
         bytes calldata scope,
         string[] calldata functions,
+        address[] calldata implementations,
         uint48 deadline,
         bytes calldata ownerSignature
     ) external returns (bytes32) {
         if (block.timestamp > deadline) revert GrantExpired(block.timestamp, deadline);
-        SessionAccount memory known = _requireInstalled(account);
-        bytes32 digest = _hashTypedDataV4(GrantLib.structHash(account, scope, functions, known.epoch, deadline));
-        if (!_ownerSigned(account, known.ownerValidator, digest, ownerSignature)) {
-            revert GrantSignatureInvalid(account, known.ownerValidator);
-        }
-        return _grant(account, scope, known);
+        _requireInstalled(account);
+        bytes32 digest = grantDigest(account, scope, functions, implementations, deadline);
+        _requireOwnerSigned(account, digest, ownerSignature);
+        return _grant(account, scope, implementations);
     }
 
-    function _grant(address account, bytes calldata data, SessionAccount memory known)
+    function _grant(address account, bytes calldata granted, address[] calldata implementations)
         private
         returns (bytes32 permissionId)
     {
-        GrantLib.requireGood(data, account);
-        permissionId = ScopeLib.permissionId(account, data);
-        SessionState state = SlotLib.stateOf(_sessions[permissionId][account]);
+        GrantLib.requireGood(granted, implementations, account, _codes);
+        permissionId = ScopeLib.permissionIdOfGranted(account, granted);
+        Word storage session = _sessions[permissionId][account];
+        SessionState state = SlotLib.stateOf(session.value);
         if (state != SessionState.None) revert SessionAlreadyGranted(permissionId, state);
-        _sessions[permissionId][account] = SlotLib.packSession(SessionState.Live, known.epoch, 0, 0, 0);
-        Scope scope = ScopeLib.locate(data);
+        uint32 epoch = SlotLib.epochOf(_accounts[account]);
+        session.value = SlotLib.packSession(SessionState.Live, epoch, 0, 0, 0);
+        _announce(account, permissionId, epoch, granted);
+    }
+
+    function _announce(address account, bytes32 permissionId, uint32 epoch, bytes calldata granted) private {
+        Scope scope = ScopeLib.locate(granted);
         emit SessionGranted(
             account,
             permissionId,
@@ -333,31 +367,31 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
             scope.revoker(),
             scope.validAfter(),
             scope.validUntil(),
-            known.epoch,
-            data
+            epoch,
+            granted
         );
     }
 
     /// @dev On an EIP-7702 account its own key may sign; otherwise, and also there, the owner validator is asked.
-    function _ownerSigned(address account, address ownerValidator, bytes32 digest, bytes calldata signature)
-        private
-        view
-        returns (bool)
-    {
+    function _requireOwnerSigned(address account, bytes32 digest, bytes calldata signature) private view {
         if (TargetLib.isDelegated(account)) {
             (address recovered, ECDSA.RecoverError failed,) = ECDSA.tryRecoverCalldata(digest, signature);
-            if (failed == ECDSA.RecoverError.NoError && recovered == account) return true;
+            if (failed == ECDSA.RecoverError.NoError && recovered == account) return;
         }
-        if (ownerValidator == address(0)) return false;
-        (bool answered, bytes memory answer) = account.staticcall(
-            abi.encodeCall(IERC1271.isValidSignature, (digest, abi.encodePacked(ownerValidator, signature)))
-        );
-        return answered && answer.length >= 32 && bytes32(answer) == bytes32(IERC1271.isValidSignature.selector);
+        SessionAccount memory known = SlotLib.unpackAccount(_accounts[account]);
+        if (known.ownerValidator != address(0)) {
+            bytes memory named = abi.encodePacked(known.ownerValidator, signature);
+            if (known.hasLead) named = abi.encodePacked(known.lead, named);
+            (bool answered, bytes memory answer) =
+                account.staticcall(abi.encodeCall(IERC1271.isValidSignature, (digest, named)));
+            bytes32 valid = bytes32(IERC1271.isValidSignature.selector);
+            if (answered && answer.length >= 32 && bytes32(answer) == valid) return;
+        }
+        revert GrantSignatureInvalid(account, known.ownerValidator);
     }
 
-    function _requireInstalled(address account) private view returns (SessionAccount memory known) {
-        known = SlotLib.unpackAccount(_accounts[account]);
-        if (!known.installed) revert ModuleNotInstalled(account);
+    function _requireInstalled(address account) private view {
+        if (!SlotLib.unpackAccount(_accounts[account]).installed) revert ModuleNotInstalled(account);
     }
 
     // -------------------------------------------------------------------------------------------------- revoke
@@ -365,7 +399,7 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
     /// @inheritdoc ISessionValidator
     /// @dev A permission that was never granted is revoked too: a grant that is signed but not yet submitted.
     function revokeSession(bytes32 permissionId) external {
-        if (SlotLib.stateOf(_sessions[permissionId][msg.sender]) != SessionState.Revoked) {
+        if (SlotLib.stateOf(_sessions[permissionId][msg.sender].value) != SessionState.Revoked) {
             _revoke(msg.sender, permissionId);
         }
     }
@@ -378,8 +412,8 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
     /// @inheritdoc ISessionValidator
     /// @dev It only takes away, and a permission comes never back: nothing to replay.
     function revokeSessionWithSignature(address account, bytes calldata scope, bytes calldata signature) external {
-        bytes32 permissionId = ScopeLib.permissionId(account, scope);
-        _requireLive(permissionId, account);
+        bytes32 permissionId = ScopeLib.permissionIdOfGranted(account, scope);
+        _requireLive(_sessions[permissionId][account].value, permissionId, account);
         (address recovered,,) = ECDSA.tryRecoverCalldata(revokeDigest(account, permissionId), signature);
         address signer = ScopeLib.locate(scope).signer();
         if (recovered != signer) revert RevokeSignatureInvalid(recovered, signer);
@@ -399,26 +433,28 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
     }
 
     /// @dev Only a live session's scope proves who the revoker is.
-    function _requireRevoker(address account, bytes calldata data) private view returns (bytes32 permissionId) {
-        permissionId = ScopeLib.permissionId(account, data);
-        _requireLive(permissionId, account);
-        address revoker = ScopeLib.locate(data).revoker();
+    function _requireRevoker(address account, bytes calldata granted) private view returns (bytes32 permissionId) {
+        permissionId = ScopeLib.permissionIdOfGranted(account, granted);
+        _requireLive(_sessions[permissionId][account].value, permissionId, account);
+        address revoker = ScopeLib.locate(granted).revoker();
         if (msg.sender != revoker) revert RevokerMismatch(msg.sender, revoker);
     }
 
     function _revoke(address account, bytes32 permissionId) private {
-        _sessions[permissionId][account] = SlotLib.withState(_sessions[permissionId][account], SessionState.Revoked);
+        Word storage session = _sessions[permissionId][account];
+        session.value = SlotLib.withState(session.value, SessionState.Revoked);
         emit SessionRevoked(account, permissionId);
     }
 
     function _bumpEpoch(address account) private {
         SessionAccount memory known = SlotLib.unpackAccount(_accounts[account]);
-        _setAccount(account, known.installed, known.epoch + 1, known.ownerValidator);
+        ++known.epoch;
+        _setAccount(account, known);
     }
 
-    function _setAccount(address account, bool installed, uint32 epoch, address ownerValidator) private {
-        _accounts[account] = SlotLib.packAccount(installed, epoch, ownerValidator);
-        emit AllSessionsRevoked(account, epoch);
+    function _setAccount(address account, SessionAccount memory known) private {
+        _accounts[account] = SlotLib.packAccount(known);
+        emit AllSessionsRevoked(account, known.epoch);
     }
 
     // ------------------------------------------------------------------------------------------------- ERC-7579
@@ -426,17 +462,25 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
     /// @notice Called by the account that installs the module.
     /// @dev Bumps the epoch, so that no session from before an uninstall comes to life again. An account that removed
     /// the module without telling it may install it anew, so a second install is no error here.
-    /// @param data the owner validator's 20 bytes, or nothing: then only the account itself grants.
+    /// @param data the owner validator's 20 bytes; or the byte that the account wants before them in a signature (Kernel:
+    /// 0x01, a validator) and these; or nothing: then only the account itself grants.
     function onInstall(bytes calldata data) external {
-        if (data.length != 0 && data.length != 20) revert InstallDataInvalid(data.length, 20);
-        address ownerValidator = address(bytes20(data));
-        if (ownerValidator == address(this)) revert OwnerValidatorInvalid(ownerValidator);
-        _setAccount(msg.sender, true, SlotLib.epochOf(_accounts[msg.sender]) + 1, ownerValidator);
+        if (data.length != 0 && data.length != 20 && data.length != 21) revert InstallDataInvalid(data.length, 20);
+        SessionAccount memory known;
+        known.installed = true;
+        known.epoch = SlotLib.epochOf(_accounts[msg.sender]) + 1;
+        known.hasLead = data.length == 21;
+        if (known.hasLead) known.lead = uint8(data[0]);
+        known.ownerValidator = address(bytes20(known.hasLead ? data[1:] : data));
+        if (known.ownerValidator == address(this)) revert OwnerValidatorInvalid(known.ownerValidator);
+        _setAccount(msg.sender, known);
     }
 
     /// @notice Called by the account that uninstalls the module. All its sessions die.
     function onUninstall(bytes calldata) external {
-        _setAccount(msg.sender, false, SlotLib.epochOf(_accounts[msg.sender]) + 1, address(0));
+        SessionAccount memory known;
+        known.epoch = SlotLib.epochOf(_accounts[msg.sender]) + 1;
+        _setAccount(msg.sender, known);
     }
 
     /// @notice It is a validator, and nothing else.
@@ -453,12 +497,12 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
 
     /// @inheritdoc ISessionValidator
     function permissionIdOf(address account, bytes calldata scope) external view returns (bytes32) {
-        return ScopeLib.permissionId(account, scope);
+        return ScopeLib.permissionIdOfGranted(account, scope);
     }
 
     /// @inheritdoc ISessionValidator
     function sessionOf(address account, bytes32 permissionId) external view returns (Session memory) {
-        return SlotLib.unpackSession(_sessions[permissionId][account], _caps[permissionId][account]);
+        return SlotLib.unpackSession(_sessions[permissionId][account].value, _caps[permissionId][account].value);
     }
 
     /// @inheritdoc ISessionValidator
@@ -467,14 +511,16 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
     }
 
     /// @inheritdoc ISessionValidator
-    function grantDigest(address account, bytes calldata scope, string[] calldata functions, uint48 deadline)
-        external
-        view
-        returns (bytes32)
-    {
+    function grantDigest(
+        address account,
+        bytes calldata scope,
+        string[] calldata functions,
+        address[] calldata implementations,
+        uint48 deadline
+    ) public view returns (bytes32) {
         SessionAccount memory known = SlotLib.unpackAccount(_accounts[account]);
         uint32 epoch = known.installed ? known.epoch : known.epoch + 1;
-        return _hashTypedDataV4(GrantLib.structHash(account, scope, functions, epoch, deadline));
+        return _hashTypedDataV4(GrantLib.structHash(account, scope, functions, implementations, epoch, deadline));
     }
 
     /// @inheritdoc ISessionValidator

@@ -8,7 +8,7 @@ import {Session, SessionAccount, SessionState} from "./ISessionValidator.sol";
 /// ```
 /// session  | state 1 | epoch 4 | uses 4 | arrivalMs 6 | gasSpentWei 17 |      per permission and account
 /// caps     | lane 1: 16 | lane 0: 16 |                                       only for cumulative caps
-/// account  | installed 1 | epoch 4 | zero 7 | ownerValidator 20 |             per account
+/// account  | installed 1 | epoch 4 | zero 5 | hasLead 1 | lead 1 | ownerValidator 20 |   per account
 /// ```
 /// @dev Nothing overflows its field: uses <= usesMax < 2^32, gasSpentWei <= gasBudgetWei < 2^128, lanes <= limits
 /// < 2^128, and GrantLib admits only rates whose arrivalMs stays below 2^48. Packing still masks nothing away silently:
@@ -24,6 +24,11 @@ library SlotLib {
 
     function stateOf(uint256 slot) internal pure returns (SessionState) {
         return SessionState(slot >> 248);
+    }
+
+    /// @notice Whether the session is live: `stateOf` for those who ask nothing else.
+    function isLive(uint256 slot) internal pure returns (bool) {
+        return slot >> 248 == uint256(SessionState.Live);
     }
 
     function epochOf(uint256 slot) internal pure returns (uint32) {
@@ -53,17 +58,32 @@ library SlotLib {
         session.uses = uint32(usesOf(slot));
         session.arrivalMs = uint48(arrivalMsOf(slot));
         session.gasSpentWei = uint136(slot);
-        session.lane0 = uint128(caps);
-        session.lane1 = uint128(caps >> 128);
+        session.lane0 = uint128(laneOf(caps, 0));
+        session.lane1 = uint128(laneOf(caps, 1));
     }
 
-    function packAccount(bool installed, uint256 epoch, address ownerValidator) internal pure returns (uint256) {
-        return (installed ? 1 << 248 : 0) | epoch << 216 | uint160(ownerValidator);
+    /// @notice One of the two sums of a caps' word.
+    function laneOf(uint256 caps, uint256 lane) internal pure returns (uint256) {
+        return uint128(caps >> (lane << 7));
+    }
+
+    /// @notice The caps' word with `amount` more in a lane; the caller has bounded the sum below 2^128.
+    function addToLane(uint256 caps, uint256 lane, uint256 amount) internal pure returns (uint256) {
+        unchecked {
+            return caps + (amount << (lane << 7));
+        }
+    }
+
+    function packAccount(SessionAccount memory account) internal pure returns (uint256) {
+        return (account.installed ? 1 << 248 : 0) | uint256(account.epoch) << 216 | (account.hasLead ? 1 << 168 : 0)
+            | uint256(account.lead) << 160 | uint160(account.ownerValidator);
     }
 
     function unpackAccount(uint256 slot) internal pure returns (SessionAccount memory account) {
         account.installed = slot >> 248 != 0;
         account.epoch = epochOf(slot);
         account.ownerValidator = address(uint160(slot));
+        account.hasLead = uint8(slot >> 168) != 0;
+        account.lead = uint8(slot >> 160);
     }
 }

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IERC7579ModuleConfig} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC777} from "@openzeppelin/contracts/interfaces/IERC777.sol";
+import {IERC7579AccountConfig, IERC7579ModuleConfig} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {ISessionValidator} from "./ISessionValidator.sol";
+
+/// @notice What accounts answer that are not ERC-7579's.
+interface IAccountLike {
+    /// @notice The EntryPoint that an ERC-4337 account obeys.
+    function entryPoint() external view returns (address);
+
+    /// @notice How many owners a Safe asks.
+    function getThreshold() external view returns (uint256);
+}
 
 /// @title Whom a session may never call.
 library TargetLib {
@@ -25,10 +36,14 @@ library TargetLib {
     /// @notice Requires that the target is none that could act for the account. Checked in grant and at every use.
     /// @dev Address 0 is the account itself in OpenZeppelin's ERC-7579 accounts and in ERC-7821.
     function requireNotForbidden(address target, address account) internal view {
-        if (
-            target == address(0) || target == account || target == address(this) || target == ENTRY_POINT_07
-                || target == ENTRY_POINT_08 || target == ENTRY_POINT_09 || target == ENTRY_POINT_06
-        ) revert ISessionValidator.TargetForbidden(target);
+        bool forbidden;
+        // Every call comes by here: seven comparisons without a jump.
+        assembly ("memory-safe") {
+            forbidden := or(iszero(target), or(eq(target, account), eq(target, address())))
+            forbidden := or(forbidden, or(eq(target, ENTRY_POINT_06), eq(target, ENTRY_POINT_07)))
+            forbidden := or(forbidden, or(eq(target, ENTRY_POINT_08), eq(target, ENTRY_POINT_09)))
+        }
+        if (forbidden) revert ISessionValidator.TargetForbidden(target);
     }
 
     /// @notice Requires everything that only the chain can tell, once, in grant. It may change later: what the
@@ -37,7 +52,8 @@ library TargetLib {
         requireNotForbidden(target, account);
         if (target.code.length == 0) revert ISessionValidator.TargetWithoutCode(target);
         if (isDelegated(target)) revert ISessionValidator.TargetDelegated(target);
-        if (_looksLikeToken(target)) revert ISessionValidator.TargetIsToken(target);
+        if (_looksLikeToken(target, account)) revert ISessionValidator.TargetIsToken(target);
+        if (_looksLikeAccount(target)) revert ISessionValidator.TargetIsAccount(target);
         // Validators, executors and hooks. A fallback handler (3) is installed for a selector, so it cannot be asked
         // about as such.
         _requireNotModule(target, account, 1);
@@ -53,25 +69,41 @@ library TargetLib {
         return code[0] == 0xef && code[1] == 0x01 && code[2] == 0x00;
     }
 
-    function _looksLikeToken(address target) private view returns (bool) {
-        (bool answered, uint256 decimals) = _ask(target, abi.encodeCall(IERC20Metadata.decimals, ()));
-        return (answered && decimals <= type(uint8).max) || _supports(target, INTERFACE_ERC721)
-            || _supports(target, INTERFACE_ERC1155) || _supports(target, INTERFACE_ERC6909);
+    function _looksLikeToken(address target, address account) private view returns (bool) {
+        (bool answered, uint256 decimals) = ask(target, abi.encodeCall(IERC20Metadata.decimals, ()));
+        if (answered && decimals <= type(uint8).max) return true;
+        (answered,) = ask(target, abi.encodeCall(IERC20.balanceOf, (account)));
+        if (answered) return true;
+        (answered,) = ask(target, abi.encodeCall(IERC777.granularity, ()));
+        return answered || _supports(target, INTERFACE_ERC721) || _supports(target, INTERFACE_ERC1155)
+            || _supports(target, INTERFACE_ERC6909);
+    }
+
+    /// @dev ERC-7579 accounts say who they are, ERC-4337 accounts which EntryPoint they obey, a Safe how many owners it
+    /// asks.
+    function _looksLikeAccount(address target) private view returns (bool) {
+        (bool answered, uint256 answer) = ask(target, abi.encodeCall(IERC7579AccountConfig.accountId, ()));
+        // A string begins with its offset.
+        if (answered && answer == 0x20) return true;
+        (answered, answer) = ask(target, abi.encodeCall(IAccountLike.entryPoint, ()));
+        if (answered && answer != 0 && answer >> 160 == 0) return true;
+        (answered, answer) = ask(target, abi.encodeCall(IAccountLike.getThreshold, ()));
+        return answered && answer != 0;
     }
 
     function _supports(address target, bytes4 interfaceId) private view returns (bool) {
-        (bool answered, uint256 supported) = _ask(target, abi.encodeCall(IERC165.supportsInterface, (interfaceId)));
+        (bool answered, uint256 supported) = ask(target, abi.encodeCall(IERC165.supportsInterface, (interfaceId)));
         return answered && supported != 0;
     }
 
     function _requireNotModule(address target, address account, uint256 moduleTypeId) private view {
         (bool answered, uint256 installed) =
-            _ask(account, abi.encodeCall(IERC7579ModuleConfig.isModuleInstalled, (moduleTypeId, target, "")));
+            ask(account, abi.encodeCall(IERC7579ModuleConfig.isModuleInstalled, (moduleTypeId, target, "")));
         if (answered && installed != 0) revert ISessionValidator.TargetIsModule(target, moduleTypeId);
     }
 
-    /// @dev Reads one word of the answer, whatever else comes back.
-    function _ask(address target, bytes memory question) private view returns (bool answered, uint256 answer) {
+    /// @notice Asks a stranger, and reads one word of the answer, whatever else comes back.
+    function ask(address target, bytes memory question) internal view returns (bool answered, uint256 answer) {
         assembly ("memory-safe") {
             answered := staticcall(PROBE_GAS, target, add(question, 32), mload(question), 0, 32)
             answered := and(answered, gt(returndatasize(), 31))

@@ -58,7 +58,7 @@ abstract contract GasTest is Harness {
         Fields memory f = _oneEntry();
         bytes memory scope = pack(f);
         vm.prank(address(account));
-        validator.grantSession(scope);
+        validator.grantSession(scope, none);
         vm.snapshotValue("Gas", string.concat(name(), "_grant_by_account_total"), vm.lastCallGas().gasTotalUsed);
     }
 

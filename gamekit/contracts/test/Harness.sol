@@ -80,6 +80,9 @@ abstract contract Harness is Test {
 
     address internal constant CREATE2_DEPLOYER = 0x4e59b44847b379578588920cA78FbF26c0B4956C;
 
+    /// @dev No target of the example game can run code of others, so a grant has no implementation to accept.
+    address[] internal none;
+
     IEntryPointUnderTest internal entryPoint;
     SessionValidator internal validator;
     OwnerValidator internal ownerValidator;
@@ -200,7 +203,7 @@ abstract contract Harness is Test {
     function grant(Fields memory f) internal returns (bytes memory scope) {
         scope = pack(f);
         vm.prank(address(account));
-        validator.grantSession(scope);
+        validator.grantSession(scope, none);
     }
 
     function _sort(Entry[] memory entries) internal pure {

@@ -47,7 +47,10 @@ abstract contract KernelHarness is StackHarness {
     /// @dev hook 20 | abi.encode(install data, hook data, selectors that the module may start)
     function installData() internal view returns (bytes memory) {
         bytes memory module = abi.encode(
-            abi.encodePacked(ownerValidator), bytes(""), abi.encodePacked(IERC7579Execution.execute.selector)
+            // The lead byte is how Kernel wants the owner validator named in ERC-1271 signatures: as a validator.
+            abi.encodePacked(uint8(1), ownerValidator),
+            bytes(""),
+            abi.encodePacked(IERC7579Execution.execute.selector)
         );
         return abi.encodePacked(NO_HOOK, module);
     }
@@ -67,8 +70,22 @@ abstract contract KernelHarness is StackHarness {
         return 0;
     }
 
-    /// @dev Kernel wraps what ERC-1271 is asked about, so the account itself grants.
-    function grantByOwner(Fields memory f) internal virtual override returns (bytes memory scope) {
-        return grantByAccount(f);
+    function grantByOwner(Fields memory f) internal virtual override returns (bytes memory) {
+        return grantBySignature(f);
+    }
+
+    /// @dev Kernel's own typed data, `Kernel(bytes32 hash)`: a wallet shows no more than a hash.
+    function wrapped(bytes32 digest) internal view virtual override returns (bytes32) {
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("Kernel"),
+                keccak256("0.3.1"),
+                block.chainid,
+                address(account)
+            )
+        );
+        bytes32 body = keccak256(abi.encode(keccak256("Kernel(bytes32 hash)"), digest));
+        return keccak256(abi.encodePacked(hex"1901", domain, body));
     }
 }

@@ -56,8 +56,8 @@ abstract contract StackHarness is Harness {
         scope = pack(f);
         string[] memory texts = textsOf(f);
         uint48 deadline = uint48(block.timestamp + 300);
-        bytes32 digest = validator.grantDigest(address(account), scope, texts, deadline);
-        validator.grantSessionFor(address(account), scope, texts, deadline, signedByOwner(digest));
+        bytes32 digest = validator.grantDigest(address(account), scope, texts, none, deadline);
+        validator.grantSessionFor(address(account), scope, texts, none, deadline, signedByOwner(wrapped(digest)));
     }
 
     /// @dev Grants by an operation of the account that the owner signs. Possible on every stack.
@@ -65,7 +65,7 @@ abstract contract StackHarness is Harness {
         scope = pack(f);
         submit(
             ownerOperation(
-                singleData(SINGLE, one(address(validator), 0, abi.encodeCall(validator.grantSession, (scope)))[0])
+                singleData(SINGLE, one(address(validator), 0, abi.encodeCall(validator.grantSession, (scope, none)))[0])
             )
         );
     }
@@ -80,6 +80,9 @@ abstract contract StackHarness is Harness {
                 : selector == Arena.attack.selector ? "attack(uint256,uint16)" : "craft(uint256,uint256)";
         }
     }
+
+    /// @dev What the account asks its owner validator about when it is asked, by ERC-1271, about a digest.
+    function wrapped(bytes32 digest) internal view virtual returns (bytes32);
 
     // -------------------------------------------------------------------------------------------------- owner
 

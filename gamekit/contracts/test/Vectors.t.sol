@@ -238,7 +238,7 @@ contract VectorsTest is Harness {
     function _accept(string memory name, Fields memory f) private {
         bytes memory scope = pack(f);
         vm.prank(PLAYER);
-        bytes32 permissionId = validator.grantSession(scope);
+        bytes32 permissionId = validator.grantSession(scope, none);
         string[] memory functions = new string[](f.entries.length);
         for (uint256 i = 0; i < functions.length; ++i) {
             functions[i] = _text(f.entries[i].selector);
@@ -261,7 +261,7 @@ contract VectorsTest is Harness {
             ', "deadline": ',
             vm.toString(GRANT_DEADLINE),
             ', "digest": ',
-            _quoted(validator.grantDigest(PLAYER, scope, functions, GRANT_DEADLINE)),
+            _quoted(validator.grantDigest(PLAYER, scope, functions, none, GRANT_DEADLINE)),
             '},\n      "revoke_digest": ',
             _quoted(validator.revokeDigest(PLAYER, permissionId)),
             "\n    }"
@@ -291,7 +291,7 @@ contract VectorsTest is Harness {
     function _refuse(string memory name, Fields memory f) private {
         bytes memory scope = pack(f);
         vm.prank(PLAYER);
-        (bool granted, bytes memory reason) = MODULE.call(abi.encodeCall(ISessionValidator.grantSession, (scope)));
+        (bool granted, bytes memory reason) = MODULE.call(abi.encodeCall(ISessionValidator.grantSession, (scope, none)));
         assertFalse(granted, name);
         string memory json =
             string.concat('    {"name": "', name, '", "scope": ', _quoted(scope), ', "error": ', _quoted(reason), "}");

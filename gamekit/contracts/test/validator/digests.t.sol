@@ -5,9 +5,21 @@ import {Fields, Harness} from "test/Harness.sol";
 
 /// @notice permissionIdOf, operationDigest, grantDigest and revokeDigest against the same bytes written differently.
 contract DigestsTest is Harness {
-    function testFuzz_permissionIdOf_success_isTheHashOfItsParts(uint64 chainId, address who, bytes memory scope)
-        public
-    {
+    function testFuzz_permissionIdOf_success_isTheHashOfItsParts(
+        uint64 chainId,
+        address who,
+        bytes memory scope,
+        uint8 entries,
+        uint8 rules
+    ) public {
+        // As long as its counts say, and a short list; whatever else stands in it.
+        vm.assume(entries != 0);
+        scope = bytes.concat(scope, new bytes(192 + 32 * uint256(entries) + 64 * uint256(rules)));
+        uint256 length = 192 + 32 * uint256(entries) + 64 * uint256(rules);
+        assembly ("memory-safe") {
+            mstore(scope, length)
+        }
+        (scope[54], scope[55]) = (bytes1(entries), bytes1(rules));
         vm.chainId(bound(chainId, 1, type(uint64).max - 1));
         bytes memory preimage = bytes.concat(bytes32(block.chainid), bytes20(address(validator)), bytes20(who), scope);
         assertEq(validator.permissionIdOf(who, scope), keccak256(preimage));
@@ -43,16 +55,25 @@ contract DigestsTest is Harness {
             )
         );
         bytes32 typeHash = keccak256(
-            "GrantSession(address account,address sessionKey,address revoker,uint48 validAfter,uint48 validUntil,AllowedCall[] allowedCalls,uint32 usesMax,uint128 gasBudgetWei,uint128 valueTotalWeiMax,address paymaster,bytes scope,uint32 epoch,uint48 deadline)AllowedCall(address target,string functionSignature)"
+            "GrantSession(address account,address sessionKey,address revoker,uint48 validAfter,uint48 validUntil,AllowedCall[] allowedCalls,uint32 usesMax,uint128 gasBudgetWei,uint128 valueTotalWeiMax,address paymaster,address[] acceptedImplementations,bytes scope,uint32 epoch,uint48 deadline)AllowedCall(address target,string functionSignature)"
         );
         bytes memory first = abi.encode(
             typeHash, account, g.signer, g.revoker, g.validAfter, g.validUntil, keccak256(abi.encode(callHash))
         );
         bytes memory second = abi.encode(
-            g.usesMax, g.gasBudgetWei, g.valueTotalWeiMax, g.paymaster, keccak256(pack(g)), uint32(1), uint48(NOW)
+            g.usesMax,
+            g.gasBudgetWei,
+            g.valueTotalWeiMax,
+            g.paymaster,
+            keccak256(abi.encode(thief, bundler)),
+            keccak256(pack(g)),
+            uint32(1),
+            uint48(NOW)
         );
         bytes32 expected = _typed(keccak256(bytes.concat(first, second)));
-        assertEq(validator.grantDigest(address(account), pack(g), texts, uint48(NOW)), expected);
+        address[] memory implementations = new address[](2);
+        (implementations[0], implementations[1]) = (thief, bundler);
+        assertEq(validator.grantDigest(address(account), pack(g), texts, implementations, uint48(NOW)), expected);
     }
 
     function testFuzz_revokeDigest_success_isTypedData(address who, bytes32 permissionId) public view {

@@ -12,7 +12,7 @@ contract GrantSessionTest is Harness {
     function test_grantSession_success_records() public {
         bytes memory scope = pack(fields());
         vm.prank(address(account));
-        bytes32 permissionId = validator.grantSession(scope);
+        bytes32 permissionId = validator.grantSession(scope, none);
         assertEq(permissionId, permissionIdOf(scope));
         Session memory session = sessionOf(scope);
         assertEq(uint256(session.state), uint256(SessionState.Live));
@@ -29,7 +29,7 @@ contract GrantSessionTest is Harness {
             address(account), permissionIdOf(scope), signer, revoker, f.validAfter, f.validUntil, 1, scope
         );
         vm.prank(address(account));
-        validator.grantSession(scope);
+        validator.grantSession(scope, none);
     }
 
     function test_grantSession_success_longestAndShortest() public {
@@ -44,7 +44,7 @@ contract GrantSessionTest is Harness {
         bytes memory scope = pack(fields());
         vm.prank(thief);
         vm.expectRevert(abi.encodeWithSelector(ISessionValidator.ModuleNotInstalled.selector, thief));
-        validator.grantSession(scope);
+        validator.grantSession(scope, none);
     }
 
     function test_grantSession_revert_alreadyGranted() public {
@@ -127,7 +127,7 @@ contract GrantSessionTest is Harness {
         scope[position] = bytes1(change);
         vm.prank(address(account));
         vm.expectPartialRevert(ISessionValidator.ScopeReservedNotZero.selector);
-        validator.grantSession(scope);
+        validator.grantSession(scope, none);
     }
 
     function test_grantSession_revert_signerInvalid() public {
@@ -331,7 +331,7 @@ contract GrantSessionTest is Harness {
         gasLimit = bound(gasLimit, 20_000, 300_000);
         vm.prank(address(account));
         (bool granted,) =
-            address(validator).call{gas: gasLimit}(abi.encodeCall(ISessionValidator.grantSession, (scope)));
+            address(validator).call{gas: gasLimit}(abi.encodeCall(ISessionValidator.grantSession, (scope, none)));
         assertFalse(granted);
     }
 
@@ -401,7 +401,7 @@ contract GrantSessionTest is Harness {
     function _refuses(bytes memory scope, bytes memory reason) private {
         vm.prank(address(account));
         vm.expectRevert(reason);
-        validator.grantSession(scope);
+        validator.grantSession(scope, none);
     }
 
     function _refusesToken(address token) private {

@@ -19,7 +19,7 @@ contract GrantSessionForTest is Harness {
             address(account), permissionIdOf(scope), signer, revoker, f.validAfter, f.validUntil, 1, scope
         );
         vm.prank(thief);
-        bytes32 permissionId = validator.grantSessionFor(address(account), scope, _texts(f), DEADLINE, signature);
+        bytes32 permissionId = validator.grantSessionFor(address(account), scope, _texts(f), none, DEADLINE, signature);
         assertEq(permissionId, permissionIdOf(scope));
         assertState(scope, SessionState.Live);
         submit(sealedBatch(f, attacks(2)));
@@ -28,9 +28,9 @@ contract GrantSessionForTest is Harness {
 
     function test_grantSessionFor_success_prefixedSignature() public {
         Fields memory f = fields();
-        bytes32 digest = validator.grantDigest(address(account), pack(f), _texts(f), DEADLINE);
+        bytes32 digest = validator.grantDigest(address(account), pack(f), _texts(f), none, DEADLINE);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(ownerKey, MessageHashUtils.toEthSignedMessageHash(digest));
-        validator.grantSessionFor(address(account), pack(f), _texts(f), DEADLINE, abi.encodePacked(r, s, v));
+        validator.grantSessionFor(address(account), pack(f), _texts(f), none, DEADLINE, abi.encodePacked(r, s, v));
         assertState(pack(f), SessionState.Live);
     }
 
@@ -42,9 +42,9 @@ contract GrantSessionForTest is Harness {
         vm.prank(eoa);
         validator.onInstall("");
         Fields memory f = fields();
-        bytes32 digest = validator.grantDigest(eoa, pack(f), _texts(f), DEADLINE);
+        bytes32 digest = validator.grantDigest(eoa, pack(f), _texts(f), none, DEADLINE);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        validator.grantSessionFor(eoa, pack(f), _texts(f), DEADLINE, abi.encodePacked(r, s, v));
+        validator.grantSessionFor(eoa, pack(f), _texts(f), none, DEADLINE, abi.encodePacked(r, s, v));
         bytes32 permissionId = validator.permissionIdOf(eoa, pack(f));
         assertEq(uint256(validator.sessionOf(eoa, permissionId).state), uint256(SessionState.Live));
     }
@@ -55,17 +55,17 @@ contract GrantSessionForTest is Harness {
         vm.prank(eoa);
         validator.onInstall("");
         Fields memory f = fields();
-        bytes32 digest = validator.grantDigest(eoa, pack(f), _texts(f), DEADLINE);
+        bytes32 digest = validator.grantDigest(eoa, pack(f), _texts(f), none, DEADLINE);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(ownerKey, digest);
         vm.expectRevert(abi.encodeWithSelector(ISessionValidator.GrantSignatureInvalid.selector, eoa, address(0)));
-        validator.grantSessionFor(eoa, pack(f), _texts(f), DEADLINE, abi.encodePacked(r, s, v));
+        validator.grantSessionFor(eoa, pack(f), _texts(f), none, DEADLINE, abi.encodePacked(r, s, v));
     }
 
     function test_grantSessionFor_success_atDeadline() public {
         Fields memory f = fields();
         bytes memory signature = _sign(f, ownerKey);
         vm.warp(DEADLINE);
-        validator.grantSessionFor(address(account), pack(f), _texts(f), DEADLINE, signature);
+        validator.grantSessionFor(address(account), pack(f), _texts(f), none, DEADLINE, signature);
     }
 
     function test_grantSessionFor_revert_grantExpired() public {
@@ -78,7 +78,7 @@ contract GrantSessionForTest is Harness {
     function test_grantSessionFor_revert_moduleNotInstalled() public {
         Fields memory f = fields();
         vm.expectRevert(abi.encodeWithSelector(ISessionValidator.ModuleNotInstalled.selector, thief));
-        validator.grantSessionFor(thief, pack(f), _texts(f), DEADLINE, "");
+        validator.grantSessionFor(thief, pack(f), _texts(f), none, DEADLINE, "");
     }
 
     function test_grantSessionFor_revert_bySomebodyElse() public {
@@ -105,7 +105,7 @@ contract GrantSessionForTest is Harness {
         Fields memory f = fields();
         bytes memory signature = _sign(f, ownerKey);
         vm.expectRevert(_invalid());
-        validator.grantSessionFor(address(account), pack(f), _texts(f), DEADLINE + 1, signature);
+        validator.grantSessionFor(address(account), pack(f), _texts(f), none, DEADLINE + 1, signature);
     }
 
     function test_grantSessionFor_revert_anotherAccount() public {
@@ -116,7 +116,7 @@ contract GrantSessionForTest is Harness {
         vm.expectRevert(
             abi.encodeWithSelector(ISessionValidator.GrantSignatureInvalid.selector, other, address(ownerValidator))
         );
-        validator.grantSessionFor(other, pack(f), _texts(f), DEADLINE, signature);
+        validator.grantSessionFor(other, pack(f), _texts(f), none, DEADLINE, signature);
     }
 
     function test_grantSessionFor_revert_anotherChain() public {
@@ -137,7 +137,7 @@ contract GrantSessionForTest is Harness {
     function test_grantSessionFor_revert_replayed() public {
         Fields memory f = fields();
         bytes memory signature = _sign(f, ownerKey);
-        validator.grantSessionFor(address(account), pack(f), _texts(f), DEADLINE, signature);
+        validator.grantSessionFor(address(account), pack(f), _texts(f), none, DEADLINE, signature);
         bytes32 permissionId = permissionIdOf(pack(f));
         vm.prank(address(account));
         validator.revokeSession(permissionId);
@@ -181,7 +181,19 @@ contract GrantSessionForTest is Harness {
     function test_grantSessionFor_revert_functionCountMismatch() public {
         Fields memory f = fields();
         vm.expectRevert(abi.encodeWithSelector(ISessionValidator.FunctionCountMismatch.selector, 2, 3));
-        validator.grantSessionFor(address(account), pack(f), new string[](2), DEADLINE, "");
+        string[] memory texts = _texts(f);
+        string[] memory fewer = new string[](2);
+        (fewer[0], fewer[1]) = (texts[0], texts[1]);
+        validator.grantSessionFor(address(account), pack(f), fewer, none, DEADLINE, "");
+    }
+
+    function test_grantSessionFor_revert_oneFunctionTooMany() public {
+        Fields memory f = fields();
+        string[] memory texts = _texts(f);
+        string[] memory more = new string[](4);
+        (more[0], more[1], more[2]) = (texts[0], texts[1], texts[2]);
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.FunctionCountMismatch.selector, 4, 3));
+        validator.grantSessionFor(address(account), pack(f), more, none, DEADLINE, "");
     }
 
     function test_grantSessionFor_revert_functionMismatch() public {
@@ -196,7 +208,7 @@ contract GrantSessionForTest is Harness {
                 f.entries[1].selector
             )
         );
-        validator.grantSessionFor(address(account), pack(f), texts, DEADLINE, "");
+        validator.grantSessionFor(address(account), pack(f), texts, none, DEADLINE, "");
     }
 
     function test_grantSessionFor_revert_scopeLengthMismatch() public {
@@ -205,7 +217,7 @@ contract GrantSessionForTest is Harness {
         vm.expectRevert(
             abi.encodeWithSelector(ISessionValidator.ScopeLengthMismatch.selector, scope.length, scope.length - 1)
         );
-        validator.grantSessionFor(address(account), scope, _texts(f), DEADLINE, "");
+        validator.grantSessionFor(address(account), scope, _texts(f), none, DEADLINE, "");
     }
 
     function test_grantSessionFor_revert_scopeRefused() public {
@@ -220,7 +232,7 @@ contract GrantSessionForTest is Harness {
     function _refuses(Fields memory f, bytes memory signature, bytes memory reason) private {
         string[] memory texts = _texts(f);
         vm.expectRevert(reason);
-        validator.grantSessionFor(address(account), pack(f), texts, DEADLINE, signature);
+        validator.grantSessionFor(address(account), pack(f), texts, none, DEADLINE, signature);
     }
 
     function _invalid() private view returns (bytes memory) {
@@ -230,7 +242,7 @@ contract GrantSessionForTest is Harness {
     }
 
     function _sign(Fields memory f, uint256 key) private view returns (bytes memory) {
-        bytes32 digest = validator.grantDigest(address(account), pack(f), _texts(f), DEADLINE);
+        bytes32 digest = validator.grantDigest(address(account), pack(f), _texts(f), none, DEADLINE);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
         return abi.encodePacked(r, s, v);
     }

@@ -29,6 +29,6 @@ contract OnUninstallTest is Harness {
         bytes memory scope = pack(fields());
         vm.prank(address(account));
         vm.expectRevert(abi.encodeWithSelector(ISessionValidator.ModuleNotInstalled.selector, address(account)));
-        validator.grantSession(scope);
+        validator.grantSession(scope, none);
     }
 }

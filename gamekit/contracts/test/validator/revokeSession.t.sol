@@ -56,7 +56,7 @@ contract RevokeSessionTest is Harness {
         bytes memory other = pack(fields());
         other[31] = bytes1(uint8(other[31]) ^ 1);
         vm.startPrank(address(account));
-        validator.grantSession(other);
+        validator.grantSession(other, none);
         validator.revokeSession(permissionIdOf(scope));
         assertState(other, SessionState.Live);
     }
