@@ -57,8 +57,11 @@ interface ISessionPaymaster {
 
     // ------------------------------------------------------------------------------------- errors of validation
 
-    /// @notice Only the EntryPoint asks for validation, and nobody for a postOp.
+    /// @notice Only the EntryPoint asks for validation.
     error CallerNotEntryPoint(address caller, address entryPoint);
+
+    /// @notice Validation gives no context, so no EntryPoint calls postOp.
+    error PostOpNotUsed(address caller);
 
     /// @notice The paymaster's data is of neither mode, or not of its mode's length.
     error PaymasterDataInvalid(uint256 mode, uint256 length, uint256 lengthExpected);

@@ -136,7 +136,7 @@ contract SessionPaymaster is ISessionPaymaster, IPaymaster, EIP712, Ownable2Step
     /// @inheritdoc IPaymaster
     /// @notice Never called: validation gives no context.
     function postOp(PostOpMode, bytes calldata, uint256, uint256) external view {
-        revert CallerNotEntryPoint(msg.sender, address(ENTRY_POINT));
+        revert PostOpNotUsed(msg.sender);
     }
 
     /// @dev An operation of a session with a voucher.

@@ -166,23 +166,30 @@ abstract contract PaymasterHarness is Harness {
     ) internal view returns (bytes memory) {
         bytes memory head =
             abi.encodePacked(paymaster, PAYMASTER_GAS, uint128(0), uint8(2), validAfter, validUntil, game);
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256(
-                    "SponsorOperation(address sender,uint256 nonce,bytes initCode,bytes callData,bytes32 accountGasLimits,uint256 preVerificationGas,bytes32 gasFees,bytes paymasterAndData,uint32 generation)"
-                ),
-                op.sender,
-                op.nonce,
-                keccak256(op.initCode),
-                keccak256(op.callData),
-                op.accountGasLimits,
-                op.preVerificationGas,
-                op.gasFees,
-                keccak256(head),
-                paymaster.gameOf(game).generation
-            )
+        return abi.encodePacked(head, _signature(_typed(paymaster, _operationHash(op, head, game)), key));
+    }
+
+    function _operationHash(PackedUserOperation memory op, bytes memory head, uint32 game)
+        private
+        view
+        returns (bytes32)
+    {
+        bytes memory first = abi.encode(
+            keccak256(
+                "SponsorOperation(address sender,uint256 nonce,bytes initCode,bytes callData,bytes32 accountGasLimits,uint256 preVerificationGas,bytes32 gasFees,bytes paymasterAndData,uint32 generation)"
+            ),
+            op.sender,
+            op.nonce,
+            keccak256(op.initCode),
+            keccak256(op.callData)
         );
-        return abi.encodePacked(head, _signature(_typed(paymaster, structHash), key));
+        bytes memory second =
+            abi.encode(op.accountGasLimits, op.preVerificationGas, op.gasFees, keccak256(head), _generation(game));
+        return keccak256(abi.encodePacked(first, second));
+    }
+
+    function _generation(uint32 game) internal view returns (uint32) {
+        return paymaster.gameOf(game).generation;
     }
 
     // ------------------------------------------------------------------------------------------------ handleOps
