@@ -15,9 +15,9 @@ import {Hole, Holes} from "test/paymaster/PaymasterHoles.sol";
 /// operation's own fields, never from what the paymaster says.
 contract PaymasterHandler is PaymasterHarness {
     uint256 private constant SESSIONS = 6;
-    uint96 private constant SMALL_DAY = 0.4 ether;
-    uint96 private constant SMALL_PLAYER = 0.2 ether;
-    uint96 private constant SMALL_SESSION = 0.12 ether;
+    uint96 private constant SMALL_DAY = 0.12 ether;
+    uint96 private constant SMALL_PLAYER = 0.06 ether;
+    uint96 private constant SMALL_SESSION = 0.09 ether;
     uint128 private constant SMALL_BUDGET = 0.1 ether;
     uint256 private constant BEGINNING = NOW;
 
@@ -194,7 +194,6 @@ contract PaymasterHandler is PaymasterHarness {
 
     /// @notice The session is revoked, and another one begins in its place; not always with a voucher.
     function renew(uint256 place, uint256 limit) public {
-        if (limit % 3 != 0) return play(place, limit, 1);
         _use(place);
         bytes32 id = _known[place % SESSIONS].id;
         vm.prank(address(account));
@@ -204,10 +203,16 @@ contract PaymasterHandler is PaymasterHarness {
         _renew(place, uint96(_bound(limit >> 8, 0, SMALL_SESSION)));
     }
 
-    /// @notice Time passes: some of it, or all until just after midnight.
+    /// @notice Time passes: some of it, or all until just after midnight, when both days can be claimed in turns.
     function pass(uint256 some, uint256 how) public {
-        if (how % 3 == 0) vm.warp((block.timestamp / 1 days + 1) * 1 days + some % 100);
-        else vm.warp(block.timestamp + some % 3 hours);
+        if (how % 3 != 0) {
+            vm.warp(block.timestamp + some % 3 hours);
+            return;
+        }
+        vm.warp((block.timestamp / 1 days + 1) * 1 days + some % 100 + 2);
+        for (uint256 i = 0; i < 12; ++i) {
+            play(some + i, 99, i % 2 == 0 ? 0 : 109);
+        }
     }
 
     /// @notice The same sponsor, a new generation; now and then.
