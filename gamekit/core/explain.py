@@ -12,7 +12,14 @@ from msgspec import Struct
 
 from gamekit.accounts.stack import AccountStack
 from gamekit.core.play import PlayFunction
-from gamekit.core.policy import SLACK_S, ArgumentRule, CallEntry, Condition, SpendingLimitPolicy
+from gamekit.core.policy import (
+    CONFIGURED_PAYMASTER,
+    SLACK_S,
+    ArgumentRule,
+    CallEntry,
+    Condition,
+    SpendingLimitPolicy,
+)
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
 from gamekit.units import ZERO_ADDRESS, Address, ChainId
@@ -301,7 +308,9 @@ def _pace(scope: Scope, figures: Figures) -> tuple[str, ...]:
 
 def _most_lost(scope: Scope, figures: Figures) -> tuple[str, ...]:
     gas, one = _ether(figures.gas_wei_max), _ether(figures.gas_per_operation_wei_max)
-    if scope.gas.paymaster:
+    if scope.gas.paymaster == CONFIGURED_PAYMASTER:
+        payer = "paid by the game's paymaster, which the grant names and which can't be left out"
+    elif scope.gas.paymaster:
         payer = f"paid by the paymaster {checksum_address(scope.gas.paymaster)}, which can't be left out"
     else:
         payer = "paid by your account, or its deposit at the entry point"
