@@ -211,7 +211,9 @@ abstract contract Submitting is Aliases {
         }
         // AA94 comes as plain words.
         if (selector == 0x08c379a0) return string.concat("refused: ", abi.decode(_arguments(reason), (string)));
-        if (selector != IEntryPoint.FailedOpWithRevert.selector) return string.concat("refused: ", vm.toString(reason));
+        if (selector != IEntryPoint.FailedOpWithRevert.selector) {
+            return string.concat("refused: ", vm.toString(reason));
+        }
         (, string memory what, bytes memory inner) = abi.decode(_arguments(reason), (uint256, string, bytes));
         bytes memory code = _cut(bytes(what), 4);
         return string.concat("refused: ", string(code), " ", vm.toString(abi.encodePacked(bytes4(inner))));
