@@ -182,7 +182,7 @@ async def _paymasters(config: Config, setup: ChainSetup, root: Path, chain: EvmC
     if not setup.paymasters:
         return
     keys, keyfile = root / config.sponsor.keys_file, root / config.journal.keyfile
-    sponsors: list[Address] = []
+    sponsors: list[Address] | None = None
     if config.sponsor.keys_file and keyfile.exists():
         try:
             sponsors = list(Keystore.open(keyfile).relayers(keys))
@@ -233,11 +233,12 @@ async def _deposit(config: Config, chain: EvmChain, name: str, paymaster: Addres
 
 
 async def _sponsored_game(
-    chain: EvmChain, name: str, paymaster: Address, game: str, sponsors: Collection[Address]
+    chain: EvmChain, name: str, paymaster: Address, game: str, sponsors: Collection[Address] | None
 ) -> Finding:
+    """Look at one game; without a list of the keys that are here, theirs is not compared."""
     about = f"{game} at {name}"
     record = decode_game(await chain.call(paymaster, GAME_OF.encode_call(game_number(game))))
-    if record.sponsor not in sponsors:
+    if sponsors is not None and record.sponsor not in sponsors:
         return Finding("error", about, f"its sponsor is {checksum_address(record.sponsor)}, whose key is not here")
     most = record.day_wei_max / WEI_PER_ETHER
     if not record.day_wei_max:

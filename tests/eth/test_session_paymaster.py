@@ -1,10 +1,13 @@
 """What is declared by heart is what the compiled paymaster has; digests and data are what it takes (tests/devnet)."""
 
+from collections.abc import Sequence
+
 import pytest
 from msgspec.structs import replace
 
 from gamekit.contracts import artifact
 from gamekit.errors import EncodingInvalid
+from gamekit.eth.abi import Parameter, encode
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import checksum_address, keccak256, to_hex
 from gamekit.eth.interface import ERROR, PANIC, Interface
@@ -61,9 +64,8 @@ def test_functions_behavior_equal_artifact(compiled: Interface) -> None:
 
 def test_events_behavior_equal_artifact(compiled: Interface) -> None:
     for topic, event in SESSION_PAYMASTER.events.items():
-        assert [(p.name, p.indexed) for p in event.inputs] == [
-            (p.name, p.indexed) for p in compiled.events[topic].inputs
-        ]
+        there = compiled.events[topic]
+        assert [(p.name, p.indexed) for p in event.inputs] == [(p.name, p.indexed) for p in there.inputs]
 
 
 def test_errors_behavior_equal_artifact(compiled: Interface) -> None:
@@ -138,13 +140,12 @@ class TestOperation:
         assert sponsor_operation_digest(CHAIN, op, version, 1) == sponsor_operation_digest(CHAIN, signed, version, 1)
 
     def test_errors(self) -> None:
-        with pytest.raises(EncodingInvalid, match="0.7 and later"):
-            sponsor_operation_digest(CHAIN, replace(_operation(), paymaster=None, paymaster_data=b"",
-                                                    paymaster_verification_gas_limit=Gas(0)),
-                                     EntryPointVersion.V07, 1)  # fmt: skip
+        alone = replace(_operation(), paymaster=None, paymaster_data=b"", paymaster_verification_gas_limit=Gas(0))
+        with pytest.raises(EncodingInvalid, match=r"0\.7 and later"):
+            sponsor_operation_digest(CHAIN, alone, EntryPointVersion.V07, 1)
+        of_a_session = replace(_operation(), paymaster_data=session_data(UnixSeconds(1), PERMISSION))
         with pytest.raises(EncodingInvalid, match="39 bytes, needs 82"):
-            op = replace(_operation(), paymaster_data=session_data(UnixSeconds(1), PERMISSION))
-            sponsor_operation_digest(CHAIN, op, EntryPointVersion.V07, 1)
+            sponsor_operation_digest(CHAIN, of_a_session, EntryPointVersion.V07, 1)
 
 
 class TestRecords:
@@ -161,10 +162,8 @@ class TestRecords:
         assert decode_sponsorship(returned) == SponsorshipRecord(1, 2, Wei(3), Wei(4))
 
 
-def _encode(outputs: object, values: object) -> bytes:
-    from gamekit.eth.abi import encode
-
-    return encode([each.type for each in outputs], values)  # type: ignore[attr-defined,arg-type]
+def _encode(outputs: Sequence[Parameter], values: Sequence[object]) -> bytes:
+    return encode(tuple(each.type for each in outputs), values)
 
 
 def _operation() -> UserOperation:
