@@ -71,7 +71,7 @@ abstract contract Submitting is Aliases {
     /// @dev The other s, or any bit of r, s and v.
     function _tamperSignature(bytes memory signature, Dice memory dice) private pure {
         if (dice.chance(60)) {
-            signature[dice.between(12, 76)] ^= bytes1(uint8(1 << dice.roll(8)));
+            signature[dice.between(12, 76)] ^= bytes1(uint8(2 ** dice.roll(8)));
             return;
         }
         uint256 s;
