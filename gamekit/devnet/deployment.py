@@ -25,6 +25,9 @@ DEPLOYMENT_GAS: Final = 15_000_000
 """Gas limit of one deployment; below the transaction cap of EIP-7825. The largest, an entry point, needs 5 million."""
 NO_SALT: Final = bytes(32)
 
+OPERATOR: Final = Address(b"\x0e" * 20)
+"""Owns the paymasters. Nobody has its key: a devnet's node sends for it all the same."""
+
 ENTRY_POINT_SALTS: Final = {
     "EntryPoint06": NO_SALT,
     "EntryPoint07": bytes.fromhex("90d8084deab30c2a37c45e8d47f49f2f7965183cb6990a98943ef94940681de3"),
@@ -42,6 +45,9 @@ class DevnetContracts(msgspec.Struct, frozen=True):
     session_validator: Address
     owner_validator: Address
     session_opener: Address
+    session_paymaster_07: Address
+    """Pays at EntryPoint 0.7; it has a deposit once `devnet.sponsor` gave it one."""
+    session_paymaster_08: Address
     reference_factory_07: Address
     """Creates reference accounts that obey EntryPoint 0.7."""
     reference_factory_08: Address
@@ -75,6 +81,7 @@ class DevnetContracts(msgspec.Struct, frozen=True):
         owners = {"owner_validator": to_hex(self.owner_validator)}
         v07 = {"entry_point_version": "0.7", "entry_point": to_hex(self.entry_point_07), **owners}
         v08 = {"entry_point_version": "0.8", "entry_point": to_hex(self.entry_point_08), **owners}
+        v07["paymaster"], v08["paymaster"] = to_hex(self.session_paymaster_07), to_hex(self.session_paymaster_08)
         bootstrap = to_hex(self.nexus_bootstrap)
         others = (
             StackConfig(stack="safe7579", factory=to_hex(self.safe7579_factory), **v07),
@@ -186,6 +193,8 @@ def plan_devnet(plan: Plan, *, code_size_capped: bool = True) -> DevnetContracts
         session_validator=session_validator,
         owner_validator=owner_validator,
         session_opener=plan.add("SessionOpener"),
+        session_paymaster_07=plan.add("SessionPaymaster", v07, session_validator, OPERATOR),
+        session_paymaster_08=plan.add("SessionPaymaster", v08, session_validator, OPERATOR),
         reference_factory_07=plan.add("ReferenceAccountFactory", account_07, owner_validator, session_validator),
         reference_factory_08=plan.add("ReferenceAccountFactory", account_08, owner_validator, session_validator),
         nexus_implementation=nexus,

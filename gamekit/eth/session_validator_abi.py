@@ -65,8 +65,6 @@ _ERRORS: Final = (
     "CallsOutOfRange(uint256 calls, uint256 callsMax)",
     "SelectorMissing(uint256 call, uint256 dataLength, uint256 dataLengthMin)",
     "SignatureTooShort(uint256 length, uint256 lengthMin)",
-    "SignatureTooLong(uint256 excess)",
-    "WitnessInvalid(uint256 call, bytes32 found, bytes32 root)",
     "SessionNotLive(bytes32 permissionId, uint8 state)",
     "EpochStale(uint32 sessionEpoch, uint32 accountEpoch)",
     "NonceKeyMismatch(uint192 nonceKey, uint192 allowed)",
@@ -77,6 +75,8 @@ _ERRORS: Final = (
     "UsesExceeded(uint256 uses, uint256 usesMax)",
     "RateExceeded(uint256 aheadMs, uint256 aheadMsMax)",
     "TimeRangeEmpty(uint256 validAfter, uint256 validUntil)",
+    "WitnessInvalid(uint256 call, bytes32 found, bytes32 root)",
+    "SignatureTooLong(uint256 excess)",
     "HintOutOfRange(uint256 call, uint256 hint, uint256 entryCount)",
     "CallNotAllowed(uint256 call, address target, bytes4 selector, address allowedTarget, bytes4 allowedSelector)",
     "ValuePerCallExceeded(uint256 call, uint256 valueWei, uint256 valuePerCallWeiMax)",
@@ -178,6 +178,8 @@ class AccountRecord(Struct, frozen=True, gc=False):
     """Bumped by install, uninstall and revoke-all; 1 with the first install."""
     owner_validator: Address | None
     """The validator that speaks for the account's owner in grants."""
+    lead: int | None = None
+    """A byte that the account wants before the validator's address in a signature; None for none."""
 
 
 class SessionGranted(Struct, frozen=True, gc=False):
@@ -226,8 +228,9 @@ def decode_account(data: bytes) -> AccountRecord:
         EncodingInvalid: it is not the encoding of an account.
     """
     (record,) = ACCOUNT_OF.decode_result(data)
-    installed, epoch, owner_validator = cast("tuple[bool, int, Address]", record)[:3]
-    return AccountRecord(installed, epoch, None if owner_validator == ZERO_ADDRESS else owner_validator)
+    installed, epoch, owner_validator, has_lead, lead = cast("tuple[bool, int, Address, bool, int]", record)
+    owner = None if owner_validator == ZERO_ADDRESS else owner_validator
+    return AccountRecord(installed, epoch, owner, lead if has_lead else None)
 
 
 def unpack_session_slot(session: bytes, caps: bytes = bytes(32)) -> SessionRecord:

@@ -11,7 +11,8 @@ from typing import Final
 
 from gamekit.errors import EncodingInvalid
 from gamekit.eth.hashing import checksum_address, selector, to_hex
-from gamekit.eth.session_validator import DOMAIN_NAME, DOMAIN_VERSION, require_scope
+from gamekit.eth.scope_form import entries_of
+from gamekit.eth.session_validator import DOMAIN_NAME, DOMAIN_VERSION
 from gamekit.eth.typed_data import Field, TypedData, typed_data_digest
 from gamekit.units import Address, ChainId, Hash32, PermissionId, UnixSeconds
 
@@ -54,15 +55,21 @@ def grant_typed_data(
 ) -> TypedData:
     """Write what the account's owner signs to grant a session.
 
-    `functions` holds the full signature text of each entry's function, `epoch` is the account's present one,
-    `deadline` is the last second, inclusive, at which the grant may be submitted, and `implementations` are the
-    contracts that the owner accepts behind targets that run code of others.
+    Args:
+        chain_id: of the module.
+        module: the session validator.
+        account: whose session it becomes.
+        scope: the granted form.
+        functions: the full signature text of each entry's function.
+        epoch: the account's present one.
+        deadline: last second, inclusive, at which the grant may be submitted.
+        implementations: for each target that can run code of others, in the scope's order, what the owner accepts.
 
     Raises:
         EncodingInvalid: the scope's length is not what its counts say, there is not one text for each entry, or a text
             has another selector than its entry.
     """
-    entries = require_scope(scope)
+    entries = entries_of(scope)
     if len(functions) != len(entries):
         raise EncodingInvalid(
             f"the scope has {len(entries)} entries, got {len(functions)} function texts",

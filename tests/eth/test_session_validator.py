@@ -15,7 +15,6 @@ from gamekit.eth.session_validator import (
     envelope,
     operation_digest,
     permission_id,
-    require_scope,
     revoke_digest,
 )
 from gamekit.eth.session_validator_abi import OPERATION_DIGEST, PERMISSION_ID_OF, REVOKE_DIGEST
@@ -95,14 +94,3 @@ def test_decode_envelope_error_length(change: int) -> None:
     longer = data + bytes(32)
     with pytest.raises(EncodingInvalid, match="the scope has"):
         decode_envelope(longer[: len(data) + change], 1)
-
-
-@pytest.mark.parametrize("scope", [b"", bytes(191), bytes(193), scope_bytes(entries=[bytes(24)])[:-32]])
-def test_require_scope_error_length(scope: bytes) -> None:
-    with pytest.raises(EncodingInvalid, match="its counts say"):
-        require_scope(scope)
-
-
-def test_require_scope_default() -> None:
-    entries = [b"\x01" * 24, b"\x02" * 24]
-    assert require_scope(scope_bytes(entries=entries, rules=2)) == [entry + bytes(8) for entry in entries]

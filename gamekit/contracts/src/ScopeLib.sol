@@ -32,7 +32,7 @@ using ScopeLib for Scope global;
 /// ```
 /// where root is the Merkle root over keccak256(leaf): a level's neighbours are hashed in pairs, the smaller one first,
 /// and an odd one out goes up as it is. No leaf has the 64 bytes of a pair, so neither can be taken for the other. The
-/// signature then brings a witness for each entry that it uses (WitnessLib). What names the permission is the signed
+/// signature then brings a witness for each entry that it uses (AllowlistLib). What names the permission is the signed
 /// form, and whoever grants or revokes shows the granted one.
 ///
 /// - validAfter, validUntil: unix seconds. The end is inclusive. The start is the first valid second on EntryPoint 0.6
@@ -142,6 +142,12 @@ library ScopeLib {
         return uint48(scope.word(0));
     }
 
+    /// @notice Both ends, for those who need both.
+    function timeFrame(Scope scope) internal pure returns (uint256 first, uint256 last) {
+        uint256 found = scope.word(0);
+        return (uint48(found >> 48), uint48(found));
+    }
+
     function revoker(Scope scope) internal pure returns (address) {
         return address(uint160(scope.word(32) >> 96));
     }
@@ -176,6 +182,12 @@ library ScopeLib {
 
     function rateIntervalMs(Scope scope) internal pure returns (uint256) {
         return uint32(scope.word(64));
+    }
+
+    /// @notice Both limits, for those who need both.
+    function gasLimitsWei(Scope scope) internal pure returns (uint256 budget, uint256 perOperationMax) {
+        uint256 found = scope.word(96);
+        return (found >> 128, uint128(found));
     }
 
     function gasBudgetWei(Scope scope) internal pure returns (uint256) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {ISessionPaymaster} from "./ISessionPaymaster.sol";
 import {ISessionValidator, SessionState} from "./ISessionValidator.sol";
 
 /// @notice What this contract wants of an EntryPoint, the same in every version.
@@ -25,6 +26,16 @@ contract SessionOpener {
         bytes ownerSignature;
     }
 
+    /// @notice The arguments of one `sponsor`, but for the account.
+    struct Voucher {
+        ISessionPaymaster paymaster;
+        bytes32 permissionId;
+        uint32 game;
+        uint96 limitWei;
+        uint48 deadline;
+        bytes signature;
+    }
+
     /// @notice The factory was called, and there is still no account at the address.
     error AccountNotCreated(address account);
 
@@ -47,6 +58,38 @@ contract SessionOpener {
         ISessionValidator validator,
         Grant[] calldata grants
     ) external payable {
+        _open(account, factory, factoryData, entryPoint, validator, grants);
+    }
+
+    /// @notice Opens sessions as `open` does, and hands in what the game's sponsor signed for them.
+    /// @param vouchers none, one or several; taken again they change nothing.
+    function openSponsored(
+        address account,
+        address factory,
+        bytes calldata factoryData,
+        IDeposits entryPoint,
+        ISessionValidator validator,
+        Grant[] calldata grants,
+        Voucher[] calldata vouchers
+    ) external payable {
+        _open(account, factory, factoryData, entryPoint, validator, grants);
+        for (uint256 i = 0; i < vouchers.length; ++i) {
+            Voucher calldata voucher = vouchers[i];
+            voucher.paymaster
+                .sponsor(
+                    account, voucher.permissionId, voucher.game, voucher.limitWei, voucher.deadline, voucher.signature
+                );
+        }
+    }
+
+    function _open(
+        address account,
+        address factory,
+        bytes calldata factoryData,
+        IDeposits entryPoint,
+        ISessionValidator validator,
+        Grant[] calldata grants
+    ) private {
         if (account.code.length == 0 || !validator.accountOf(account).installed) {
             (bool created, bytes memory reason) = factory.call(factoryData);
             if (!created) revert FactoryFailed(factory, reason);

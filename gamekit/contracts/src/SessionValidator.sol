@@ -144,8 +144,7 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
             Scope scope = envelope.scope;
             uint256 claimedAt = envelope.claimedAt;
             uint256 deadline = envelope.deadline;
-            uint256 validAfter = scope.validAfter();
-            uint256 validUntil = scope.validUntil();
+            (uint256 validAfter, uint256 validUntil) = scope.timeFrame();
             if (claimedAt > validAfter) validAfter = claimedAt;
             if (deadline < validUntil) validUntil = deadline;
             if (claimedAt + SLACK < validUntil) validUntil = claimedAt + SLACK;
@@ -169,11 +168,11 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
             uint256 uses = SlotLib.usesOf(session) + calls;
             if (uses > max) revert UsesExceeded(uses, max);
 
-            max = scope.gasPerOperationWeiMax();
+            uint256 budgetWei;
+            (budgetWei, max) = scope.gasLimitsWei();
             if (gasWei > max) revert GasPerOperationExceeded(gasWei, max);
-            max = scope.gasBudgetWei();
             uint256 gasSpentWei = SlotLib.gasSpentWeiOf(session) + gasWei;
-            if (gasSpentWei > max) revert GasBudgetExceeded(gasSpentWei, max);
+            if (gasSpentWei > budgetWei) revert GasBudgetExceeded(gasSpentWei, budgetWei);
 
             uint256 arrivalMs = _arrivalMs(scope, SlotLib.arrivalMsOf(session), calls, envelope.claimedAt);
             return SlotLib.packSession(SessionState.Live, SlotLib.epochOf(session), uses, arrivalMs, gasSpentWei);

@@ -7,12 +7,31 @@ import {ISessionValidator} from "src/ISessionValidator.sol";
 import {Fields} from "test/Harness.sol";
 import {IKernel, KernelHarness} from "test/KernelHarness.sol";
 
+/// @notice Kernel's own errors, as far as they are met here.
+interface IKernelUnderTest {
+    error AlreadyInitialized();
+    error InvalidCaller();
+}
+
 contract KernelTest is KernelHarness {
     function test_initialize_success_rootAndSessionValidator() public view {
         assertTrue(account.isModuleInstalled(1, address(validator), ""));
         assertTrue(account.isModuleInstalled(1, address(ownerValidator), ""));
         assertEq(ownerValidator.ownerOf(address(account)), owner);
         assertEq(validator.accountOf(address(account)).epoch, 1);
+    }
+
+    function test_initialize_revert_again() public {
+        vm.prank(thief);
+        vm.expectRevert(IKernelUnderTest.AlreadyInitialized.selector);
+        IKernel(address(account))
+            .initialize(validationId(address(ownerValidator)), NO_HOOK, abi.encodePacked(thief), "", new bytes[](0));
+    }
+
+    function test_installModule_revert_byAnybodyElse() public {
+        vm.prank(thief);
+        vm.expectRevert(IKernelUnderTest.InvalidCaller.selector);
+        account.installModule(1, thief, abi.encodePacked(NO_HOOK, abi.encode("", "", "")));
     }
 
     function test_installModule_success_executeAndNothingElse() public view {

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {PackedUserOperation} from "@openzeppelin/contracts/interfaces/IERC4337.sol";
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
-import {ISafeProxyFactory, Safe7579Factory} from "src/Safe7579Factory.sol";
+import {ISafe, ISafe7579Launchpad, ISafeProxyFactory, Safe7579Factory} from "src/Safe7579Factory.sol";
 import {Fields} from "test/Harness.sol";
 import {Safe7579Harness} from "test/Safe7579Harness.sol";
 
@@ -12,6 +12,28 @@ interface ISafeUnderTest {
     function getOwners() external view returns (address[] memory);
     function getThreshold() external view returns (uint256);
     function isModuleEnabled(address module) external view returns (bool);
+}
+
+/// @notice How the adapter is told of a registry.
+struct RegistryInit {
+    address registry;
+    address[] attesters;
+    uint8 threshold;
+}
+
+/// @notice What the adapter can be asked for through a Safe.
+interface ISafe7579UnderTest {
+    error AccountAccessUnauthorized();
+
+    function initializeAccount(
+        ISafe7579Launchpad.ModuleInit[] calldata validators,
+        ISafe7579Launchpad.ModuleInit[] calldata executors,
+        ISafe7579Launchpad.ModuleInit[] calldata fallbacks,
+        ISafe7579Launchpad.ModuleInit[] calldata hooks,
+        RegistryInit calldata registryInit
+    ) external;
+
+    function initializeAccountWithValidators(ISafe7579Launchpad.ModuleInit[] calldata validators) external;
 }
 
 /// @notice A factory that makes accounts elsewhere than it says.
@@ -132,7 +154,24 @@ contract Safe7579Test is Safe7579Harness {
 
     function test_installModule_revert_byAnybodyElse() public {
         vm.prank(thief);
-        vm.expectRevert();
+        vm.expectRevert(ISafe7579UnderTest.AccountAccessUnauthorized.selector);
         account.installModule(1, thief, "");
+    }
+
+    function test_initializeAccount_revert_byAnybodyElse() public {
+        // An account that is set up in a transaction of its own could be taken by who is first; this one cannot be.
+        ISafe7579Launchpad.ModuleInit[] memory none_ = new ISafe7579Launchpad.ModuleInit[](0);
+        ISafe7579Launchpad.ModuleInit[] memory takers = new ISafe7579Launchpad.ModuleInit[](1);
+        takers[0] = ISafe7579Launchpad.ModuleInit(thief, "");
+        RegistryInit memory registry = RegistryInit(address(0), new address[](0), 0);
+        vm.startPrank(thief);
+        vm.expectRevert(ISafe7579UnderTest.AccountAccessUnauthorized.selector);
+        ISafe7579UnderTest(address(account)).initializeAccount(takers, none_, none_, none_, registry);
+        vm.expectRevert(ISafe7579UnderTest.AccountAccessUnauthorized.selector);
+        ISafe7579UnderTest(address(account)).initializeAccountWithValidators(takers);
+        vm.expectRevert("GS200");
+        address[] memory owners = new address[](1);
+        owners[0] = thief;
+        ISafe(address(account)).setup(owners, 1, address(0), "", address(0), address(0), 0, payable(0));
     }
 }
