@@ -14,6 +14,7 @@ from gamekit.demo.loot import Loot
 from gamekit.eth.calldata import Call, Mode, execute_batch, execute_single
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import keccak256, parse_address, parse_hex
+from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.session_validator import envelope, operation_digest, permission_id
 from gamekit.eth.signature import CURVE_ORDER
 from gamekit.eth.user_op_hash import user_op_hash
@@ -78,7 +79,7 @@ class Forger:
         self.now = now
         self._fee_wei = fee_wei
         self._signs_deadline = signs_deadline
-        self._scope = parse_hex(loot.scope)
+        self._form = ScopeForm(parse_hex(loot.scope))
         self._key = loot.limits.nonce_key
 
     def bundle(self, attempt: Attempt, sequence: int) -> list[UserOperation]:
@@ -101,7 +102,11 @@ class Forger:
             max_priority_fee_per_gas=Wei(min(fee, 10**6)),
         )
         op = op if attempt.before_signing is None else attempt.before_signing(op)
-        scope = self._scope if attempt.scope is None else attempt.scope
+        scope, hints, witnesses = self._form.signed, attempt.hints, b""
+        if attempt.scope is None:
+            hints, witnesses = self._form.show(self._form.places(attempt.hints))
+        else:
+            scope = attempt.scope
         claimed_at = UnixSeconds(self.now - attempt.age_s)
         deadline = UnixSeconds(claimed_at + attempt.life_s)
         chain, version, entry_point = attempt.chain or loot.chain, loot.version, parse_address(loot.entry_point)
@@ -112,7 +117,7 @@ class Forger:
         signed_deadline = deadline if self._signs_deadline else UnixSeconds(0)
         digest = operation_digest(name, permission, claimed_at, signed_deadline)
         signature = sign(attempt.secret or loot.secret, _personal(digest) if attempt.is_personal else digest)
-        op = replace(op, signature=envelope(claimed_at, deadline, signature, attempt.hints, scope))
+        op = replace(op, signature=envelope(claimed_at, deadline, signature, hints, scope, witnesses))
         return op if attempt.after_signing is None else attempt.after_signing(op)
 
 

@@ -4,10 +4,9 @@ import pytest
 
 from tests.proof.escapes.plants import PLANTS
 from tests.proof.escapes.rows import all_rows
-from tests.proof.escapes.suite import run_suite
+from tests.proof.escapes.suite import HUNTED_ON, run_suite
 from tests.proof.solidity import planted_sources, validator_sources
 
-ACCOUNT = "reference 0.8"
 EVERY = 12
 """Beside the rows that a hole opens, so many rows apart others are run, which must not notice it."""
 
@@ -19,7 +18,7 @@ async def test_hole_is_found(name: str) -> None:
     told = {*hole.accepted, *hole.failed}
     rows = [row for place, row in enumerate(all_rows()) if row.id in told or place % EVERY == 0]
     assert told <= {row.id for row in rows}, "a row that the hole opens is no more"
-    results = await run_suite([ACCOUNT], rows, name)
+    results = await run_suite([HUNTED_ON], rows, name)
     assert {each.id for each in results if each.verdict == "accepted"} == set(hole.accepted)
     assert {each.id for each in results if each.verdict == "failed"} == set(hole.failed)
     assert hole.accepted

@@ -269,6 +269,26 @@ PLANTS: Final[dict[str, Hole]] = {
         (("EnvelopeLib.sol", "if (s > S_MAX) return false;", "if (s > type(uint256).max - 1) return false;"),),
         ("C40:high-s",),
     ),
+    "witness": Hole(
+        "a leaf of a long list need not lead to the root",
+        (
+            (
+                "AllowlistLib.sol",
+                "if (hash != list.root) revert ISessionValidator.WitnessInvalid(index, hash, list.root);",
+                "if (hash == 0) revert ISessionValidator.WitnessInvalid(index, hash, list.root);",
+            ),
+        ),
+        (
+            "C02:long-made-up",
+            "C02:long-sibling-bit",
+            "C02:long-path-short",
+            "C02:long-path-long",
+            "C02:long-root-only",
+            "C26:long-rule-dropped",
+            "C26:long-rule-wider",
+        ),
+        failed=("C02:long-leaf-bit",),
+    ),
     "lane": Hole(
         "the nonce key is not checked",
         (("SessionValidator.sol", "if (nonce >> 64 != scope.nonceKey()) revert", "if (false) revert"),),

@@ -54,6 +54,7 @@ PACE_BURST: Final = 4
 TIGHT_USES: Final = 6
 TIGHT_BUDGET_WEI: Final = 2 * 10**15
 TIGHT_PER_OPERATION_WEI: Final = 12 * 10**14
+LONG_LIST: Final = 20
 LIFE_S: Final = 7 * 24 * 3600
 ACT_NUMBER: Final = (5, 7)
 """What the first argument of `act` may be."""
@@ -108,6 +109,12 @@ def sorted_entries(*entries: CallEntry) -> tuple[CallEntry, ...]:
     return tuple(sorted(entries, key=lambda each: each.target + each.selector))
 
 
+def long_list(target: Address) -> tuple[CallEntry, ...]:
+    """More entries than a signature shows: deeds that the bazaar's fallback counts, and one function with a rule."""
+    deeds = (entry(target, f"deed{number}(uint256)") for number in range(LONG_LIST))
+    return sorted_entries(*deeds, entry(target, BUY, ArgumentRule(1, Condition.AT_MOST, STRENGTH_MAX)))
+
+
 def asked_sessions(contracts: DevnetContracts, strangers: Strangers) -> dict[str, Asked]:
     """Say what each session is, by its name."""
     arena, bazaar = contracts.arena, strangers.bazaar
@@ -146,6 +153,7 @@ def asked_sessions(contracts: DevnetContracts, strangers: Strangers) -> dict[str
         ),
         "paid": Asked((move,), gas=paid, key=4),
         "full": Asked((move,), calls_max=64, key=5),
+        "long": Asked(long_list(bazaar), key=8),
         "future": Asked((move,), starts_in_s=24 * 3600, key=6),
         # The same key and lane as `play`, and less that it may do.
         "narrow": Asked((move,), calls_max=1, uses_max=USES_MAX - 1),

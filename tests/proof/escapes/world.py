@@ -17,6 +17,7 @@ from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point import GET_NONCE
 from gamekit.eth.hashing import to_hex
 from gamekit.eth.interface import Function
+from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.session_validator_abi import GRANT_SESSION, SESSION_OF, SessionRecord, decode_session
 from gamekit.eth.user_operation import UserOperation
 from gamekit.units import Address, Hash32, PermissionId, UnixSeconds, Wei
@@ -172,7 +173,7 @@ class World:
     def session_of(self, name: str, scope: Scope, account: Address | None = None, key: int = 0) -> Session:
         """Give what a thief needs of a session, whether or not it is granted."""
         packed, sender = scope.pack(), account or self.account
-        permission = session_validator.permission_id(CHAIN_ID, self.module, sender, packed)
+        permission = session_validator.permission_id(CHAIN_ID, self.module, sender, ScopeForm(packed).signed)
         loot = Loot(
             player=name,
             key=to_hex(secret_of(key).secret),
