@@ -185,9 +185,8 @@ async def check_rows(chain: Chain, where: StackSetup) -> list[dict[str, object]]
     return rows
 
 
-FORMS: Final[dict[str, type[Session]]] = {"inline": Session}
-"""How a list of functions travels with each operation: `inline` is all of it; `merkle` its root and one proof, once the
-validator takes it: `"merkle": MerkleSession`."""
+FORMS: Final[dict[str, type[Session]]] = {"inline": Session, "merkle": MerkleSession}
+"""How a list of functions travels with each operation: all of it, or its root and a proof for each one used."""
 
 
 async def list_rows(chain: Chain, where: StackSetup) -> list[dict[str, object]]:

@@ -67,8 +67,8 @@ ENABLE_SESSIONS: Final = Function.parse(
     "bytes32[] permissionIds",
 )
 OLD_CORE: Final = "SmartSession core of npm (old interface); policies and signer minimal ones of ours"
-SUDO, SHIPPED, SEPARATE, MERGED = "sudo", "time + uses + value", "one policy a limit", "merged policies"
-"""Forms of a SmartSession: none of the limits; what its authors' own example has; our limits; the same, cheapest."""
+SUDO, SHIPPED, SEPARATE, MERGED = "sudo", "time + uses + value", "separate", "merged"
+"""Policies of a SmartSession: none; those of its authors' example; one for each of our limits; all of those in two."""
 ONE_ENTRY_HELD: Final = ("function", "time", "uses", "gas budget", "nonce key", "paymaster", "no value")
 """Ours but for the deadline of each operation."""
 
@@ -84,7 +84,7 @@ class SmartSession(OnStack):
         held = {SUDO: ("function",), SHIPPED: ("function", "time", "uses", "no value")}.get(form, ONE_ENTRY_HELD)
         # Nothing tells a policy a time that it could trust, so there is no rate limit to compare with.
         self.limits = (*held, "2 argument rules", "cumulative cap") if arguments else held
-        self.signer = f"SmartSession, {form}{' + arguments' if arguments else ''}"
+        self.signer = f"SmartSession (old interface), {form}{' + rules' if arguments else ''}"
         self.keys: list[Key] = []
         self.permissions: list[bytes] = []
 

@@ -13,11 +13,8 @@ OWNER: Final = "owner"
 ONE_ENTRY: Final = "session"
 EVERY_CHECK: Final = "session, every check"
 PEERS: Final = {
-    ONE_ENTRY: ("SmartSession, one policy a limit", "SmartSession, merged policies"),
-    EVERY_CHECK: (
-        "SmartSession, one policy a limit + arguments",
-        "SmartSession, merged policies + arguments",
-    ),
+    ONE_ENTRY: ("SmartSession (old interface), separate", "SmartSession (old interface), merged"),
+    EVERY_CHECK: ("SmartSession (old interface), separate + rules", "SmartSession (old interface), merged + rules"),
 }
 """For each form of our session the SmartSessions with the same limits, or fewer."""
 VALIDATION_GAS_MAX: Final = 38_000

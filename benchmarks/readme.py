@@ -71,14 +71,23 @@ HOW: Final = {
     "demo": 'make demo ARGS="--players 200 --seconds 20 --report benchmarks/results/demo.json"',
 }
 """How to measure what may be missing."""
+GAS_ACCOUNTS: Final = {
+    "nexus": "Nexus 1.0",
+    "safe7579": "Safe7579 1.0",
+    "kernel": "Kernel 3.1 of npm",
+    "reference_7702": "reference, EIP-7702",
+    "thirdweb Account": "thirdweb",
+    "MetaMask EIP7702StatelessDeleGator": "MetaMask",
+}
+"""What a reader calls the accounts of `gas.json`. npm's Kernel is not the build that is deployed."""
 GAS_DRAWN: Final = (
     ("externally owned account", None, "its own key"),
     ("SimpleAccount", "0.7", "owner"),
     ("nexus", "0.7", "owner"),
     ("nexus", "0.7", "session"),
     ("nexus", "0.7", "session, every check"),
-    ("nexus", "0.7", "SmartSession, merged policies + arguments"),
-    ("nexus", "0.7", "SmartSession, one policy a limit + arguments"),
+    ("nexus", "0.7", "SmartSession (old interface), merged + rules"),
+    ("nexus", "0.7", "SmartSession (old interface), separate + rules"),
     ("reference", "0.8", "session, every check"),
     ("reference_7702", "0.8", "session, every check"),
     ("safe7579", "0.7", "session, every check"),
@@ -233,7 +242,8 @@ def gas_figures(result: Mapping[str, Any]) -> dict[tuple[str, str | None, str, i
 
 def gas_name(account: str, version: str | None, signer: str) -> str:
     """Say who it is that was measured."""
-    return f"{account}{f' {version}' if version else ''}: {signer}"
+    account = GAS_ACCOUNTS.get(account, account)
+    return f"{account}{f', {version}' if version else ''}: {signer}"
 
 
 SECTIONS: Final[dict[str, Callable[[], str]]] = {
@@ -246,7 +256,7 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
 """What stands between the comments of each name."""
 
 WIDTH, BAR, LEFT, ROW = 760, 400, 230, 30
-GAS_LEFT, GAS_BAR, GAS_ROW = 400, 240, 24
+GAS_LEFT, GAS_BAR, GAS_ROW = 430, 220, 24
 _STYLE: Final = """\
   <style>
     text { font: 13px system-ui, sans-serif; fill: #24292f; }

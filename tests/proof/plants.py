@@ -120,9 +120,13 @@ PLANTS = (
     Plant(
         "deadline_outside_digest",
         (
-            Edit(ENVELOPE, "uint256 times = uint256(claimedAt) << 48 | deadline;", "uint256 times = uint256(claimedAt) << 48;"),
+            Edit(ENVELOPE, "= uint256(claimedAt) << 48 | deadline;", "= uint256(claimedAt) << 48;"),
             # The key signs what the contract hashes.
-            Edit(HARNESS, "bytes20(0),\n                claimedAt,\n                deadline", "bytes20(0), claimedAt, uint48(0)"),
+            Edit(
+                HARNESS,
+                "bytes20(0),\n                claimedAt,\n                deadline",
+                "bytes20(0), claimedAt, uint48(0)",
+            ),
         ),
     ),
     # Who signed, and for what.

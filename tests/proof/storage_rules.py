@@ -1,8 +1,8 @@
 """ERC-7562 on a trace: no banned opcode in validation, and only storage that is the account's or associated with it.
 
-Validation is traced as the EntryPoint calls it, `account.validateUserOp` with everything below, so the account's own code
-is judged as well as the session validator's. For each slot outside the account the preimage of its hash is looked up
-among what was hashed in the same trace.
+Validation is traced as the EntryPoint calls it, `account.validateUserOp` with everything below, so the account's own
+code is judged as well as the session validator's. For each slot outside the account the preimage of its hash is looked
+up among what was hashed in the same trace.
 
 `python -m tests.proof.storage_rules` prints what each account does in validation.
 
@@ -27,11 +27,17 @@ if TYPE_CHECKING:
 
 ASSOCIATED_MAX: Final = 128
 """An associated slot is the hash of a preimage that begins with the account, plus at most so much."""
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 BANNED: Final = {
-    "OP-011": (
-        "ORIGIN GASPRICE BLOCKHASH COINBASE TIMESTAMP NUMBER PREVRANDAO DIFFICULTY GASLIMIT BASEFEE BLOBHASH BLOBBASEFEE"
-        " CREATE SELFDESTRUCT INVALID"
-    ).split(),
+    "OP-011": _words(
+        "ORIGIN GASPRICE BLOCKHASH COINBASE TIMESTAMP NUMBER PREVRANDAO DIFFICULTY GASLIMIT BASEFEE BLOBHASH"
+        " BLOBBASEFEE CREATE SELFDESTRUCT INVALID"
+    ),
     "OP-031": ["CREATE2"],
     "OP-080": ["BALANCE", "SELFBALANCE"],
 }
@@ -50,12 +56,20 @@ VALIDATE_USER_OP: Final = Function.parse(
     "uint256 data",
 )
 
-PLAIN: Final = (
-    "STOP ADD MUL SUB DIV SDIV MOD SMOD ADDMOD MULMOD EXP SIGNEXTEND LT GT SLT SGT EQ ISZERO AND OR XOR NOT BYTE SHL SHR"
-    " SAR CLZ KECCAK256 ADDRESS CALLER CALLVALUE CALLDATALOAD CALLDATASIZE CALLDATACOPY CODESIZE CODECOPY RETURNDATASIZE"
-    " RETURNDATACOPY CHAINID POP MLOAD MSTORE MSTORE8 SLOAD SSTORE JUMP JUMPI PC MSIZE GAS JUMPDEST TLOAD TSTORE MCOPY"
-    " LOG0 LOG1 LOG2 LOG3 LOG4 CALL CALLCODE DELEGATECALL STATICCALL EXTCODESIZE EXTCODECOPY EXTCODEHASH RETURN REVERT"
-).split() + [f"{name}{number}" for name, most in (("PUSH", 32), ("DUP", 16), ("SWAP", 16)) for number in range(most + 1)]
+PLAIN: Final = [
+    *_words(
+        "STOP ADD MUL SUB DIV SDIV MOD SMOD ADDMOD MULMOD EXP SIGNEXTEND LT GT SLT SGT EQ ISZERO AND OR XOR NOT BYTE"
+    ),
+    *_words(
+        "SHL SHR SAR CLZ KECCAK256 ADDRESS CALLER CALLVALUE CALLDATALOAD CALLDATASIZE CALLDATACOPY CODESIZE CODECOPY"
+    ),
+    *_words(
+        "RETURNDATASIZE RETURNDATACOPY CHAINID POP MLOAD MSTORE MSTORE8 SLOAD SSTORE JUMP JUMPI PC MSIZE GAS JUMPDEST"
+    ),
+    *_words("TLOAD TSTORE MCOPY LOG0 LOG1 LOG2 LOG3 LOG4 CALL CALLCODE DELEGATECALL STATICCALL RETURN REVERT"),
+    *_words("EXTCODESIZE EXTCODECOPY EXTCODEHASH"),
+    *(f"{name}{number}" for name, most in (("PUSH", 32), ("DUP", 16), ("SWAP", 16)) for number in range(most + 1)),
+]
 """Opcodes without a rule of their own, or whose rule is checked where they act. All others are told by name."""
 
 TRACER: Final = """{

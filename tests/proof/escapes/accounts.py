@@ -25,6 +25,16 @@ ACCOUNTS: Final = (
 )
 """Every account type and EntryPoint."""
 
+HEADINGS: Final = {
+    "reference 0.7": "reference, EntryPoint 0.7",
+    "reference 0.8": "reference, 0.8",
+    "reference_7702 0.8": "EIP-7702, 0.8",
+    "nexus 0.7": "Nexus, 0.7",
+    "safe7579 0.7": "Safe7579, 0.7",
+    "kernel 0.7": "Kernel 3.1, 0.7",
+}
+"""What the table calls them."""
+
 HIDES_ERRORS: Final = {"safe7579": "ExecutionFailed"}
 """What an account answers in the place of a validator's error; the suite then reads that in the transaction's trace."""
 

@@ -1,6 +1,7 @@
 """Arguments of allowed calls: rules, pinned beneficiaries, dirty bits, missing words, sums."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from gamekit.core.policy import Condition
@@ -61,14 +62,17 @@ def _beneficiaries() -> Iterator[Row]:
             slug,
             what,
             REFUSED,
-            lambda w, word=word: (_claim(w, word(w)), _claim(w, _number(w.account))),
+            partial(lambda word, w: (_claim(w, word(w)), _claim(w, _number(w.account))), word),
             effect={"plays": 2, "gold": 10**18},
-            values=lambda w, word=word: {
-                "call": 1,
-                "argument": 0,
-                "condition": int(Condition.PINNED_TO_ACCOUNT),
-                "found": word(w),
-            },
+            values=partial(
+                lambda word, w: {
+                    "call": 1,
+                    "argument": 0,
+                    "condition": int(Condition.PINNED_TO_ACCOUNT),
+                    "found": word(w),
+                },
+                word,
+            ),
             off_chain="CallPolicy",
         )
 
@@ -86,7 +90,13 @@ def _attack(world: World, strength: int) -> Attempt:
 
 
 def _act_row(
-    case: str, slug: str, what: str, words: Mapping[str, int], argument: int, condition: Condition, twin: Mapping[str, int]
+    case: str,
+    slug: str,
+    what: str,
+    words: Mapping[str, int],
+    argument: int,
+    condition: Condition,
+    twin: Mapping[str, int],
 ) -> Row:
     (found,) = words.values()
     return operation_row(
@@ -127,14 +137,17 @@ def _words() -> Iterator[Row]:
             slug,
             what,
             REFUSED,
-            lambda w, value=value: (_attack(w, value), _attack(w, STRENGTH_MAX)),
-            values=lambda _, value=value: {
-                "call": 0,
-                "argument": 1,
-                "condition": int(Condition.AT_MOST),
-                "found": value,
-                "ruleValue": STRENGTH_MAX,
-            },
+            partial(lambda value, w: (_attack(w, value), _attack(w, STRENGTH_MAX)), value),
+            values=partial(
+                lambda value, _: {
+                    "call": 0,
+                    "argument": 1,
+                    "condition": int(Condition.AT_MOST),
+                    "found": value,
+                    "ruleValue": STRENGTH_MAX,
+                },
+                value,
+            ),
             off_chain="CallPolicy",
         )
 
@@ -152,11 +165,15 @@ def _missing() -> Iterator[Row]:
             slug,
             what,
             MISSING,
-            lambda w, data=data, length=length: (
-                w.one(Call(w.contracts.arena, Wei(0), data[:length])),
-                w.one(Call(w.contracts.arena, Wei(0), data)),
+            partial(
+                lambda data, length, w: (
+                    w.one(Call(w.contracts.arena, Wei(0), data[:length])),
+                    w.one(Call(w.contracts.arena, Wei(0), data)),
+                ),
+                data,
+                length,
             ),
-            values=lambda _, length=length: {"call": 0, "argument": 1, "dataLength": length},
+            values=partial(lambda length, _: {"call": 0, "argument": 1, "dataLength": length}, length),
             off_chain="CallPolicy",
         )
 
@@ -183,14 +200,18 @@ def _sums() -> Iterator[Row]:
             slug,
             what,
             CAP,
-            lambda w, amounts=amounts, twin=twin: (_craft(w, *amounts), _craft(w, *twin)),
+            partial(lambda amounts, twin, w: (_craft(w, *amounts), _craft(w, *twin)), amounts, twin),
             effect={"plays": len(twin)},
-            values=lambda _, total=total, calls=len(amounts): {
-                "call": calls - 1,
-                "lane": 1,
-                "total": total,
-                "limit": most,
-            },
+            values=partial(
+                lambda total, calls, _: {
+                    "call": calls - 1,
+                    "lane": 1,
+                    "total": total,
+                    "limit": most,
+                },
+                total,
+                len(amounts),
+            ),
             off_chain="SpendingLimitPolicy",
         )
     yield operation_row(

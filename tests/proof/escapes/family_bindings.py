@@ -1,6 +1,7 @@
-"""The same key somewhere else: another account, chain, EntryPoint, module, lane, session; and who may ask the module."""
+"""The same key somewhere else: another account, chain, EntryPoint, module, lane, session; and who asks the module."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import coincurve
@@ -40,6 +41,7 @@ def rows() -> Iterator[Row]:
     """All rows of this family."""
     yield from _scopes()
     yield from _replays()
+    yield from _again()
     yield from _partial()
     yield from _lanes()
     yield from _two_sessions()
@@ -76,11 +78,11 @@ def _scopes() -> Iterator[Row]:
     )
     for slug, what, change in changes:
         yield operation_row("C26", slug, what, NOT_LIVE, other(change), values=lambda _: {"state": 0})
-    for slug, what, change in (
+    for slug, what, moved in (
         ("hint-more", "one hint more than there are calls", lambda op: _spliced(op, HINTS, 0, b"\x00")),
         ("hint-less", "one hint less than there are calls", lambda op: _spliced(op, HINTS, 1, b"")),
     ):
-        yield operation_row("C26", slug, what, NOT_LIVE, _altered(change), values=lambda _: {"state": 0})
+        yield operation_row("C26", slug, what, NOT_LIVE, _altered(moved), values=lambda _: {"state": 0})
 
 
 def _spliced(op: UserOperation, at: int, cut: int, written: bytes) -> UserOperation:
@@ -108,7 +110,11 @@ def _replays() -> Iterator[Row]:
         lambda w: (replace(w.honest(), before_signing=there(w)), w.honest()),
     )
     yield operation_row(
-        "C31", "chain", "signed for another chain", SIGNATURE, lambda w: (replace(w.honest(), chain=ChainId(1)), w.honest())
+        "C31",
+        "chain",
+        "signed for another chain",
+        SIGNATURE,
+        lambda w: (replace(w.honest(), chain=ChainId(1)), w.honest()),
     )
     for version in EntryPointVersion:
         if version is EntryPointVersion.V06:
@@ -118,12 +124,8 @@ def _replays() -> Iterator[Row]:
             f"entry-point-{version.value}",
             f"signed for EntryPoint {version.value}",
             SIGNATURE,
-            lambda w, version=version: (replace(w.honest(), version=version), w.honest()),
-            without={
-                name: "it is this account's own EntryPoint"
-                for name in ACCOUNTS
-                if name.endswith(version.value)
-            },
+            partial(lambda version, w: (replace(w.honest(), version=version), w.honest()), version),
+            without={name: "it is this account's own EntryPoint" for name in ACCOUNTS if name.endswith(version.value)},
         )
     yield operation_row(
         "C31",
@@ -132,6 +134,10 @@ def _replays() -> Iterator[Row]:
         SIGNATURE,
         lambda w: (replace(w.honest(), module=w.strangers.yes), w.honest()),
     )
+
+
+def _again() -> Iterator[Row]:
+    """C31: the same operation twice, or out of order."""
     yield trial_row(
         "C31",
         "twice",
@@ -207,6 +213,7 @@ def _partial() -> Iterator[Row]:
 
 def _lanes() -> Iterator[Row]:
     """C33: the nonce key is part of the scope, all 192 bits."""
+
     def keyed(change: Callable[[World, int], int]) -> Callable[[World], tuple[Attempt, Attempt]]:
         def pair(world: World) -> tuple[Attempt, Attempt]:
             key = world.sessions["play"].scope.nonce_key
@@ -224,7 +231,10 @@ def _lanes() -> Iterator[Row]:
         "the lane of another session",
         mismatch,
         keyed(lambda w, key: w.sessions["tight"].scope.nonce_key),
-        values=lambda w: {"nonceKey": w.sessions["tight"].scope.nonce_key, "allowed": w.sessions["play"].scope.nonce_key},
+        values=lambda w: {
+            "nonceKey": w.sessions["tight"].scope.nonce_key,
+            "allowed": w.sessions["play"].scope.nonce_key,
+        },
     )
     for slug, (case, what, change, expected, at, without) in LANES.items():
         yield operation_row(case, slug, what, expected, keyed(change), at=at, without=without)
@@ -347,11 +357,15 @@ def _askers() -> Iterator[Row]:
             slug,
             what,
             Expected("reverted", "SenderMismatch"),
-            lambda w, sender=sender, asks=asks: Trial(
-                escape=_validation(sender, to_module=True, asks=asks),
-                twin=_validation(_account, to_module=True, asks=asks),
-                effect={},
-                values={"sender": w.account, "account": sender(w)},
+            partial(
+                lambda sender, asks, w: Trial(
+                    escape=_validation(sender, to_module=True, asks=asks),
+                    twin=_validation(_account, to_module=True, asks=asks),
+                    effect={},
+                    values={"sender": w.account, "account": sender(w)},
+                ),
+                sender,
+                asks,
             ),
         )
     yield trial_row(

@@ -1,6 +1,7 @@
-"""Calls that the scope does not name: other targets, other functions, value, no selector, the account's own authority."""
+"""Calls that the scope does not name: other targets, functions, value, no selector, the account's own authority."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from gamekit.demo import forgery
@@ -22,6 +23,7 @@ from gamekit.eth.session_validator_abi import GRANT_SESSION, REVOKE_ALL_SESSIONS
 from gamekit.units import UINT256_MAX, ZERO_ADDRESS, Address, Wei
 from tests.proof.escapes.make import operation_row, refused
 from tests.proof.escapes.model import Operate, Row, Step
+from tests.proof.escapes.owner import owner_does
 from tests.proof.escapes.sessions import BUY, MOVE, VALUE_PER_CALL_WEI, VALUE_TOTAL_WEI
 from tests.proof.escapes.world import World
 
@@ -41,9 +43,11 @@ def rows() -> Iterator[Row]:
     yield from _targets()
     yield from _selectors()
     yield from _assets()
+    yield from _approvals()
     yield from _values()
     yield from _without_selector()
     yield from _authority()
+    yield from _own_powers()
 
 
 def _call_row(case: str, slug: str, what: str, make: Make) -> Row:
@@ -74,9 +78,7 @@ def _targets() -> Iterator[Row]:
         lambda w: Call(Address(w.contracts.arena[:19] + bytes((w.contracts.arena[19] ^ 1,))), Wei(0), move),
     )
     yield _call_row("C51", "precompile", "a precompile, which has no code", lambda w: Call(PRECOMPILE, Wei(0), move))
-    yield _call_row(
-        "C51", "no-code", "an address without code", lambda w: Call(Address(b"\xe0" * 20), Wei(0), move)
-    )
+    yield _call_row("C51", "no-code", "an address without code", lambda w: Call(Address(b"\xe0" * 20), Wei(0), move))
 
 
 def _selectors() -> Iterator[Row]:
@@ -89,7 +91,7 @@ def _selectors() -> Iterator[Row]:
             "C02",
             f"flip-{place}",
             f"a selector with a flipped bit in byte {place}",
-            lambda w, data=data: Call(w.contracts.arena, Wei(0), data),
+            partial(lambda data, w: Call(w.contracts.arena, Wei(0), data), data),
         )
     takers = (
         ("C05", "give-loot", "give loot to the thief", lambda w: GIVE_LOOT.encode_call(w.thief, 1)),
@@ -99,7 +101,7 @@ def _selectors() -> Iterator[Row]:
     )
     for case, slug, what, data_of in takers:
         yield _call_row(
-            case, slug, what, lambda w, data_of=data_of: Call(w.contracts.arena, Wei(0), data_of(w))
+            case, slug, what, partial(lambda data_of, w: Call(w.contracts.arena, Wei(0), data_of(w)), data_of)
         )
     yield operation_row(
         "C02",
@@ -132,7 +134,10 @@ def _selectors() -> Iterator[Row]:
         off_chain="CallPolicy",
     )
     yield _call_row(
-        "C16", "target-1", "address 1, somebody's wildcard", lambda w: Call(Address((1).to_bytes(20, "big")), Wei(0), MOVE.encode_call(1, 0))
+        "C16",
+        "target-1",
+        "address 1, somebody's wildcard",
+        lambda w: Call(Address((1).to_bytes(20, "big")), Wei(0), MOVE.encode_call(1, 0)),
     )
 
 
@@ -184,6 +189,10 @@ def _assets() -> Iterator[Row]:
     )
     for slug, what, make in calls:
         yield _call_row("C03", slug, what, make)
+
+
+def _approvals() -> Iterator[Row]:
+    """C19: approvals to the game, from a friend, and of earlier."""
     yield _call_row(
         "C19",
         "approve-game",
@@ -214,8 +223,6 @@ def _assets() -> Iterator[Row]:
 
 def _approved(world: World) -> tuple[Step, ...]:
     """The owner once approved the bazaar."""
-    from tests.proof.escapes.owner import owner_does
-
     call = Call(world.contracts.gold, Wei(0), APPROVE.encode_call(world.strangers.bazaar, 5))
     return (owner_does(call),)
 
@@ -248,10 +255,10 @@ def _values() -> Iterator[Row]:
             slug,
             what,
             refused("ValuePerCallExceeded"),
-            lambda w, value=value: (_buy(w, value), _buy(w, most)),
+            partial(lambda value, w: (_buy(w, value), _buy(w, most)), value),
             session="trade",
             effect=paid,
-            values=lambda w, value=value: {"valueWei": value, "valuePerCallWeiMax": most},
+            values=partial(lambda value, w: {"valueWei": value, "valuePerCallWeiMax": most}, value),
             off_chain="ValueLimitPolicy",
         )
     rest = VALUE_TOTAL_WEI - 2 * most
@@ -290,11 +297,14 @@ def _without_selector() -> Iterator[Row]:
             f"bytes-{length}",
             f"a call of {length} bytes",
             refused("SelectorMissing"),
-            lambda w, length=length: (
-                w.one(Call(w.contracts.arena, Wei(0), MOVE.selector[:length])),
-                w.one(Call(w.contracts.arena, Wei(0), MOVE.encode_call(0, 0))),
+            partial(
+                lambda length, w: (
+                    w.one(Call(w.contracts.arena, Wei(0), MOVE.selector[:length])),
+                    w.one(Call(w.contracts.arena, Wei(0), MOVE.encode_call(0, 0))),
+                ),
+                length,
             ),
-            values=lambda w, length=length: {"call": 0, "dataLength": length, "dataLengthMin": 4},
+            values=partial(lambda length, w: {"call": 0, "dataLength": length, "dataLengthMin": 4}, length),
             off_chain="CallPolicy",
         )
     yield operation_row(
@@ -319,32 +329,37 @@ def _without_selector() -> Iterator[Row]:
     )
 
 
+def _forbidden(case: str, slug: str, what: str, make: Make) -> Row:
+    """A call to a target that no session may have, in the place of an allowed one."""
+    return operation_row(
+        case,
+        slug,
+        what,
+        FORBIDDEN,
+        lambda w: (w.one(make(w)), w.honest()),
+        values=lambda w: {"target": make(w).target},
+        off_chain="CallPolicy",
+    )
+
+
 def _authority() -> Iterator[Row]:
-    """C12, C43, C55: calls that would act with the account's own authority."""
+    """C12: calls that would act with the account's own authority."""
     install = INSTALL_MODULE.encode_call
-
-    def forbidden(case: str, slug: str, what: str, make: Make) -> Row:
-        return operation_row(
-            case,
-            slug,
-            what,
-            FORBIDDEN,
-            lambda w: (w.one(make(w)), w.honest()),
-            values=lambda w: {"target": make(w).target},
-            off_chain="CallPolicy",
-        )
-
-    yield forbidden("C12", "account", "the account itself", lambda w: Call(w.account, Wei(0), install(1, w.thief, b"")))
-    yield forbidden("C12", "module", "the session validator", lambda w: Call(w.module, Wei(0), REVOKE_ALL_SESSIONS.encode_call()))
+    yield _forbidden(
+        "C12", "account", "the account itself", lambda w: Call(w.account, Wei(0), install(1, w.thief, b""))
+    )
+    yield _forbidden(
+        "C12", "module", "the session validator", lambda w: Call(w.module, Wei(0), REVOKE_ALL_SESSIONS.encode_call())
+    )
     for version in EntryPointVersion:
         address = version.canonical_address
-        yield forbidden(
+        yield _forbidden(
             "C12",
             f"entry-point-{version.value}",
             f"EntryPoint {version.value}: withdraw the deposit",
-            lambda w, address=address: Call(address, Wei(0), WITHDRAW_TO.encode_call(w.thief, 1)),
+            partial(lambda address, w: Call(address, Wei(0), WITHDRAW_TO.encode_call(w.thief, 1)), address),
         )
-    yield forbidden(
+    yield _forbidden(
         "C12",
         "nonce",
         "the account's EntryPoint: spend nonces",
@@ -356,7 +371,9 @@ def _authority() -> Iterator[Row]:
         "the owner validator",
         lambda w: Call(w.contracts.owner_validator, Wei(0), Function.parse("onUninstall(bytes)").encode_call(b"")),
     )
-    yield _call_row("C12", "neighbour", "another player's account", lambda w: Call(w.neighbour, Wei(0), MOVE.encode_call(1, 0)))
+    yield _call_row(
+        "C12", "neighbour", "another player's account", lambda w: Call(w.neighbour, Wei(0), MOVE.encode_call(1, 0))
+    )
     yield operation_row(
         "C12",
         "account-in-batch",
@@ -366,14 +383,29 @@ def _authority() -> Iterator[Row]:
         effect={"plays": 2},
         off_chain="CallPolicy",
     )
-    yield forbidden("C43", "grant", "grant itself a session", lambda w: Call(w.module, Wei(0), GRANT_SESSION.encode_call(w.sessions["play"].packed, ())))
-    yield forbidden(
+
+
+def _own_powers() -> Iterator[Row]:
+    """C43, C55: the module's own functions, and address 0."""
+    install = INSTALL_MODULE.encode_call
+    yield _forbidden(
+        "C43",
+        "grant",
+        "grant itself a session",
+        lambda w: Call(w.module, Wei(0), GRANT_SESSION.encode_call(w.sessions["play"].packed, ())),
+    )
+    yield _forbidden(
         "C43",
         "revoke",
         "revoke another session",
         lambda w: Call(w.module, Wei(0), REVOKE_SESSION.encode_call(w.sessions["trade"].permission)),
     )
-    yield forbidden("C55", "zero", "address 0, which some accounts read as themselves", lambda w: Call(ZERO_ADDRESS, Wei(0), install(1, w.thief, b"")))
+    yield _forbidden(
+        "C55",
+        "zero",
+        "address 0, which some accounts read as themselves",
+        lambda w: Call(ZERO_ADDRESS, Wei(0), install(1, w.thief, b"")),
+    )
     yield operation_row(
         "C55",
         "zero-in-batch",

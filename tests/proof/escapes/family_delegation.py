@@ -1,6 +1,7 @@
 """C37, C47, C48, C53: a person's own address and whom it delegates to; and what public bundlers ask of validation."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -64,8 +65,11 @@ def _delegation() -> Iterator[Row]:
             slug,
             what,
             expected,
-            lambda w, to=to: Trial(
-                escape_before=(_delegating(to),), escape=Operate(w.honest()), twin=Operate(w.honest())
+            partial(
+                lambda to, w: Trial(
+                    escape_before=(_delegating(to),), escape=Operate(w.honest()), twin=Operate(w.honest())
+                ),
+                to,
             ),
             without=OWN_ADDRESS,
         )
@@ -108,7 +112,12 @@ def _storage() -> Iterator[Row]:
         ("batch", "eight calls", "play", lambda w: w.honest(8)),
         ("rule", "an argument with a rule", "play", lambda w: w.one(_on_arena(w, ATTACK.encode_call(1, 1)))),
         ("sum", "an argument that is summed up", "play", lambda w: w.one(_on_arena(w, CRAFT.encode_call(1, 1)))),
-        ("value", "a call with value", "trade", lambda w: w.one(Call(w.strangers.bazaar, Wei(1), BUY.encode_call(1, 1)), "trade")),
+        (
+            "value",
+            "a call with value",
+            "trade",
+            lambda w: w.one(Call(w.strangers.bazaar, Wei(1), BUY.encode_call(1, 1)), "trade"),
+        ),
         ("pace", "a session with a pace", "paced", lambda w: w.one(w.play(), "paced")),
     )
     for slug, what, session, attempt in operations:
@@ -123,11 +132,16 @@ def _storage() -> Iterator[Row]:
                 f"{rule}-{slug}",
                 f"validation of {what} {sin}",
                 Expected(breaker),
-                lambda w, session=session, attempt=attempt, rule=rule: Trial(
-                    escape_before=(_broken(rule),),
-                    escape=Judge(lambda w: _judged(w, session, attempt)),
-                    twin=Judge(lambda w: _judged(w, session, attempt)),
-                    effect={},
+                partial(
+                    lambda session, attempt, rule, w: Trial(
+                        escape_before=(_broken(rule),),
+                        escape=Judge(lambda w: _judged(w, session, attempt)),
+                        twin=Judge(lambda w: _judged(w, session, attempt)),
+                        effect={},
+                    ),
+                    session,
+                    attempt,
+                    rule,
                 ),
             )
 

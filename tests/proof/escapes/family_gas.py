@@ -1,6 +1,7 @@
 """Gas is an asset: its caps, the paymaster, and a bundle's other fields that cost."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -45,7 +46,7 @@ def _raised(field: str, limit: int, over: int) -> Change:
 
     def change(op: UserOperation) -> UserOperation:
         room = (limit - _cost(op)) // op.max_fee_per_gas + over
-        return replace(op, **{field: Gas(getattr(op, field) + room)})  # type: ignore[arg-type]
+        return replace(op, **{field: Gas(getattr(op, field) + room)})
 
     return change
 
@@ -63,9 +64,12 @@ def _per_operation() -> Iterator[Row]:
             slug,
             f"{what} makes the operation cost one unit more than it may",
             PER_OPERATION,
-            lambda w, field=field: (
-                replace(_tight(w), before_signing=_raised(field, limit, 1)),
-                replace(_tight(w), before_signing=_raised(field, limit, 0)),
+            partial(
+                lambda field, w: (
+                    replace(_tight(w), before_signing=_raised(field, limit, 1)),
+                    replace(_tight(w), before_signing=_raised(field, limit, 0)),
+                ),
+                field,
             ),
             session="tight",
             values=lambda _: {"gasWei": limit + FEE_WEI, "gasPerOperationWeiMax": limit},
@@ -152,9 +156,12 @@ def _overflow() -> Iterator[Row]:
             slug,
             f"{what} is 2^120",
             OVERFLOW,
-            lambda w, field=field: (
-                replace(w.honest(), before_signing=lambda op: replace(op, **{field: FIELD_MAX + 1})),
-                w.honest(),
+            partial(
+                lambda field, w: (
+                    replace(w.honest(), before_signing=lambda op: replace(op, **{field: FIELD_MAX + 1})),
+                    w.honest(),
+                ),
+                field,
             ),
         )
     yield operation_row(
@@ -227,14 +234,20 @@ def _paymasters() -> Iterator[Row]:
             escape=Operate(replace(_paid(w), after_signing=_without_paymaster), "paid"), twin=Operate(_paid(w), "paid")
         ),
     )
-    for slug, what, kept in (("cut", "a paymaster of 20 bytes without its gas limits", 20), ("cut-byte", "without their last byte", 51)):
+    for slug, what, kept in (
+        ("cut", "a paymaster of 20 bytes without its gas limits", 20),
+        ("cut-byte", "without their last byte", 51),
+    ):
         yield trial_row(
             "C35",
             slug,
             f"paymasterAndData cut: {what}",
             Expected("AA93"),
-            lambda w, kept=kept: Trial(
-                escape=Operate(_paid(w), "paid", repack=lambda op: _cut(op, kept)), twin=Operate(_paid(w), "paid")
+            partial(
+                lambda kept, w: Trial(
+                    escape=Operate(_paid(w), "paid", repack=lambda op: _cut(op, kept)), twin=Operate(_paid(w), "paid")
+                ),
+                kept,
             ),
         )
 
@@ -267,11 +280,9 @@ def _paid_by_others() -> Iterator[Row]:
             slug,
             f"{what} makes the operation cost one unit more than it may",
             PER_OPERATION,
-            lambda w, field=field: (_paid(w, _raised(field, limit, 1)), _paid(w, _raised(field, limit, 0))),
+            partial(lambda field, w: (_paid(w, _raised(field, limit, 1)), _paid(w, _raised(field, limit, 0))), field),
             session="paid",
             effect=effect,
             values=lambda _: {"gasWei": limit + FEE_WEI, "gasPerOperationWeiMax": limit},
             off_chain="GasPolicy",
         )
-
-

@@ -1,6 +1,7 @@
 """Grants and revocations as they are submitted: replayed, altered, overtaken, undone, reorganised out."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -44,6 +45,7 @@ def rows() -> Iterator[Row]:
     yield from _revoked()
     yield from _revokers()
     yield from _installed()
+    yield from _owner_validators()
     yield from _reorganised()
 
 
@@ -72,31 +74,72 @@ def _revoker(world: World) -> Address:
     return world.base.owner.address
 
 
+def _by_session_key(world: World, made: Grant) -> Grant:
+    return replace(made, signer=Key(int.from_bytes(secret_of(0).secret, "big")))
+
+
+def _wider(world: World, made: Grant) -> Grant:
+    wider = made.scope[:88] + b"\xff" * 4 + made.scope[92:]
+    return replace(made, scope=wider, signed_scope=made.scope)
+
+
+def _other_text(world: World, made: Grant) -> Grant:
+    return replace(made, functions=("attack(uint256,uint16)",))
+
+
+MEDDLED: Final[tuple[tuple[str, str, str, Callable[[World, Grant], Grant], Expected], ...]] = (
+    ("C30", "by-thief", "signed by the thief", lambda w, g: replace(g, signer=THIEF_KEY), SIGNATURE),
+    ("C43", "grant-by-key", "signed by the session key itself", _by_session_key, SIGNATURE),
+    ("C30", "unsigned", "no signature", lambda w, g: replace(g, signature=b""), SIGNATURE),
+    ("C30", "zeros", "a signature of zeros", lambda w, g: replace(g, signature=bytes(65)), SIGNATURE),
+    ("C30", "scope", "another scope than was signed", _wider, SIGNATURE),
+    ("C30", "deadline", "a later deadline than was signed", lambda w, g: replace(g, deadline_s=9999), SIGNATURE),
+    (
+        "C30",
+        "late",
+        "behind its deadline",
+        lambda w, g: replace(g, signed_deadline_s=-5, deadline_s=-5),
+        refused_grant("GrantExpired"),
+    ),
+    ("C30", "texts", "another function text than was signed", _other_text, refused_grant("FunctionMismatch")),
+    (
+        "C30",
+        "fewer-texts",
+        "fewer function texts than entries",
+        lambda w, g: replace(g, functions=()),
+        refused_grant("FunctionCountMismatch"),
+    ),
+    (
+        "C31",
+        "grant-account",
+        "signed for another account of the same owner",
+        lambda w, g: replace(g, signed_for=w.neighbour),
+        SIGNATURE,
+    ),
+    ("C31", "grant-chain", "signed for another chain", lambda w, g: replace(g, signed_chain=ChainId(1)), SIGNATURE),
+    (
+        "C31",
+        "grant-module",
+        "signed for another session validator",
+        lambda w, g: replace(g, signed_module=w.strangers.yes),
+        SIGNATURE,
+    ),
+    ("C56", "grant-epoch", "signed in the epoch before", lambda w, g: replace(g, epochs_ago=1), SIGNATURE),
+)
+"""How a grant may be meddled with: case, slug, what, the change, and how it ends."""
+
+
 def _meddled() -> Iterator[Row]:
     """C30, C31, C43: what the owner signed is what is granted, here, now, and by nobody else."""
-    cases: tuple[tuple[str, str, str, Callable[[World, Grant], Grant], Expected], ...] = (
-        ("C30", "by-thief", "signed by the thief", lambda w, g: replace(g, signer=THIEF_KEY), SIGNATURE),
-        ("C43", "grant-by-key", "signed by the session key itself", _by_session_key, SIGNATURE),
-        ("C30", "unsigned", "no signature", lambda w, g: replace(g, signature=b""), SIGNATURE),
-        ("C30", "zeros", "a signature of zeros", lambda w, g: replace(g, signature=bytes(65)), SIGNATURE),
-        ("C30", "scope", "another scope than was signed", _wider, SIGNATURE),
-        ("C30", "deadline", "a later deadline than was signed", lambda w, g: replace(g, deadline_s=9999), SIGNATURE),
-        ("C30", "late", "behind its deadline", lambda w, g: replace(g, signed_deadline_s=-5, deadline_s=-5), refused_grant("GrantExpired")),
-        ("C30", "texts", "another function text than was signed", _other_text, refused_grant("FunctionMismatch")),
-        ("C30", "fewer-texts", "fewer function texts than entries", lambda w, g: replace(g, functions=()), refused_grant("FunctionCountMismatch")),
-        ("C31", "grant-account", "signed for another account of the same owner", lambda w, g: replace(g, signed_for=w.neighbour), SIGNATURE),
-        ("C31", "grant-chain", "signed for another chain", lambda w, g: replace(g, signed_chain=ChainId(1)), SIGNATURE),
-        ("C31", "grant-module", "signed for another session validator", lambda w, g: replace(g, signed_module=w.strangers.yes), SIGNATURE),
-        ("C56", "grant-epoch", "signed in the epoch before", lambda w, g: replace(g, epochs_ago=1), SIGNATURE),
-    )
-    for case, slug, what, change, expected in cases:
+    for case, slug, what, change, expected in MEDDLED:
         yield trial_row(
             case,
             slug,
             f"a grant: {what}",
             expected,
-            lambda w, change=change: Trial(
-                escape=grant(lambda w: change(w, _honest(w))), twin=grant(_honest), effect={}
+            partial(
+                lambda change, w: Trial(escape=grant(lambda w: change(w, _honest(w))), twin=grant(_honest), effect={}),
+                change,
             ),
         )
     yield trial_row(
@@ -121,19 +164,6 @@ def _meddled() -> Iterator[Row]:
     )
 
 
-def _by_session_key(world: World, made: Grant) -> Grant:
-    return replace(made, signer=Key(int.from_bytes(secret_of(0).secret, "big")))
-
-
-def _wider(world: World, made: Grant) -> Grant:
-    wider = made.scope[:88] + b"\xff" * 4 + made.scope[92:]
-    return replace(made, scope=wider, signed_scope=made.scope)
-
-
-def _other_text(world: World, made: Grant) -> Grant:
-    return replace(made, functions=("attack(uint256,uint16)",))
-
-
 def _fixed(world: World) -> tuple[Later, Later]:
     """Submit one and the same grant at any time; and revoke it by the account, granted or not."""
     made = _honest(world)
@@ -146,7 +176,12 @@ def _replayed() -> Iterator[Row]:
     states: tuple[tuple[str, str, Callable[[Later, Later], tuple[Step, ...]], int], ...] = (
         ("again", "a grant submitted again", lambda granted, revoked: (granted,), LIVE),
         ("again-revoked", "a grant submitted again behind its revocation", lambda *both: both, REVOKED),
-        ("revoked-before", "a grant that was revoked before it was submitted", lambda granted, revoked: (revoked,), REVOKED),
+        (
+            "revoked-before",
+            "a grant that was revoked before it was submitted",
+            lambda granted, revoked: (revoked,),
+            REVOKED,
+        ),
     )
 
     def build(world: World, before: Callable[[Later, Later], tuple[Step, ...]], state: int) -> Trial:
@@ -156,7 +191,7 @@ def _replayed() -> Iterator[Row]:
 
     for slug, what, before, state in states:
         yield trial_row(
-            "C28", slug, what, ALREADY, lambda w, before=before, state=state: build(w, before, state)
+            "C28", slug, what, ALREADY, partial(lambda before, state, w: build(w, before, state), before, state)
         )
     yield trial_row(
         "C28",
@@ -300,7 +335,7 @@ def _revokers() -> Iterator[Row]:
             slug,
             what,
             expected,
-            lambda w, escape=escape, twin=twin: Trial(escape=escape, twin=twin, effect={"module": ANY}),
+            partial(lambda escape, twin, w: Trial(escape=escape, twin=twin, effect={"module": ANY}), escape, twin),
         )
     yield trial_row(
         "C29",
@@ -316,17 +351,20 @@ def _revokers() -> Iterator[Row]:
     )
 
 
+def uninstalled(world: World) -> Step:
+    """The account tells the module that it is uninstalled."""
+    return Transact(world.account, world.module, ON_UNINSTALL.encode_call(b""))
+
+
+def installed(world: World, data: bytes | None = None) -> Step:
+    """The account tells the module that it is installed, with its owner validator or other data."""
+    named = world.stack.owner_signature(world.where.contracts.owner_validator, b"")
+    written = named if data is None else data
+    return Transact(world.account, world.module, ON_INSTALL.encode_call(written))
+
+
 def _installed() -> Iterator[Row]:
-    """C56, C57: install and uninstall end all sessions, and name one owner validator."""
-
-    def uninstalled(world: World) -> Step:
-        return Transact(world.account, world.module, ON_UNINSTALL.encode_call(b""))
-
-    def installed(world: World, data: bytes | None = None) -> Step:
-        named = world.stack.owner_signature(world.where.contracts.owner_validator, b"")
-        written = named if data is None else data
-        return Transact(world.account, world.module, ON_INSTALL.encode_call(written))
-
+    """C56: install and uninstall end all sessions."""
     for slug, what, before in (
         ("uninstalled", "an operation behind an uninstall", lambda w: (uninstalled(w),)),
         ("reinstalled", "an operation behind an uninstall and an install", lambda w: (uninstalled(w), installed(w))),
@@ -337,8 +375,9 @@ def _installed() -> Iterator[Row]:
             slug,
             what,
             STALE,
-            lambda w, before=before: Trial(
-                escape_before=before(w), escape=Operate(w.honest()), twin=Operate(w.honest())
+            partial(
+                lambda before, w: Trial(escape_before=before(w), escape=Operate(w.honest()), twin=Operate(w.honest())),
+                before,
             ),
         )
     yield trial_row(
@@ -370,16 +409,32 @@ def _installed() -> Iterator[Row]:
             effect={},
         ),
     )
+
+
+def _owner_validators() -> Iterator[Row]:
+    """C57: whom the module takes for the owner's voice."""
     for slug, what, error, data in (
-        ("own-owner", "the session validator as its own account's owner validator", "OwnerValidatorInvalid", lambda w: bytes(w.module)),
-        ("install-short", "an owner validator of 19 bytes", "InstallDataInvalid", lambda w: bytes(w.strangers.yes[:19])),
+        (
+            "own-owner",
+            "the session validator as its own account's owner validator",
+            "OwnerValidatorInvalid",
+            lambda w: bytes(w.module),
+        ),
+        (
+            "install-short",
+            "an owner validator of 19 bytes",
+            "InstallDataInvalid",
+            lambda w: bytes(w.strangers.yes[:19]),
+        ),
     ):
         yield trial_row(
             "C57",
             slug,
             f"installed with {what}",
             refused_grant(error),
-            lambda w, data=data: Trial(escape=installed(w, data(w)), twin=installed(w), effect={"module": ANY}),
+            partial(
+                lambda data, w: Trial(escape=installed(w, data(w)), twin=installed(w), effect={"module": ANY}), data
+            ),
         )
 
 
@@ -401,9 +456,7 @@ def _reorganised() -> Iterator[Row]:
         before = (grant(lambda _: made),)
         return Trial(before=before, escape_before=(REORGANISED,), escape=operation, twin=operation)
 
-    yield trial_row(
-        "C59", "grant", "an operation of a session whose grant was reorganised out", NOT_LIVE, operated
-    )
+    yield trial_row("C59", "grant", "an operation of a session whose grant was reorganised out", NOT_LIVE, operated)
     revocation = _module(_revoker, _scope(REVOKE_SESSION_FOR))
     yield trial_row(
         "C59",

@@ -1,6 +1,7 @@
 """How the account is told to execute: the mode word, and the function that is called on the account."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -36,6 +37,7 @@ def rows() -> Iterator[Row]:
     yield from _modes()
     yield from _try_mode()
     yield from _functions()
+    yield from _user_op()
 
 
 def word(*lead: int, tail: Mapping[int, int] | None = None) -> bytes:
@@ -82,9 +84,7 @@ def _delegatecalls() -> Iterator[Row]:
     yield _mode_row("C08", "delegatecall", "delegatecall", word(0xFF), _single, 1)
     yield _mode_row("C08", "delegatecall-try", "delegatecall in try mode", word(0xFF, 0x01), _single, 1)
     yield _mode_row("C08", "delegatecall-batch", "delegatecall with a batch behind it", word(0xFF), _pair, 2)
-    yield _mode_row(
-        "C08", "delegatecall-payload", "delegatecall with a payload", word(0xFF, tail={31: 1}), _single, 1
-    )
+    yield _mode_row("C08", "delegatecall-payload", "delegatecall with a payload", word(0xFF, tail={31: 1}), _single, 1)
 
 
 def _modes() -> Iterator[Row]:
@@ -188,8 +188,21 @@ def _undone(world: World) -> Step:
     return Operate(world.many(calls, "tight"), "tight", ends="executed and reverted")
 
 
+def _function_row(case: str, slug: str, what: str, data: Callable[[World], bytes]) -> Row:
+    """Calldata for another function of the account."""
+    return operation_row(
+        case,
+        slug,
+        what,
+        refused("SelectorNotExecute"),
+        lambda w: (replace(w.honest(), call_data=data(w)), w.honest()),
+        values=lambda w: {"selector": data(w)[:4], "allowed": EXECUTE},
+        off_chain="calldata",
+    )
+
+
 def _functions() -> Iterator[Row]:
-    """C13, C14: another function of the account than execute(bytes32,bytes)."""
+    """C13: another function of the account than execute(bytes32,bytes)."""
     mode, call = bytes(32), bytes(20)
     texts: tuple[tuple[str, str, tuple[object, ...]], ...] = (
         ("uninstall-module", "uninstallModule(uint256,address,bytes)", (1, call, b"")),
@@ -204,25 +217,19 @@ def _functions() -> Iterator[Row]:
         ("validate", "isValidSignature(bytes32,bytes)", (mode, b"")),
     )
 
-    def function_row(case: str, slug: str, what: str, data: Callable[[World], bytes]) -> Row:
-        return operation_row(
-            case,
-            slug,
-            what,
-            refused("SelectorNotExecute"),
-            lambda w: (replace(w.honest(), call_data=data(w)), w.honest()),
-            values=lambda w: {"selector": data(w)[:4], "allowed": EXECUTE},
-            off_chain="calldata",
-        )
-
-    yield function_row(
+    yield _function_row(
         "C13", "install-module", "installModule on the account", lambda w: INSTALL_MODULE.encode_call(1, w.thief, b"")
     )
     for slug, text, arguments in texts:
         data = Function.parse(text).encode_call(*arguments).ljust(100, b"\x00")
-        yield function_row("C13", slug, f"{text.partition('(')[0]} on the account", lambda w, data=data: data)
-    yield function_row(
-        "C13", "near-execute", "a selector one bit away from execute", lambda w: b"\xe9\xae\x5c\x52" + w.honest().call_data[4:]
+        yield _function_row(
+            "C13", slug, f"{text.partition('(')[0]} on the account", partial(lambda data, w: data, data)
+        )
+    yield _function_row(
+        "C13",
+        "near-execute",
+        "a selector one bit away from execute",
+        lambda w: b"\xe9\xae\x5c\x52" + w.honest().call_data[4:],
     )
     yield operation_row(
         "C13",
@@ -242,12 +249,19 @@ def _functions() -> Iterator[Row]:
         values=lambda _: {"position": 0, "found": 4, "expected": 100},
         off_chain="calldata",
     )
-    yield function_row(
+
+
+def _user_op() -> Iterator[Row]:
+    """C14, C50: executeUserOp, which an EntryPoint calls with the whole operation."""
+    yield _function_row(
         "C14", "in-front", "executeUserOp in front of the calldata", lambda w: EXECUTE_USER_OP + w.honest().call_data
     )
-    yield function_row(
+    yield _function_row(
         "C14", "instead", "executeUserOp instead of execute", lambda w: EXECUTE_USER_OP + w.honest().call_data[4:]
     )
-    yield function_row(
-        "C50", "around-hooks", "an entry that hooks of the account do not see", lambda w: EXECUTE_USER_OP + MOVE.selector.ljust(96, b"\x00")
+    yield _function_row(
+        "C50",
+        "around-hooks",
+        "an entry that hooks of the account do not see",
+        lambda w: EXECUTE_USER_OP + MOVE.selector.ljust(96, b"\x00"),
     )

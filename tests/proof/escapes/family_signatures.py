@@ -1,6 +1,7 @@
 """The signature field: what the key did not sign, what recovers to nobody, what a bundler may write around it."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -31,9 +32,7 @@ def rows() -> Iterator[Row]:
 
 
 def _row(case: str, slug: str, what: str, change: Change, expected: Expected = SIGNATURE) -> Row:
-    return operation_row(
-        case, slug, what, expected, lambda w: (replace(w.honest(), after_signing=change), w.honest())
-    )
+    return operation_row(case, slug, what, expected, lambda w: (replace(w.honest(), after_signing=change), w.honest()))
 
 
 def _nobody() -> Iterator[Row]:
@@ -41,7 +40,9 @@ def _nobody() -> Iterator[Row]:
     yield _row("C39", "zeros", "a signature of zeros", with_signature_bytes(R, bytes(65)))
     yield _row("C39", "r-zero", "r is 0", with_signature_bytes(R, bytes(32)))
     yield _row("C39", "s-zero", "s is 0", with_signature_bytes(S, bytes(32)))
-    yield _row("C39", "r-order", "r is the order of the group", with_signature_bytes(R, CURVE_ORDER.to_bytes(32, "big")))
+    yield _row(
+        "C39", "r-order", "r is the order of the group", with_signature_bytes(R, CURVE_ORDER.to_bytes(32, "big"))
+    )
     yield _row("C39", "ones", "a signature of ones", with_signature_bytes(R, b"\xff" * 65))
     yield _row("C39", "flip-r", "a flipped bit of r", lambda op: _flipped(op, R + 31))
     yield _row("C39", "flip-s", "a flipped bit of s", lambda op: _flipped(op, S + 31))
@@ -51,7 +52,7 @@ def _nobody() -> Iterator[Row]:
             slug,
             what,
             SIGNATURE,
-            lambda w, key=key: (replace(w.honest(), secret=secret_of(key)), w.honest()),
+            partial(lambda key, w: (replace(w.honest(), secret=secret_of(key)), w.honest()), key),
         )
 
 
@@ -78,10 +79,10 @@ def _malleable() -> Iterator[Row]:
         "s with the order of the group added, where it fits",
         lambda op: with_signature_bytes(S, ((_s(op) + CURVE_ORDER) % (1 << 256)).to_bytes(32, "big"))(op),
     )
-    yield _row("C40", "v-flipped", "the other v", lambda op: with_signature_bytes(V, bytes((55 - op.signature[V],)))(op))
     yield _row(
-        "C40", "v-low", "v as 0 or 1", lambda op: with_signature_bytes(V, bytes((op.signature[V] - 27,)))(op)
+        "C40", "v-flipped", "the other v", lambda op: with_signature_bytes(V, bytes((55 - op.signature[V],)))(op)
     )
+    yield _row("C40", "v-low", "v as 0 or 1", lambda op: with_signature_bytes(V, bytes((op.signature[V] - 27,)))(op))
     yield _row(
         "C40", "v-chain", "v as of EIP-155", lambda op: with_signature_bytes(V, bytes((op.signature[V] + 10,)))(op)
     )
@@ -103,7 +104,7 @@ def _swapped(op: UserOperation) -> UserOperation:
 
 def _compact(op: UserOperation) -> UserOperation:
     s = _s(op) | (op.signature[V] - 27) << 255
-    head = op.signature[: S] + s.to_bytes(32, "big")
+    head = op.signature[:S] + s.to_bytes(32, "big")
     return replace(op, signature=head + op.signature[V + 1 :])
 
 
@@ -113,11 +114,23 @@ def _lengths() -> Iterator[Row]:
     yield _row("C36", "word-behind", "a word behind the signature", lambda op: _longer(op, bytes(32)), NOT_LIVE)
     yield _row("C36", "padded", "16 KB behind the signature", lambda op: _longer(op, bytes(16_384)), NOT_LIVE)
     yield _row(
-        "C36", "byte-before", "a byte in front of the signature", lambda op: replace(op, signature=b"\x00" + op.signature), NOT_LIVE
+        "C36",
+        "byte-before",
+        "a byte in front of the signature",
+        lambda op: replace(op, signature=b"\x00" + op.signature),
+        NOT_LIVE,
     )
     yield _row("C36", "empty", "no signature at all", lambda op: replace(op, signature=b""), TOO_SHORT)
-    yield _row("C36", "cut", "a signature without a scope", lambda op: replace(op, signature=op.signature[:SCOPE]), TOO_SHORT)
-    yield _row("C36", "header-only", "a scope without entries", lambda op: replace(op, signature=op.signature[: SCOPE + 192]), NOT_LIVE)
+    yield _row(
+        "C36", "cut", "a signature without a scope", lambda op: replace(op, signature=op.signature[:SCOPE]), TOO_SHORT
+    )
+    yield _row(
+        "C36",
+        "header-only",
+        "a scope without entries",
+        lambda op: replace(op, signature=op.signature[: SCOPE + 192]),
+        NOT_LIVE,
+    )
     yield trial_row(
         "C36",
         "low-gas",
@@ -155,7 +168,7 @@ def _times() -> Iterator[Row]:
             slug,
             what,
             SIGNATURE,
-            lambda w, change=change: (replace(short(w), after_signing=change), short(w)),
+            partial(lambda change, w: (replace(short(w), after_signing=change), short(w)), change),
         )
     yield operation_row(
         "C54",
@@ -163,7 +176,9 @@ def _times() -> Iterator[Row]:
         "claim and deadline swapped",
         refused("TimeRangeEmpty"),
         lambda w: (
-            replace(short(w), after_signing=lambda op: with_signature_bytes(0, op.signature[6:12] + op.signature[:6])(op)),
+            replace(
+                short(w), after_signing=lambda op: with_signature_bytes(0, op.signature[6:12] + op.signature[:6])(op)
+            ),
             short(w),
         ),
     )
@@ -182,11 +197,9 @@ def _times() -> Iterator[Row]:
             slug,
             what,
             Expected("AA22"),
-            lambda w, escape=escape, twin=twin: (_timed(w, escape), _timed(w, twin)),
+            partial(lambda escape, twin, w: (_timed(w, escape), _timed(w, twin)), escape, twin),
         )
 
 
 def _timed(world: World, times: dict[str, int]) -> Attempt:
     return replace(world.honest(), age_s=times["age_s"], life_s=times.get("life_s", forgery.LIFE_S))
-
-

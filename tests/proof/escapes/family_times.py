@@ -74,28 +74,15 @@ def _frames() -> Iterator[Row]:
         "a session that is over",
         refused("TimeRangeEmpty"),
         lambda w: Trial(
-            escape=Operate(w.one(w.play(), "over"), "over"),
-            twin=Operate(w.one(w.play()), "play"),
-        ),
-    )
-    yield trial_row(
-        "C38",
-        "over-by-claim",
-        "a session that is over, by an operation that claims to be of before",
-        OVER,
-        lambda w: Trial(
-            escape=Operate(_claimed_at(w, "over", w.sessions["over"].scope.time.valid_until - 30), "over"),
-            twin=Operate(w.one(w.play()), "play"),
+            escape_before=(until("tight", -30),),
+            escape=Operate(w.one(w.play(), "tight"), "tight"),
+            twin=Operate(w.one(w.play(), "tight"), "tight"),
         ),
     )
 
 
 def _claiming(world: World, session: str, ahead_s: int) -> Attempt:
     return replace(world.one(world.play(), session), age_s=-ahead_s, life_s=200)
-
-
-def _claimed_at(world: World, session: str, claimed_at: int) -> Attempt:
-    return replace(world.one(world.play(), session), age_s=world.now - claimed_at, life_s=100_000)
 
 
 def _ends() -> Iterator[Row]:
@@ -192,6 +179,10 @@ def _pace() -> Iterator[Row]:
     )
 
 
+def _behind_three(world: World, count: int) -> Attempt:
+    return replace(_moves(world, count, "tight"), first=(_moves(world, 3, "tight"),))
+
+
 def _uses() -> Iterator[Row]:
     """C28: the session's calls are counted for good."""
     most = TIGHT_USES
@@ -224,9 +215,7 @@ def _uses() -> Iterator[Row]:
         "uses-in-bundle",
         "one call more than the session has, by two operations in one bundle",
         USES,
-        lambda w: tuple(  # type: ignore[return-value]
-            replace(_moves(w, count, "tight"), first=(_moves(w, 3, "tight"),)) for count in (most - 2, most - 3)
-        ),
+        lambda w: (_behind_three(w, most - 2), _behind_three(w, most - 3)),
         session="tight",
         effect={"plays": most},
         values=lambda _: values,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gamekit.core.scope import Scope, grant_fault
 from gamekit.errors import EncodingInvalid
@@ -86,6 +87,11 @@ def fault_of(world: World, scope: Scope) -> str:
     return "grant_fault" if grant_fault(scope, world.account, world.module, world.now) else ""
 
 
+def overwritten(made: Grant, at: int, written: bytes) -> Grant:
+    """Overwrite a part of a scope's bytes, before they are signed."""
+    return replace(made, scope=made.scope[:at] + written + made.scope[at + len(written) :])
+
+
 async def _calldata(world: World, made: Grant) -> bytes:
     account, now = made.to or world.account, world.now
     signature = made.signature if made.signature is not None else await _sign(world, made, account)
@@ -106,7 +112,9 @@ async def _sign(world: World, made: Grant, account: Address) -> bytes:
             functions=made.functions,
             epoch=known.epoch - made.epochs_ago,
             deadline=UnixSeconds(world.now + made.signed_deadline_s),
-            implementations=made.implementations if made.signed_implementations is None else made.signed_implementations,
+            implementations=made.implementations
+            if made.signed_implementations is None
+            else made.signed_implementations,
         )
     except EncodingInvalid:  # no wallet can be shown this
         digest = Hash32(keccak256(made.scope))

@@ -103,7 +103,7 @@ class Trial(Struct, frozen=True):
     spares: tuple[str, ...] = ()
     """What an escape that is executed may move: it must come to nothing else."""
     off_chain: tuple[Callable[[], str], Callable[[], str]] | None = None
-    """gamekit's verdicts, on the escape and on the twin, where they are not on an operation: who refuses, or nothing."""
+    """gamekit's verdicts, on the escape and on the twin, where they are not on an operation: who refuses."""
     after: Callable[["World"], Awaitable[str]] | None = None
     """What came of an escape that was executed, in the words of the expectation."""
 

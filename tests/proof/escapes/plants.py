@@ -42,7 +42,13 @@ PLANTS: Final[dict[str, Hole]] = {
     ),
     "first-call-only": Hole(
         "only the first call of a batch is checked",
-        (("SessionValidator.sol", "            walk.take(i, call);\n", "            walk.take(i, call);\n            if (i != 0) continue;\n"),),
+        (
+            (
+                "SessionValidator.sol",
+                "            walk.take(i, call);\n",
+                "            walk.take(i, call);\n            if (i != 0) continue;\n",
+            ),
+        ),
         (),
     ),
     "paymaster-left-out": Hole(
@@ -112,22 +118,44 @@ PLANTS: Final[dict[str, Hole]] = {
     ),
     "deadline": Hole(
         "the deadline is outside the digest",
-        (("EnvelopeLib.sol", "uint256 times = claimedAt << 48 | deadline;", "uint256 times = claimedAt << 48 | (deadline & 0);"),),
+        (
+            (
+                "EnvelopeLib.sol",
+                "uint256 times = claimedAt << 48 | deadline;",
+                "uint256 times = claimedAt << 48 | (deadline & 0);",
+            ),
+        ),
         (),
     ),
     "valid-until-zero": Hole(
         "a session that ends at 0 may be granted",
         (
-            ("GrantLib.sol", "if (validUntil <= scope.validAfter()) {", "if (validUntil != 0 && validUntil <= scope.validAfter()) {"),
-            ("GrantLib.sol", "if (validUntil < block.timestamp) revert", "if (validUntil != 0 && validUntil < block.timestamp) revert"),
+            (
+                "GrantLib.sol",
+                "if (validUntil <= scope.validAfter()) {",
+                "if (validUntil != 0 && validUntil <= scope.validAfter()) {",
+            ),
+            (
+                "GrantLib.sol",
+                "if (validUntil < block.timestamp) revert",
+                "if (validUntil != 0 && validUntil < block.timestamp) revert",
+            ),
         ),
         (),
     ),
     "target-zero": Hole(
         "address 0 may be granted and called",
         (
-            ("TargetLib.sol", "or(iszero(target), or(eq(target, account), eq(target, address())))", "or(eq(target, account), eq(target, address()))"),
-            ("TargetLib.sol", "if (target.code.length == 0) revert", "if (target != address(0) && target.code.length == 0) revert"),
+            (
+                "TargetLib.sol",
+                "or(iszero(target), or(eq(target, account), eq(target, address())))",
+                "or(eq(target, account), eq(target, address()))",
+            ),
+            (
+                "TargetLib.sol",
+                "if (target.code.length == 0) revert",
+                "if (target != address(0) && target.code.length == 0) revert",
+            ),
         ),
         (),
     ),
@@ -153,8 +181,8 @@ PLANTS: Final[dict[str, Hole]] = {
 async def plant(node: DevnetNode, name: str) -> bytes:
     """Compile a validator with a hole; gives its code, as it would stand on chain.
 
-    It is deployed somewhere else first, for the constructor. What the constructor remembers of its own address is only a
-    shortcut: elsewhere the code finds the domain of its typed data anew.
+    It is deployed somewhere else first, for the constructor. What the constructor remembers of its own address is only
+    a shortcut: elsewhere the code finds the domain of its typed data anew.
     """
     init_code = creation_codes(planted_sources(PLANTS[name].replacements))["SessionValidator"]
     carried = Plan()

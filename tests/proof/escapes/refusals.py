@@ -83,5 +83,5 @@ def _named(data: bytes) -> tuple[str, dict[str, AbiValue]]:
         return "", {}
     found = ERRORS.decode_revert(data)
     if found.name == "Error":
-        return f"Error({found.values['message']})", found.values
+        return f"Error({found.values['message']!s})", found.values
     return found.name or f"0x{data[:4].hex()}", found.values

@@ -10,10 +10,13 @@ from tests.proof.escapes import (
     family_calls,
     family_delegation,
     family_encodings,
+    family_games,
     family_gas,
     family_grants,
     family_lives,
+    family_manifest,
     family_modes,
+    family_scopes,
     family_signatures,
     family_times,
 )
@@ -29,9 +32,12 @@ FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (
     family_gas.rows,
     family_times.rows,
     family_grants.rows,
+    family_scopes.rows,
     family_lives.rows,
     family_authority.rows,
+    family_games.rows,
     family_delegation.rows,
+    family_manifest.rows,
 )
 
 

@@ -15,7 +15,7 @@ from gamekit.eth.interface import Function
 from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack
 from gamekit.units import Address
 from tests.proof.escapes.accounts import HIDES_ERRORS
-from tests.proof.escapes.model import ANY, EXECUTED, Ask, Do, Judge, Later, Operate, Result, Row, Step, Transact, Trial
+from tests.proof.escapes.model import ANY, EXECUTED, Ask, Judge, Later, Operate, Result, Row, Step, Transact, Trial
 from tests.proof.escapes.refusals import Refusal, deeper, refusal
 from tests.proof.escapes.verdict import verdict_on
 from tests.proof.escapes.watch import State, changes, is_book, look, touched
@@ -120,6 +120,8 @@ def _escape_faults(trial: Trial, result: Result, ended: Ended) -> list[str]:
     faults = [] if result.found == result.expected else [f"escape: {result.found} {dict(ended.values)}"]
     if result.breach:
         faults.append(f"escape: moved {result.breach}")
+    if ended.operations and ended.index != len(ended.operations) - 1 and result.found.startswith("AA"):
+        faults.append(f"escape: the EntryPoint names operation {ended.index}")
     for name, value in trial.values.items() if not faults else ():
         if ended.values.get(name) != value:
             faults.append(f"escape: {name} is {ended.values.get(name)!r}, not {value!r}")

@@ -147,7 +147,6 @@ def asked_sessions(contracts: DevnetContracts, strangers: Strangers) -> dict[str
         "paid": Asked((move,), gas=paid, key=4),
         "full": Asked((move,), calls_max=64, key=5),
         "future": Asked((move,), starts_in_s=24 * 3600, key=6),
-        "over": Asked((move,), ends_in_s=60, key=7),
         # The same key and lane as `play`, and less that it may do.
         "narrow": Asked((move,), calls_max=1, uses_max=USES_MAX - 1),
     }
@@ -158,9 +157,7 @@ def secret_of(key: int) -> coincurve.PrivateKey:
     return coincurve.PrivateKey.from_int(0x5E55 + key)
 
 
-def make_scope(
-    asked: Asked, account: AccountStack, module: Address, revoker: Address, now: UnixSeconds
-) -> Scope:
+def make_scope(asked: Asked, account: AccountStack, module: Address, revoker: Address, now: UnixSeconds) -> Scope:
     """Make the scope of a session on a stack."""
     address = public_key_address(secret_of(asked.key).public_key.format(compressed=False))
     start = UnixSeconds(now - 2 + asked.starts_in_s)

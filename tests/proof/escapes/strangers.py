@@ -1,4 +1,4 @@
-"""Whom the accounts of the suite meet: games, tokens, paymasters and modules that mean no good. One of each on a chain."""
+"""Whom the accounts of the suite meet: games, tokens, paymasters and modules that mean no good, one of each."""
 
 from functools import cache
 from typing import Final
@@ -37,6 +37,7 @@ class Strangers(Struct, frozen=True):
     """Answers with a megabyte."""
     nest: Address
     mortal: Address
+    """A game that any call ends: CALLER SELFDESTRUCT."""
     purse: Address
     """Answers to balanceOf alone."""
     granule: Address
@@ -54,8 +55,15 @@ class Strangers(Struct, frozen=True):
 class _Plan(Plan):
     """A deployment of what is not among gamekit's artifacts."""
 
+    def add_code(self, code: bytes) -> Address:
+        """Plan a contract of a few bytes: PUSH1 length, PUSH1 12, PUSH1 0, CODECOPY, PUSH1 length, PUSH1 0, RETURN."""
+        size = bytes((len(code),))
+        return self._add(b"\x60" + size + b"\x60\x0c\x60\x00\x39\x60" + size + b"\x60\x00\xf3" + code, NO_SALT)
+
     def add_stranger(self, name: str, *arguments: bytes, salt: bytes = NO_SALT) -> Address:
-        init_code = codes()[name] + b"".join(arguments)
+        return self._add(codes()[name] + b"".join(arguments), salt)
+
+    def _add(self, init_code: bytes, salt: bytes) -> Address:
         address = create2_address(DEPLOYER, salt, init_code)
         self.steps[address] = salt + init_code
         return address
@@ -85,7 +93,7 @@ async def deploy_strangers(node: DevnetNode, contracts: DevnetContracts, thief: 
         },
         blabber=plan.add_stranger("Blabber"),
         nest=plan.add_stranger("Nest"),
-        mortal=plan.add_stranger("Mortal"),
+        mortal=plan.add_code(b"\x33\xff"),
         purse=plan.add_stranger("Purse"),
         granule=plan.add_stranger("Granule"),
         robber=plan.add_stranger("Robber", *place),

@@ -26,7 +26,9 @@ OWNER_OF_ITEM: Final = Function.parse("ownerOf(uint256 id)", "address", "view")
 GET_APPROVED: Final = Function.parse("getApproved(uint256 id)", "address", "view")
 IS_APPROVED_FOR_ALL: Final = Function.parse("isApprovedForAll(address owner,address operator)", "bool", "view")
 OWNER_OF: Final = Function.parse("ownerOf(address account)", "address", "view")
-IS_MODULE_INSTALLED: Final = Function.parse("isModuleInstalled(uint256 kind,address module,bytes context)", "bool", "view")
+IS_MODULE_INSTALLED: Final = Function.parse(
+    "isModuleInstalled(uint256 kind,address module,bytes context)", "bool", "view"
+)
 
 BOOKS: Final = ("deposit", "session:")
 """Beginnings of names that every accepted operation moves: what it paid, and what the module counts."""
@@ -58,7 +60,7 @@ async def look(world: "World") -> State:
 
 
 async def touched(world: "World", transaction_hash: str, sender: Address) -> tuple[str, ...]:
-    """Name whatever a mined transaction left different anywhere on the chain, but for the sender's own purse and nonce."""
+    """Name whatever a mined transaction left different anywhere on the chain, but the sender's own purse and nonce."""
     options = {"tracer": "prestateTracer", "tracerConfig": {"diffMode": True}}
     diff = await world.node.request(_Diff, "debug_traceTransaction", transaction_hash, options)
     own = to_data(sender)
@@ -102,7 +104,6 @@ def _questions(world: "World") -> dict[str, tuple[Address, bytes]]:
         "executor:yes": (account, IS_MODULE_INSTALLED.encode_call(2, yes, b"")),
         "deposit": (world.where.entry_point, BALANCE_OF.encode_call(account)),
         **{
-            f"session:{each.name}": (module, SESSION_OF.encode_call(account, each.permission))
-            for each in world.granted
+            f"session:{each.name}": (module, SESSION_OF.encode_call(account, each.permission)) for each in world.granted
         },
     }

@@ -101,7 +101,12 @@ class World:
 
     async def call(self, to: Address, data: bytes, sender: Address | None = None, time: int = 0) -> bytes:
         """Ask by eth_call; a revert raises CallReverted."""
-        asked = {"from": to_data(sender or self.thief), "to": to_data(to), "data": to_data(data), "gas": hex(16_000_000)}
+        asked = {
+            "from": to_data(sender or self.thief),
+            "to": to_data(to),
+            "data": to_data(data),
+            "gas": hex(16_000_000),
+        }
         overrides = ({}, {"time": to_quantity(time)}) if time else ()
         return from_data(await self.node.request(str, "eth_call", asked, "latest", *overrides))
 
@@ -200,8 +205,8 @@ class World:
     async def _grant_all(self) -> None:
         """Grant every session, by operations of the owner's wallet."""
         asked: Mapping[str, Asked] = asked_sessions(self.contracts, self.strangers)
-        for name, each in asked.items():
-            self.sessions[name] = self.session_of(name, self.scope_of(each), key=each.key)
+        for name, wish in asked.items():
+            self.sessions[name] = self.session_of(name, self.scope_of(wish), key=wish.key)
         self.granted = tuple(self.sessions.values())
         for each in self.granted:
             await self.act_as_owner(Call(self.module, Wei(0), GRANT_SESSION.encode_call(each.packed, ())))

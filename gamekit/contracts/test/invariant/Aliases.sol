@@ -81,7 +81,7 @@ abstract contract Aliases is Tricks {
         _encode(plan);
         bytes memory callData = plan.op.callData;
         if (dice.chance(50)) {
-            _patch(plan, FIRST_CALL, _at(callData, FIRST_CALL) | 1 << dice.between(160, 255));
+            _patch(plan, FIRST_CALL, _at(callData, FIRST_CALL) | 2 ** dice.between(160, 255));
         } else {
             callData[callData.length - 1] = bytes1(uint8(dice.between(1, 255)));
         }

@@ -216,7 +216,9 @@ abstract contract Book is World {
         uint256 earliest = player == REFERENCE_08 ? 1 : 0;
         if (g.revoked) _breach("a revoked session");
         if (g.epoch != players[player].epoch) _breach("a session of an earlier epoch");
-        if (block.timestamp < f.validAfter + earliest || block.timestamp > f.validUntil) _breach("outside the session");
+        if (block.timestamp < f.validAfter + earliest || block.timestamp > f.validUntil) {
+            _breach("outside the session");
+        }
         if (block.timestamp > draft.deadline) _breach("after the deadline");
         if (block.timestamp < draft.claimedAt + earliest) _breach("before the claimed time");
         if (block.timestamp > draft.claimedAt + 120) _breach("long after the claimed time");

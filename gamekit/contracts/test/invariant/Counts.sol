@@ -37,9 +37,7 @@ library CountsLib {
     function toJson(Counts storage counts) internal view returns (string memory json) {
         json = "{";
         for (uint256 i = 0; i < counts.names.length; ++i) {
-            json = string.concat(
-                json, i == 0 ? '"' : ',"', counts.names[i], '":', VM.toString(counts.numbers[i])
-            );
+            json = string.concat(json, i == 0 ? '"' : ',"', counts.names[i], '":', VM.toString(counts.numbers[i]));
         }
         json = string.concat(json, "}");
     }

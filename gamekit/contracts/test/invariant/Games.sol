@@ -87,7 +87,7 @@ contract Game is Sink {
     }
 
     function _take(address from, uint256 amount) private {
-        gold.transferFrom(from, address(this), amount);
+        if (!gold.transferFrom(from, address(this), amount)) revert BadLuck(amount);
         taken[from] += amount;
         ++takings;
     }
@@ -120,7 +120,7 @@ contract Vault is Sink {
 
     function _sweep() private {
         (bool paid,) = _keeper.call{value: address(this).balance}("");
-        paid;
+        if (!paid) return;
         try _coin.transferFrom(msg.sender, _keeper, 1 ether) {} catch {}
         try _wares.safeTransferFrom(msg.sender, _keeper, 1, 1, "") {} catch {}
         try _trinket.transferFrom(msg.sender, _keeper, uint160(msg.sender)) {} catch {}
@@ -132,13 +132,15 @@ contract Market is Sink {
     Coin private immutable _coin;
     Trinket private immutable _trinket;
 
+    error NotSold(address seller);
+
     constructor(Journal journal_, Coin coin, Trinket trinket) Sink(journal_) {
         (_coin, _trinket) = (coin, trinket);
     }
 
     /// @notice Gives the caller's coins and trinket to `to`.
     function sell(address to) external payable seen {
-        _coin.transferFrom(msg.sender, to, 1 ether);
+        if (!_coin.transferFrom(msg.sender, to, 1 ether)) revert NotSold(msg.sender);
         _trinket.transferFrom(msg.sender, to, uint160(msg.sender));
     }
 }

@@ -62,7 +62,10 @@ abstract contract Grants is Lists {
         return _enter(player, kind, key, f, _packed(kind, f), _shown(kind, f));
     }
 
-    function _grantSigned(uint256 player, uint256 kind, uint256 key, Fields memory f) private returns (uint256 session) {
+    function _grantSigned(uint256 player, uint256 kind, uint256 key, Fields memory f)
+        private
+        returns (uint256 session)
+    {
         address owned = address(players[player].account);
         bytes memory scope = _packed(kind, f);
         uint48 deadline = uint48(block.timestamp + 1 days);
@@ -143,9 +146,10 @@ abstract contract Grants is Lists {
 
     function _nonceKeyOf(uint256 player, uint256 lane, address module) internal view returns (uint192) {
         // Nexus: lane 3 | mode 1 | validator 20. Reference: validator 20 | lane 4.
-        return players[player].nexus
-            ? uint192(lane) << 168 | uint160(module)
-            : uint192(uint160(module)) << 32 | uint192(lane);
+        return
+            players[player].nexus
+                ? uint192(lane) << 168 | uint160(module)
+                : uint192(uint160(module)) << 32 | uint192(lane);
     }
 
     function _plain(Fields memory f) private view {

@@ -289,7 +289,9 @@ contract Handler is Submitting {
         bytes memory take = abi.encodePacked(address(coin), uint256(0), abi.encodeCall(Coin.transfer, (thief, 1)));
         uint256 which = dice.roll(9);
         if (which == 0) return Attempt(owned, abi.encodeCall(IERC7579Execution.execute, (SINGLE, take)), true);
-        if (which == 1) return Attempt(owned, abi.encodeCall(IERC7579Execution.executeFromExecutor, (SINGLE, take)), true);
+        if (which == 1) {
+            return Attempt(owned, abi.encodeCall(IERC7579Execution.executeFromExecutor, (SINGLE, take)), true);
+        }
         if (which == 2) {
             bytes memory install = abi.encodeCall(IERC7579ModuleConfig.installModule, (2, address(raider), bytes("")));
             return Attempt(owned, install, true);
@@ -314,12 +316,12 @@ contract Handler is Submitting {
         bytes32 digest = keccak256(abi.encode("permit", dice.word()));
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(_key(dice.roll(KEYS)), digest);
         bytes memory signature = abi.encodePacked(r, s, v);
-        if (dice.chance(50)) signature = abi.encodePacked(uint48(1), type(uint48).max, signature, granted[session].scope);
+        if (dice.chance(50)) {
+            signature = abi.encodePacked(uint48(1), type(uint48).max, signature, granted[session].scope);
+        }
         address module = dice.chance(70) ? address(validator) : address(ownerValidator);
         signature = abi.encodePacked(module, signature);
-        return Attempt(
-            address(coin), abi.encodeCall(Coin.permit, (owned, thief, 1 ether, digest, signature)), true
-        );
+        return Attempt(address(coin), abi.encodeCall(Coin.permit, (owned, thief, 1 ether, digest, signature)), true);
     }
 
     /// @dev A grant that was submitted before, on its own account or on another of the same owner, or a forged one.
@@ -344,7 +346,9 @@ contract Handler is Submitting {
         address owned = address(players[player].account);
         return Attempt(
             address(validator),
-            abi.encodeCall(SessionValidator.grantSessionFor, (owned, scope, _texts(f), _implementations(f), deadline, signature)),
+            abi.encodeCall(
+                SessionValidator.grantSessionFor, (owned, scope, _texts(f), _implementations(f), deadline, signature)
+            ),
             true
         );
     }
@@ -356,13 +360,11 @@ contract Handler is Submitting {
         address owned = address(players[dice.chance(80) ? granted[session].player : player].account);
         uint256 which = dice.roll(3);
         if (which == 0) {
-            return
-                Attempt(address(validator), abi.encodeCall(SessionValidator.revokeSessionFor, (owned, scope)), true);
+            return Attempt(address(validator), abi.encodeCall(SessionValidator.revokeSessionFor, (owned, scope)), true);
         }
         if (which == 1) {
-            return Attempt(
-                address(validator), abi.encodeCall(SessionValidator.revokeAllSessionsFor, (owned, scope)), true
-            );
+            return
+                Attempt(address(validator), abi.encodeCall(SessionValidator.revokeAllSessionsFor, (owned, scope)), true);
         }
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(0xbad, keccak256(scope));
         bytes memory signature = abi.encodePacked(r, s, v);

@@ -22,11 +22,13 @@ contract OpenPaymaster {
 contract TollPaymaster is OpenPaymaster {
     Coin private immutable _coin;
 
+    error TollRefused(address sender);
+
     constructor(Coin coin) {
         _coin = coin;
     }
 
     function _charge(address sender) internal override {
-        _coin.transferFrom(sender, address(this), 1 ether);
+        if (!_coin.transferFrom(sender, address(this), 1 ether)) revert TollRefused(sender);
     }
 }

@@ -71,7 +71,7 @@ abstract contract Submitting is Aliases {
     /// @dev The other s, or any bit of r, s and v.
     function _tamperSignature(bytes memory signature, Dice memory dice) private pure {
         if (dice.chance(60)) {
-            signature[dice.between(12, 76)] ^= bytes1(uint8(1 << dice.roll(8)));
+            signature[dice.between(12, 76)] ^= bytes1(uint8(2 ** dice.roll(8)));
             return;
         }
         uint256 s;
@@ -211,7 +211,9 @@ abstract contract Submitting is Aliases {
         }
         // AA94 comes as plain words.
         if (selector == 0x08c379a0) return string.concat("refused: ", abi.decode(_arguments(reason), (string)));
-        if (selector != IEntryPoint.FailedOpWithRevert.selector) return string.concat("refused: ", vm.toString(reason));
+        if (selector != IEntryPoint.FailedOpWithRevert.selector) {
+            return string.concat("refused: ", vm.toString(reason));
+        }
         (, string memory what, bytes memory inner) = abi.decode(_arguments(reason), (uint256, string, bytes));
         bytes memory code = _cut(bytes(what), 4);
         return string.concat("refused: ", string(code), " ", vm.toString(abi.encodePacked(bytes4(inner))));

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Execution, IERC7579Execution, IERC7579ModuleConfig} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
+import {
+    Execution,
+    IERC7579Execution,
+    IERC7579ModuleConfig
+} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
 import {IAccountExecute, IEntryPointNonces, IEntryPointStake} from "@openzeppelin/contracts/interfaces/IERC4337.sol";
 import {SessionValidator} from "src/SessionValidator.sol";
 import {Fields} from "test/Harness.sol";
@@ -75,7 +79,11 @@ abstract contract Tricks is Moves {
             _moreValue(plan, i, dice);
         } else if (trick == OTHER_SELECTOR) {
             bytes4[5] memory selectors = [
-                Game.cashOut.selector, Game.claim.selector, Vault.stash.selector, Market.sell.selector, bytes4(0x12345678)
+                Game.cashOut.selector,
+                Game.claim.selector,
+                Vault.stash.selector,
+                Market.sell.selector,
+                bytes4(0x12345678)
             ];
             plan.calls[i].callData = abi.encodePacked(selectors[dice.roll(5)], uint256(uint160(thief)), uint256(1));
         } else if (trick == NO_SELECTOR) {
@@ -121,11 +129,11 @@ abstract contract Tricks is Moves {
         if (which == 1) return Execution(address(coin), 0, abi.encodeCall(Coin.approve, (thief, 1 ether)));
         if (which == 2) return Execution(address(gold), 0, abi.encodeCall(Coin.increaseAllowance, (thief, 1 ether)));
         if (which == 3) return Execution(address(gold), 0, abi.encodeCall(Coin.transferFrom, (owned, thief, 1)));
-        if (which == 4) return Execution(address(trinket), 0, abi.encodeCall(Trinket.setApprovalForAll, (thief, true)));
+        if (which == 4) {
+            return Execution(address(trinket), 0, abi.encodeCall(Trinket.setApprovalForAll, (thief, true)));
+        }
         if (which == 5) {
-            return Execution(
-                address(trinket), 0, abi.encodeCall(Trinket.transferFrom, (owned, thief, uint160(owned)))
-            );
+            return Execution(address(trinket), 0, abi.encodeCall(Trinket.transferFrom, (owned, thief, uint160(owned))));
         }
         if (which == 6) {
             return Execution(address(wares), 0, abi.encodeCall(Wares.safeTransferFrom, (owned, thief, 1, 1, "")));
@@ -154,7 +162,9 @@ abstract contract Tricks is Moves {
                 abi.encodeCall(IEntryPointStake.withdrawTo, (payable(thief), 1 ether))
             );
         }
-        if (which == 3) return Execution(address(validator), 0, abi.encodeCall(SessionValidator.revokeAllSessions, ()));
+        if (which == 3) {
+            return Execution(address(validator), 0, abi.encodeCall(SessionValidator.revokeAllSessions, ()));
+        }
         if (which == 4) return Execution(address(validator), 0, abi.encodeCall(SessionValidator.onUninstall, ("")));
         if (which == 5) {
             return
@@ -210,8 +220,7 @@ abstract contract Tricks is Moves {
             bytes32(uint256(0x0101) << 240 | uint256(1) << dice.roll(240)),
             bytes32(dice.word())
         ];
-        plan.op.callData =
-            abi.encodeCall(IERC7579Execution.execute, (modes[which], _executionOf(plan.op.callData)));
+        plan.op.callData = abi.encodeCall(IERC7579Execution.execute, (modes[which], _executionOf(plan.op.callData)));
     }
 
     /// @dev What `execute` gets as its second argument.
@@ -242,12 +251,16 @@ abstract contract Tricks is Moves {
     function _spoilOperation(Plan memory plan, uint256 trick, Dice memory dice) private view {
         if (trick == LANE) {
             uint256 lane = dice.between(1, 6);
-            uint192 key = _nonceKeyOf(plan.player, lane, address(dice.chance(80) ? address(validator) : address(ownerValidator)));
+            uint192 key =
+                _nonceKeyOf(plan.player, lane, address(dice.chance(80) ? address(validator) : address(ownerValidator)));
             plan.op.nonce = entryPointOf(plan).getNonce(plan.op.sender, key);
         } else if (trick == FEES) {
             uint256 gwei_ = dice.chance(50) ? dice.between(2, 20) : dice.between(20, 3000);
-            if (dice.chance(90)) plan.op.gasFees = bytes32(abi.encodePacked(uint128(gwei_ * 1 gwei), uint128(gwei_ * 1 gwei)));
-            else plan.op.preVerificationGas = dice.chance(50) ? 1 << 121 : dice.between(1, 20_000_000);
+            if (dice.chance(90)) {
+                plan.op.gasFees = bytes32(abi.encodePacked(uint128(gwei_ * 1 gwei), uint128(gwei_ * 1 gwei)));
+            } else {
+                plan.op.preVerificationGas = dice.chance(50) ? 1 << 121 : dice.between(1, 20_000_000);
+            }
         } else if (trick == PAYMASTER) {
             uint256 which = dice.roll(3);
             if (which == 0) plan.op.paymasterAndData = "";

@@ -84,9 +84,8 @@ abstract contract World is NexusHarness {
             0x0a59dbff790c23c976a548690c27297883cc66b4c67024f9117b0238995e35e9,
             0x4337084D9E255Ff0702461CF8895CE9E3b5Ff108
         );
-        ReferenceAccountFactory factory08 = new ReferenceAccountFactory(
-            address(new ReferenceAccount08()), address(ownerValidator), address(validator)
-        );
+        ReferenceAccountFactory factory08 =
+            new ReferenceAccountFactory(address(new ReferenceAccount08()), address(ownerValidator), address(validator));
         accounts[REFERENCE_08] = factory08.createAccount(owner, "player");
 
         _deployGames();

@@ -178,9 +178,8 @@ contract PaymasterHandler is PaymasterHarness {
     function replayVoucher(uint256 place) public {
         _use(place);
         Known memory known = _known[place % SESSIONS];
-        try paymaster.sponsor(
-            address(account), known.id, GAME, known.limitWei, known.deadline, known.signature
-        ) {} catch {}
+        try paymaster.sponsor(address(account), known.id, GAME, known.limitWei, known.deadline, known.signature) {}
+            catch {}
     }
 
     /// @notice Another voucher, by the sponsor or by somebody else.
@@ -237,7 +236,9 @@ contract PaymasterHandler is PaymasterHarness {
             if (_sponsoredWei[id] > session.gasSpentWei) return "sponsored more than was charged";
             if (session.gasSpentWei > SMALL_BUDGET) return "charged more than the budget";
             if (_sponsoredWei[id] > _largestLimitWei[id]) return "sponsored more than was vouched for";
-            if (paymaster.sponsorshipOf(_accountOf[id], id).seenWei > session.gasSpentWei) return "seen more than there is";
+            if (paymaster.sponsorshipOf(_accountOf[id], id).seenWei > session.gasSpentWei) {
+                return "seen more than there is";
+            }
         }
         uint256 today = block.timestamp / 1 days;
         uint256 elapsed = today - BEGINNING / 1 days + 1;
@@ -288,7 +289,9 @@ contract PaymasterHandler is PaymasterHarness {
         _playerDayWei[op.sender][today] += costWei;
         if (id == bytes32(0)) return;
         _sponsoredWei[id] += costWei;
-        if (validator.sessionOf(op.sender, id).state != SessionState.Live) _seen = "sponsored a session that is not live";
+        if (validator.sessionOf(op.sender, id).state != SessionState.Live) {
+            _seen = "sponsored a session that is not live";
+        }
         if (_accountOf[id] != op.sender) _seen = "sponsored another account's session";
     }
 
@@ -334,7 +337,7 @@ contract PaymasterHandler is PaymasterHarness {
         Fields memory f = _fieldsOf(place);
         // Sessions of at most 30 days: the later ones begin no earlier, but end together.
         vm.prank(address(account));
-        try validator.grantSession(pack(f)) returns (bytes32 id) {
+        try validator.grantSession(pack(f), new address[](0)) returns (bytes32 id) {
             known.id = id;
             _ids.push(id);
             _accountOf[id] = address(account);

@@ -67,7 +67,7 @@ abstract contract OpenSponsoredTest is PaymasterHarness {
         grants[0].functions = new string[](1);
         grants[0].functions[0] = "attack(uint256,uint16)";
         grants[0].deadline = DEADLINE;
-        bytes32 digest = validator.grantDigest(address(account), grants[0].scope, grants[0].functions, DEADLINE);
+        bytes32 digest = validator.grantDigest(address(account), grants[0].scope, grants[0].functions, none, DEADLINE);
         grants[0].ownerSignature = _signature(digest, ownerKey);
     }
 

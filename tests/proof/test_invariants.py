@@ -1,0 +1,95 @@
+"""The campaign's own judgement: what is a breach, what was never seen, and that each plant fits the source."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gamekit.contracts import build
+from tests.proof import invariants
+from tests.proof.invariants import Campaign, RunFailed, Verdict
+from tests.proof.plants import PLANTS, Edit, Plant, PlantUnknown, apply, plant_named
+
+
+def forge_says(status: str, reason: str | None, sequence: object = None) -> str:
+    """The answer of `forge test --json` after five calls."""
+    metrics = {"Handler.play": {"calls": 2, "reverts": 0}, "Handler.steal": {"calls": 3, "reverts": 0}}
+    kind = {"Invariant": {"runs": 1, "calls": 5, "reverts": 0, "metrics": metrics}}
+    result = {"status": status, "reason": reason, "counterexample": sequence, "kind": kind}
+    return json.dumps({"suite": {"test_results": {"invariant_noHarm()": result}}})
+
+
+def test_verdict_held() -> None:
+    assert invariants.verdict_of(forge_says("Success", None), 7) == Verdict(7, 5, None, [])
+
+
+def test_verdict_breach() -> None:
+    steps = {"Sequence": [1, [{"func_name": "steal", "args": "12"}]]}
+    verdict = invariants.verdict_of(forge_says("Failure", "assertion failed: uses != ", steps), 7)
+    assert verdict == Verdict(7, 5, "uses", ["steal(12)"])
+
+
+@pytest.mark.parametrize("answer", ["", "Error: it did not compile", "{}", '{"suite":{"test_results":{}}}'])
+def test_no_verdict_is_no_success(answer: str) -> None:
+    with pytest.raises(RunFailed):
+        invariants.verdict_of(answer, 7)
+
+
+@pytest.mark.parametrize(
+    ("breach", "found"),
+    [
+        ("uses", True),
+        (None, False),
+        ("a good operation was refused: AA24 signature error", False),
+        ("failed to set up invariant testing environment", False),
+    ],
+)
+def test_a_hole_is_found_by_harm_only(breach: str | None, found: bool) -> None:
+    assert invariants.is_found(Verdict(1, 10, breach, [])) is found
+
+
+def test_a_long_campaign_must_have_seen_everything() -> None:
+    counts = Counter(dict.fromkeys(invariants.EXPECTED, 1))
+    campaign = Campaign(1, 1.0, [Verdict(1, invariants.COVERED_CALLS, None, [])], counts=counts)
+    assert campaign.missing == []
+    del campaign.counts["refused: RateExceeded"]
+    assert campaign.missing == ["refused: RateExceeded"]
+
+
+def test_nothing_is_asked_of_a_short_campaign() -> None:
+    assert Campaign(1, 1.0, [Verdict(1, 1000, None, [])]).missing == []
+
+
+def test_errors_are_named() -> None:
+    names = invariants.error_names()
+    assert set(invariants.CHECKS) <= set(names.values())
+    code = next(code for code, name in names.items() if name == "UsesExceeded")
+    assert invariants.named(f"refused: AA23 {code}", names) == "refused: UsesExceeded"
+    assert invariants.named("refused: AA24 signature error", names) == "refused: AA24 signature error"
+
+
+def test_plants_have_names_of_their_own() -> None:
+    assert len({plant.name for plant in PLANTS}) == len(PLANTS) >= 12
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
+def test_plant_fits_the_source(plant: Plant, tmp_path: Path) -> None:
+    for edit in plant.edits:
+        (tmp_path / edit.path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / edit.path).write_text((build.PROJECT / edit.path).read_text(encoding="utf-8"), encoding="utf-8")
+    former = apply(plant, tmp_path)
+    assert all(path.read_text(encoding="utf-8") != text for path, text in former.items())
+
+
+def test_plant_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.sol").write_text("one two two")
+    with pytest.raises(PlantUnknown):
+        apply(Plant("a", (Edit("a.sol", "three", ""),)), tmp_path)
+    with pytest.raises(PlantUnknown):
+        apply(Plant("a", (Edit("a.sol", "two", ""),)), tmp_path)
+
+
+def test_plant_unknown() -> None:
+    with pytest.raises(PlantUnknown):
+        plant_named("no such hole")
