@@ -3,8 +3,8 @@
 Run: python -m tests.proof.mutants [--sample N --seed S] [--only NAME] [--jobs 2] [--json FILE] [--write]
 
 The tests run in scratch copies of the project, where they deploy what is compiled (`dynamic_test_linking`), so that a
-bug compiles the sources that it stands in and no test. A bug that does not compile is an error of this program; one that no
-test finds makes the exit code 1. `--write` renews the table in the contracts' documents.
+bug compiles the sources that it stands in and no test. A bug that does not compile is an error of this program; one
+that no test finds makes the exit code 1. `--write` renews the table in the contracts' documents.
 """
 
 import argparse
@@ -146,8 +146,8 @@ def table(killed_by: dict[str, str]) -> str:
     lines = [
         "# Bugs that the tests find",
         "",
-        "Written by `python -m tests.proof.mutants --write`; do not edit. Each row is one change to the module's source,",
-        "planted alone, and the first Foundry test that failed with it.",
+        "Written by `python -m tests.proof.mutants --write`; do not edit. Each row is one change to the module's",
+        "source, planted alone, and the first Foundry test that failed with it.",
         "",
         f"{len(killed_by)} planted, {sum(map(bool, killed_by.values()))} found.",
         "",
