@@ -8,15 +8,17 @@ import {ValidateUserOpEnvelope} from "test/validator/ValidateUserOpEnvelope.sol"
 import {ValidateUserOpLimits} from "test/validator/ValidateUserOpLimits.sol";
 import {ValidateUserOpLists} from "test/validator/ValidateUserOpLists.sol";
 import {ValidateUserOpShape} from "test/validator/ValidateUserOpShape.sol";
+import {ValidateUserOpWitnesses} from "test/validator/ValidateUserOpWitnesses.sol";
 
-/// @notice Everything that validation admits and refuses, on both EntryPoints. Five files, one suite: what an operation
-/// looks like, what stands in its signature, how much it may use, whom it may call, and how a long list is shown.
+/// @notice Everything that validation admits and refuses, on both EntryPoints. Six files, one suite: what an operation
+/// looks like, what stands in its signature, how much it may use, whom it may call, and how entries
+/// of a long list are shown.
 abstract contract ValidateUserOpSuites is
     ValidateUserOpShape,
     ValidateUserOpEnvelope,
     ValidateUserOpLimits,
     ValidateUserOpCalls,
-    ValidateUserOpLists
+    ValidateUserOpWitnesses
 {
     function setUp() public override(Harness, ValidateUserOpLists) {
         ValidateUserOpLists.setUp();
