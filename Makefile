@@ -15,13 +15,13 @@ export NODE_EXTRA_CA_CERTS ?= $(SSL_CERT_FILE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup contracts demo test lint format bench campaigns nightly lock clean
+.PHONY: help setup compile contracts demo test lint format bench campaigns nightly lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
 		printf '  make %-10s %s\n' "$$name" "$$what"; done
 
-setup: contracts $(VENV)/.installed ## Create .venv, install what requirements.lock pins, compile the contracts
+setup: compile $(VENV)/.installed ## Create .venv, install what requirements.lock pins, compile the contracts
 
 $(VENV)/.dependencies: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
@@ -33,13 +33,16 @@ $(VENV)/.dependencies: requirements.lock
 
 # Editable, so it is needed again only when the metadata changes. Its build hook finds the contracts already compiled;
 # inside pip nobody would see how that goes.
-$(VENV)/.installed: $(VENV)/.dependencies pyproject.toml | contracts
+$(VENV)/.installed: $(VENV)/.dependencies pyproject.toml | compile
 	@echo "gamekit: installing gamekit itself" >&2
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-contracts: $(VENV)/.dependencies ## Compile the contracts, if they changed
+compile: $(VENV)/.dependencies ## Compile the contracts, if they changed
 	@$(CONTRACTS) build
+
+contracts: setup ## Prove the contracts: tests, escapes, invariants, parity, proofs, mutants, static analysis
+	@$(PY) -m tests.proof.run $(ARGS)
 
 demo: setup ## Run the main job on an embedded devnet; options through ARGS="--players 200 --seconds 20"
 	@$(PY) -m gamekit.cli demo $(ARGS)
@@ -67,7 +70,8 @@ bench: setup ## Measure signing and the pipeline; writes benchmarks/results/
 campaigns: setup ## Search for faults for longer than a test may take: the contracts, fuzzed deeper
 	$(CONTRACTS) fuzz
 
-nightly: test campaigns ## Everything that is worth a night
+nightly: test campaigns ## Everything that is worth a night, at full size
+	@$(PY) -m tests.proof.run --nightly $(ARGS)
 
 # uv resolves for every supported Python at once, which pip cannot. It lives in a virtualenv of its own.
 lock: ## Renew requirements.lock from pyproject.toml

@@ -110,7 +110,7 @@ def install() -> None:
         raise SystemExit("npm ci failed")
 
 
-def peer_versions() -> dict[str, str]:
-    """The exact versions that package.json pins."""
+def peer_versions(*packages: str) -> dict[str, str]:
+    """The exact versions of these packages that package.json pins."""
     pins: dict[str, str] = json.loads((FOLDER / "package.json").read_text())["dependencies"]
-    return pins
+    return {package: pins[package] for package in packages}

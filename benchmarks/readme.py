@@ -1,7 +1,7 @@
-"""Writes what was measured into README.md: tables from `results/*.json` and the gas snapshots, and one picture.
+"""Writes what was measured into README.md: tables from `results/*.json`, and two pictures.
 
 Each table stands between two comments, `<!-- sign -->` and `<!-- /sign -->`; what is between them belongs to this
-script. With `--check` nothing is written, and the exit status is 1 when README.md or the picture says something else
+script. With `--check` nothing is written, and the exit status is 1 when README.md or a picture says something else
 than the results.
 
 Run: python -m benchmarks.readme [--check]
@@ -13,13 +13,14 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = ROOT / "README.md"
 RESULTS: Final = ROOT / "benchmarks" / "results"
 PICTURE: Final = RESULTS / "sign.svg"
-GAS: Final = ROOT / "gamekit" / "contracts" / "snapshots" / "Gas.json"
+GAS_PICTURE: Final = RESULTS / "gas.svg"
 
 SIGNERS: Final = {
     "limit": "libsecp256k1 in C, signing only",
@@ -65,11 +66,36 @@ WHEN: Final = {
 HOW: Final = {
     "sign": "make bench",
     "pipeline": "make bench",
+    "gas": "make bench",
     "setup": "python -m benchmarks.fresh_clone --cold --test",
     "demo": 'make demo ARGS="--players 200 --seconds 20 --report benchmarks/results/demo.json"',
 }
 """How to measure what may be missing."""
-_SNAPSHOT: Final = re.compile(r"(?P<account>[a-z]+)_(?P<version>\d\d)_(?P<what>.+)_(?P<calls>\d+)_calls?_(?P<kind>\w+)")
+GAS_ACCOUNTS: Final = {
+    "nexus": "Nexus 1.0",
+    "safe7579": "Safe7579 1.0",
+    "kernel": "Kernel 3.1 of npm",
+    "reference_7702": "reference, EIP-7702",
+    "thirdweb Account": "thirdweb",
+    "MetaMask EIP7702StatelessDeleGator": "MetaMask",
+}
+"""What a reader calls the accounts of `gas.json`. npm's Kernel is not the build that is deployed."""
+GAS_DRAWN: Final = (
+    ("externally owned account", None, "its own key"),
+    ("SimpleAccount", "0.7", "owner"),
+    ("nexus", "0.7", "owner"),
+    ("nexus", "0.7", "session"),
+    ("nexus", "0.7", "session, every check"),
+    ("nexus", "0.7", "SmartSession (old interface), merged + rules"),
+    ("nexus", "0.7", "SmartSession (old interface), separate + rules"),
+    ("reference", "0.8", "session, every check"),
+    ("reference_7702", "0.8", "session, every check"),
+    ("safe7579", "0.7", "session, every check"),
+    ("kernel", "0.7", "session, every check"),
+    ("thirdweb Account", "0.6", "session key"),
+    ("MetaMask EIP7702StatelessDeleGator", None, "delegation, 5 caveats"),
+)
+"""The rows of `gas.json` that are drawn: account, entry point, signer."""
 
 
 def load(name: str) -> dict[str, Any]:
@@ -156,20 +182,68 @@ def demo() -> str:
 
 
 def gas() -> str:
-    """The table of the gas snapshots."""
-    found: dict[tuple[str, str, int], dict[str, int]] = {}
-    for name, used in json.loads(GAS.read_text(encoding="utf-8")).items():
-        read = _SNAPSHOT.fullmatch(name)
-        if read is not None:
-            where = f"{read['account']}, EntryPoint 0.{int(read['version'])}"
-            key = (where, read["what"].replace("_", " "), int(read["calls"]))
-            found.setdefault(key, {})[read["kind"]] = int(used)
-    rows = [
-        (where, what, calls, f"{kinds['validation']:,}", f"{kinds['total']:,}", f"{kinds['total'] // calls:,}")
-        for (where, what, calls), kinds in sorted(found.items())
-        if {"validation", "total"} <= kinds.keys()
+    """The tables of gas: who, each check, longer lists, data."""
+    result = load("gas")
+    figures = gas_figures(result)
+    head = (
+        "account, EntryPoint, signer",
+        "validation, 1 call",
+        "total, 1 call",
+        "total per call of 25",
+        "per call of 25, 10 players",
+        "bytes per call, 1",
+        "of 25",
+    )
+    rows = []
+    for who in dict.fromkeys(key[:3] for key in figures):
+        one, many, all_ = (figures.get((*who, *shape)) for shape in ((1, 1), (25, 1), (25, 10)))
+        cells = [
+            one and f"{one['validation_gas']:,}",
+            one and f"{one['total_gas']:,}",
+            many and f"{many['total_gas'] / 25:,.0f}",
+            all_ and f"{all_['total_gas'] / 250:,.0f}",
+            one and f"{one['calldata_bytes']:,}",
+            many and f"{many['calldata_bytes'] / 25:,.0f}",
+        ]
+        rows.append((gas_name(*who), *(cell or "" for cell in cells)))
+    checks = [
+        (row["check"], f"{row['gas_one_call']:,}", f"{row['gas_each_further_call']:,.0f}") for row in result["checks"]
     ]
-    return table(("account", "operation", "calls", "validation gas", "total gas", "total per call"), rows)
+    lists = [
+        (row["entries"], row["form"], *(f"{row[name]:,}" for name in ("validation_gas", "total_gas", "calldata_bytes")))
+        for row in result["lists"]
+    ]
+    data = [
+        (
+            f"{row['calls']} x {row['operations']}",
+            *(f"{row[name]:,.0f}" for name in ("bytes_per_action", "data_gas_per_action", "deflated_bytes_per_action")),
+            f"{row['compact_saves_data_gas_per_action']:,.0f}",
+            f"{row['compact_saves_deflated_bytes_per_action']:,.1f}",
+        )
+        for row in result["calldata"]
+    ]
+    tables = (
+        table(head, rows),
+        table(("each check by itself", "gas, 1 call", "each further call"), checks),
+        table(("functions in the scope", "form", "validation, 1 call", "total", "bytes"), lists),
+        table(
+            ("calls x players", "bytes per call", "their gas", "deflated", "compact would save, gas", "deflated bytes"),
+            data,
+        ),
+    )
+    return "\n\n".join((*tables, origin(result)))
+
+
+def gas_figures(result: Mapping[str, Any]) -> dict[tuple[str, str | None, str, int, int], dict[str, Any]]:
+    """Find the rows of gas by account, entry point, signer, calls, operations."""
+    names = ("account", "entry_point_version", "signer", "calls", "operations")
+    return {tuple(row[name] for name in names): row for row in result["rows"]}
+
+
+def gas_name(account: str, version: str | None, signer: str) -> str:
+    """Say who it is that was measured."""
+    account = GAS_ACCOUNTS.get(account, account)
+    return f"{account}{f', {version}' if version else ''}: {signer}"
 
 
 SECTIONS: Final[dict[str, Callable[[], str]]] = {
@@ -182,10 +256,12 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
 """What stands between the comments of each name."""
 
 WIDTH, BAR, LEFT, ROW = 760, 400, 230, 30
+GAS_LEFT, GAS_BAR, GAS_ROW = 430, 220, 24
 _STYLE: Final = """\
   <style>
     text { font: 13px system-ui, sans-serif; fill: #24292f; }
     .bar { fill: #8c959f; } .ours { fill: #1a7f37; } .line { stroke: #8c959f; stroke-dasharray: 3 3; }
+    .rest { fill: #8c959f; opacity: 0.4; }
     @media (prefers-color-scheme: dark) {
       text { fill: #e6edf3; } .bar { fill: #6e7681; } .ours { fill: #3fb950; }
     }
@@ -216,6 +292,37 @@ def picture() -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
+def gas_picture() -> str:
+    """Draw the gas of one action, alone and as one of 25: what deciding takes, and the rest."""
+    figures = gas_figures(load("gas"))
+    height = 2 * (GAS_ROW * len(GAS_DRAWN) + 50)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" role="img">',
+        "  <title>Gas of one action, by account and signer</title>",
+        _STYLE,
+    ]
+    for block, calls in enumerate((1, 25)):
+        top = block * (GAS_ROW * len(GAS_DRAWN) + 50)
+        what = "one action in one operation" if calls == 1 else f"each of {calls} actions in one operation"
+        parts.append(f'  <text x="0" y="{top + 18}">Gas of {what}: validation, and the rest of the transaction</text>')
+        drawn = [(who, figures[*who, calls, 1]) for who in GAS_DRAWN if (*who, calls, 1) in figures]
+        # What is far off the others is cut, and says so; else nothing could be told of the others.
+        most = min(max(row["total_gas"] for _, row in drawn), 3 * median(row["total_gas"] for _, row in drawn))
+        for place, (who, row) in enumerate(drawn):
+            at = top + 34 + GAS_ROW * place
+            kind = "ours" if who[2].startswith("session,") or who[2] == "session" else "bar"
+            whole = GAS_BAR * min(row["total_gas"] / most, 1)
+            part = whole * row["validation_gas"] / row["total_gas"]
+            cut = "» " if row["total_gas"] > most else ""
+            parts += [
+                f'  <text x="0" y="{at + 13}">{gas_name(*who)}</text>',
+                f'  <rect class="{kind}" x="{GAS_LEFT}" y="{at}" width="{part:.1f}" height="16"/>',
+                f'  <rect class="rest" x="{GAS_LEFT + part:.1f}" y="{at}" width="{whole - part:.1f}" height="16"/>',
+                f'  <text x="{GAS_LEFT + whole + 6:.1f}" y="{at + 13}">{cut}{row["total_gas"] / calls:,.0f}</text>',
+            ]
+    return "\n".join([*parts, "</svg>", ""])
+
+
 def filled(text: str) -> str:
     """Give README.md's text with every section as the results have it.
 
@@ -238,7 +345,11 @@ def filled(text: str) -> str:
 
 def stale() -> list[str]:
     """Name the files that say something else than the results."""
-    wanted = {README: filled(README.read_text(encoding="utf-8")), PICTURE: picture()}
+    wanted = {
+        README: filled(README.read_text(encoding="utf-8")),
+        PICTURE: picture(),
+        GAS_PICTURE: gas_picture(),
+    }
     return [
         str(path.relative_to(ROOT))
         for path, text in wanted.items()
@@ -257,6 +368,7 @@ def main() -> None:
         return
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
     PICTURE.write_text(picture(), encoding="utf-8")
+    GAS_PICTURE.write_text(gas_picture(), encoding="utf-8")
 
 
 if __name__ == "__main__":

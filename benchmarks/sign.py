@@ -46,6 +46,7 @@ PEER_OPERATIONS = 32
 """Operations of a slow peer's turn."""
 AGREE_ON = 64
 WARM_UP_ROUNDS = 20
+PEERS = ("@zerodev/permissions", "@zerodev/sdk", "tslib", "viem")
 
 CHAIN = ChainId(8453)
 ACCOUNT = Address(b"\xac" * 20)
@@ -240,7 +241,8 @@ def main() -> None:
         method,
         rows,
         limit=contest.limit.how,
-        peers=peer_versions() | {"node": contest.node.version, "eth-keys backend": type(KeyAPI().backend).__name__},
+        peers=peer_versions(*PEERS)
+        | {"node": contest.node.version, "eth-keys backend": type(KeyAPI().backend).__name__},
         rounds=arguments.rounds,
     )
 

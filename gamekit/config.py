@@ -22,15 +22,18 @@ class StackConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where one account stack is deployed, for one EntryPoint. Addresses are 0x-hexadecimal."""
 
     stack: str
-    """Name of its adapter in `accounts/`: reference, nexus."""
+    """Name of its adapter in `accounts/`: reference, reference_7702, nexus, safe7579, kernel."""
     entry_point_version: str
     """0.7 or 0.8."""
     entry_point: str
     factory: str
+    """What makes accounts; for reference_7702 what people's own addresses delegate to."""
     owner_validator: str
-    """The validator that the owner's wallet speaks through."""
+    """The validator that the owner's wallet speaks through; empty for reference_7702, whose accounts' own keys do."""
     bootstrap: str = ""
     """Nexus only: the contract whose code initialises an account."""
+    paymaster: str = ""
+    """The SessionPaymaster of this entry point; empty: accounts pay for themselves."""
 
 
 class ChainConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,6 +171,23 @@ class SessionConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The player is warned this long before the end."""
 
 
+class SponsorConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Paying for players who hold no ether. How much, per game, player and day, stands on chain, in the paymaster."""
+
+    keys_file: str = ""
+    """File with the games' sponsor keys, one private key a line, hexadecimal. Which one is a game's stands on chain."""
+    verification_gas: int = 90_000
+    """Gas limit of the paymaster's own validation, about 60,000 for a player's first operation and 25,000 later. All of
+    it is charged to the session, and counts to the caps."""
+    pre_verification_gas: int = 3_000
+    """Added to an operation's pre-verification gas: the calldata of the paymaster's fields."""
+    deposit_min_wei: int = 10**17
+    """Alarm when a paymaster's deposit at its entry point is below this, in wei. 0.1 ether covers about 40 operations
+    of 2.5 million gas at 1 gwei at their most: time to top it up before players are refused."""
+    check_blocks: Positive = 10
+    """Deposits, and caps that were met, are read again every so many blocks."""
+
+
 class PauseConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """When gamekit stops signing by itself."""
 
@@ -257,6 +277,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     journal: JournalConfig = JournalConfig()
     relay: RelayConfig = RelayConfig()
     sessions: SessionConfig = SessionConfig()
+    sponsor: SponsorConfig = SponsorConfig()
     pause: PauseConfig = PauseConfig()
     gateway: GatewayConfig = GatewayConfig()
     games: tuple[str, ...] = ()

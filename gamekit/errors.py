@@ -19,10 +19,12 @@
     │   ├── ScopeDenied                   a policy of the session refused                                 FINAL
     │   ├── IdempotencyConflict           same key, another body                                          FINAL
     │   ├── Paused                        an operator, or gamekit itself, stopped signing                 RETRY
+    │   ├── SponsorshipExhausted          the game pays no more for this session, for now                 RETRY
     │   └── Overloaded                    a bounded queue is full                                         RETRY
     ├── SigningFailed                     the key cannot be opened, or must not sign                      FINAL
     ├── SubmitError
     │   ├── OperationRejected             the entry point refused it: an AAxx code                        FINAL
+    │   │   └── PaymasterRejected         its paymaster would not pay: a cap, a voucher, its deposit      RETRY
     │   ├── FeeTooLow                     below what the pool takes, or a replacement too cheap           RETRY
     │   └── SubmitterUnavailable          no answer: it may be in, or not                                 UNKNOWN
     ├── OutcomeUnknown                    may have happened; resolves itself from the chain               UNKNOWN
@@ -170,6 +172,17 @@ class Paused(ClientError):
     outcome = Outcome.RETRY
 
 
+class SponsorshipExhausted(ClientError):
+    """The game pays for no more operations of this session: its limit, a cap of the day, the deposit, or its voucher.
+
+    `compared` holds `reason` (the paymaster's own error, or its AA code), `limit` and `asked`, in wei. Nothing was
+    accepted, and what was refused never ran.
+    """
+
+    code = "sponsorship_exhausted"
+    outcome = Outcome.RETRY
+
+
 class Overloaded(ClientError):
     """A bounded queue is full; `compared` holds `queue`, `depth` and `depth_max`. Nothing was accepted."""
 
@@ -193,6 +206,17 @@ class OperationRejected(SubmitError):
     """The entry point refused the operation in validation; `compared` holds `aa_code` and `reason`."""
 
     code = "operation_rejected"
+
+
+class PaymasterRejected(OperationRejected):
+    """The operation's paymaster would not pay for it now.
+
+    `compared` holds `aa_code`, `reason` (the paymaster's own error by name; empty if it has none), and `asked` and
+    `limit` in wei where the error compares two amounts.
+    """
+
+    code = "paymaster_rejected"
+    outcome = Outcome.RETRY
 
 
 class FeeTooLow(SubmitError):

@@ -58,6 +58,7 @@ from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.resolve import Resolve
 from gamekit.runtime.revoke import Revoke
 from gamekit.runtime.settle import Settle
+from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
 from gamekit.runtime.withdraw import Withdraw, WithdrawalRequest
 from gamekit.store.sqlite import SqliteStore
@@ -84,6 +85,8 @@ class Ports(Struct, frozen=True):
     clock: Clock
     close: Callable[[], Awaitable[None]]
     """Closes what the store does not: connections, threads."""
+    sponsors: Mapping[Address, SealedKey] = {}
+    """Keys that speak for games which pay for their players."""
 
 
 class GameKit:
@@ -123,9 +126,10 @@ class GameKit:
         self._bundler = Bundler(self.state, store, chain, pool, notify)
         self._dispatch = Dispatch(self.state, store, signer, self._bundler, notify)
         self._intake = Intake(self.state, store, self._dispatch, before_action)
-        self._resolve = Resolve(self.state, store, chain, self._dispatch, self._bundler, pool)
+        payers = self._sponsor = Sponsor(self.state, chain, signer, ports.sponsors, self.setup, pool, notify)
+        self._resolve = Resolve(self.state, store, chain, self._dispatch, self._bundler, pool, payers)
         self._openings = Openings(self.state, store)
-        self._grant = Grant(self.state, store, chain, ports.keys, self.setup, pool, notify)
+        self._grant = Grant(self.state, store, chain, ports.keys, self.setup, pool, payers, notify)
         module = self.setup.session_validator
         self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify)
         self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
@@ -138,6 +142,7 @@ class GameKit:
             self._withdraw,
             self._resolve,
             self._observe,
+            self._sponsor,
             self._bundler,
         )
         self._settle = Settle(self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers)
@@ -394,7 +399,7 @@ class GameKit:
     async def _recover(self) -> None:
         """Check that the chain is the configured one, load the journal, read the blocks since, and go on."""
         require("the chain id", self.config.chain.chain_id, await self._chain.chain_id())
-        for address in (self.setup.session_validator, *self.setup.entry_points):
+        for address in (self.setup.session_validator, *self.setup.entry_points, *self.setup.paymasters):
             if not await self._chain.code(address):
                 raise ChainMismatch(f"there is no code at {address.hex()}", address=address)
         last_event = await self.store.last(Event)
@@ -406,6 +411,7 @@ class GameKit:
         await self._resolve.load()
         await self._withdraw.recover()
         await self._observe.recover()
+        await self._sponsor.recover()
         await self._settle.catch_up()
         await self._observe.compare_code()
         await self._resolve.resume()
@@ -461,4 +467,5 @@ def real_ports(config: Config, root: Path) -> Ports:
         withdrawal_relayers=keystore.relayers(root / relay.withdrawal_keys_file) if relay.withdrawal_keys_file else {},
         clock=MonotonicClock(),
         close=close,
+        sponsors=keystore.relayers(root / config.sponsor.keys_file) if config.sponsor.keys_file else {},
     )

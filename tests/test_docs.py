@@ -295,6 +295,22 @@ def test_the_picture_is_one() -> None:
     assert all(bar["x"] + bar["width"] + 100 < width and bar["y"] + bar["height"] < height for bar in bars)
 
 
+def test_the_picture_of_gas_is_one() -> None:
+    """Well-formed, two bars end to end for each row of both blocks, and every bar and number inside it."""
+    drawn = ET.fromstring(readme.GAS_PICTURE.read_text(encoding="utf-8"))
+    width, height = float(drawn.attrib["width"]), float(drawn.attrib["height"])
+    bars = [
+        {name: float(bar.attrib[name]) for name in ("x", "y", "width", "height")} for bar in drawn.iter(f"{SVG}rect")
+    ]
+    # A plain transaction is one action, never one of 25.
+    assert len(bars) == 2 * (2 * len(readme.GAS_DRAWN) - 1)
+    assert all(bar["x"] + bar["width"] + 100 < width and bar["y"] + bar["height"] < height for bar in bars)
+    for decided, rest in zip(bars[::2], bars[1::2], strict=True):
+        assert decided["x"] == readme.GAS_LEFT
+        assert decided["x"] + decided["width"] == pytest.approx(rest["x"], abs=0.1)
+        assert decided["y"] == rest["y"]
+
+
 def test_measurements_finds_what_is_planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lie = tmp_path / "README.md"
     lie.write_text(re.sub(r"(gamekit, one at a time \| )[\d.]+", r"\g<1>1.0", text_of("README.md")))

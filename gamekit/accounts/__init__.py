@@ -2,12 +2,23 @@
 
 from typing import Final
 
+from gamekit.accounts.kernel import KernelStack
 from gamekit.accounts.nexus import NexusStack
 from gamekit.accounts.reference import ReferenceStack
+from gamekit.accounts.reference_7702 import ReferenceStack7702
+from gamekit.accounts.safe7579 import Safe7579Stack
 from gamekit.accounts.stack import AccountStack
 from gamekit.errors import ConfigInvalid
 
-STACKS: Final[dict[str, AccountStack]] = {each.name: each for each in (ReferenceStack(), NexusStack())}
+_ALL: Final[tuple[AccountStack, ...]] = (
+    ReferenceStack(),
+    NexusStack(),
+    Safe7579Stack(),
+    KernelStack(),
+    ReferenceStack7702(),
+)
+
+STACKS: Final[dict[str, AccountStack]] = {each.name: each for each in _ALL}
 """Every stack that gamekit speaks with, by the name that configuration and journal write."""
 
 

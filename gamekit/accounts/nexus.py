@@ -57,6 +57,7 @@ class NexusStack:
     entry_point_versions: Final = frozenset({EntryPointVersion.V07})
     lanes_max: Final = 1 << _LANE_BITS
     tells_equal_calls_apart: Final = False
+    own_key_is_owner: Final = False
     limits: Final = StackLimits(
         enforced=(
             "Only the entry point may make the account execute, and only after one of its validators has agreed.",
@@ -79,6 +80,10 @@ class NexusStack:
         if mode or not 0 <= lane < self.lanes_max:
             raise ConfigInvalid(f"not a nonce key of a nexus session: {key:#x}", nonce_key=key)
         return Address((key & (1 << _ADDRESS_BITS) - 1).to_bytes(20, "big")), lane
+
+    def owner_nonce_key(self, owner_validator: Address) -> NonceKey:
+        """Write the first lane of the owner validator."""
+        return self.nonce_key(owner_validator, 0)
 
     def execute(self, calls: Sequence[Call], try_mode: bool) -> bytes:
         """Encode the account's calldata."""

@@ -11,7 +11,7 @@ ReferenceAccount.sol and ReferenceAccountFactory.sol, which are ours.
 """
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
 from gamekit.accounts.stack import (
     CallOutcome,
@@ -21,9 +21,10 @@ from gamekit.accounts.stack import (
     WalletRequest,
     all_failed,
     encode_execution,
+    outcomes_by_place,
     require_lane,
 )
-from gamekit.errors import ConfigInvalid, EncodingInvalid
+from gamekit.errors import ConfigInvalid
 from gamekit.eth.block import Log
 from gamekit.eth.calldata import Call, decode_execute
 from gamekit.eth.entry_point_version import EntryPointVersion
@@ -41,11 +42,12 @@ _LANE_BITS: Final = 32
 class ReferenceStack:
     """Our reference account with our two validators."""
 
-    name: Final = "reference"
-    entry_point_versions: Final = frozenset({EntryPointVersion.V07, EntryPointVersion.V08})
+    name: str = "reference"
+    entry_point_versions: frozenset[EntryPointVersion] = frozenset({EntryPointVersion.V07, EntryPointVersion.V08})
     lanes_max: Final = 1 << _LANE_BITS
     tells_equal_calls_apart: Final = True
-    limits: Final = StackLimits(
+    own_key_is_owner: bool = False
+    limits: StackLimits = StackLimits(
         enforced=(
             "Only the entry point may make the account execute, and only after one of its validators has agreed.",
             "The owner's approvals are checked by the owner validator alone; the session key can sign none of them.",
@@ -66,6 +68,10 @@ class ReferenceStack:
         if not 0 <= key < 1 << 192:
             raise ConfigInvalid(f"not a nonce key: {key:#x}", nonce_key=key)
         return Address((key >> _LANE_BITS).to_bytes(20, "big")), key & (1 << _LANE_BITS) - 1
+
+    def owner_nonce_key(self, owner_validator: Address) -> NonceKey:
+        """Write the first lane of the owner validator."""
+        return self.nonce_key(owner_validator, 0)
 
     def execute(self, calls: Sequence[Call], try_mode: bool) -> bytes:
         """Encode the account's calldata."""
@@ -99,14 +105,7 @@ class ReferenceStack:
         count = len(decode_execute(call_data).calls)
         if not succeeded:
             return all_failed(count, revert_reason)
-        failed: dict[int, bytes] = {}
-        for log in logs:
-            if log.address == account and log.topics == (TRY_EXECUTE_FAIL.topic,):
-                place, revert_data = cast("tuple[int, bytes]", TRY_EXECUTE_FAIL.decode(log).values.values())
-                if place >= count:
-                    raise EncodingInvalid(f"the account reports call {place} of {count} as failed", found=place)
-                failed[place] = revert_data
-        return tuple(CallOutcome(place not in failed, failed.get(place)) for place in range(count))
+        return outcomes_by_place(logs, TRY_EXECUTE_FAIL, account, count)
 
     def grant_request(self, typed_data: TypedData) -> WalletRequest:
         """Ask the owner's wallet: the account passes the digest on unchanged, so the wallet can show the fields."""

@@ -1,20 +1,22 @@
 """What differs between account stacks, on one screen.
 
 An account stack is somebody's smart account: its factory, its way to name a validator in the nonce, its events. The
-boundary is drawn by two real ones: our reference account over OpenZeppelin's, and Nexus. Nothing here reads a chain;
-where only the chain knows, an adapter gives the call that asks.
+boundary is drawn by five real ones: our reference account over OpenZeppelin's, as a contract and at a person's own
+address, Nexus, Safe7579 and Kernel. Nothing here reads a chain; where only the chain knows, an adapter gives the call
+that asks.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from msgspec import Struct
 
-from gamekit.errors import ConfigInvalid
+from gamekit.errors import ConfigInvalid, EncodingInvalid
 from gamekit.eth.block import Log
 from gamekit.eth.calldata import BatchTemplate, Call, CallSlot, Mode, execute_single
 from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.interface import Event
 from gamekit.eth.typed_data import TypedData
 from gamekit.units import Address, NonceKey, Wei
 
@@ -36,15 +38,23 @@ class Deployment(Struct, frozen=True):
     factory_data: bytes
     """Calldata to the factory. Calling it again for an account that exists changes nothing."""
     address_query: bytes
-    """Calldata to the factory that asks, without effect, for the account's address: it returns one word."""
+    """Calldata to the factory that asks, without effect, for the account's address: it returns one word. Empty where
+    nobody need be asked."""
+    address: Address | None = None
+    """The account's address, where it is known without asking."""
+    delegate: Address | None = None
+    """The contract that the account's own key must delegate to before the factory is called; None where the account is
+    a contract of its own."""
 
 
 class StackContracts(Struct, frozen=True):
     """Where the contracts of a stack stand on a chain."""
 
     factory: Address
+    """What makes accounts; where a person's own address becomes the account, what it delegates to."""
     session_validator: Address
     owner_validator: Address
+    """0 where the account's own key is the owner."""
     bootstrap: Address | None = None
     """What installs the first modules; of stacks that have one."""
 
@@ -96,6 +106,11 @@ class AccountStack(Protocol):
         ...
 
     @property
+    def own_key_is_owner(self) -> bool:
+        """Whether the account is the owner's own address, so that no owner validator speaks for it."""
+        ...
+
+    @property
     def limits(self) -> StackLimits:
         """What holds on chain here, in words."""
         ...
@@ -112,6 +127,10 @@ class AccountStack(Protocol):
 
         Raises: ConfigInvalid for a key that `nonce_key` does not write.
         """
+        ...
+
+    def owner_nonce_key(self, owner_validator: Address) -> NonceKey:
+        """Write the nonce key of the operations that the owner's wallet signs."""
         ...
 
     def execute(self, calls: Sequence[Call], try_mode: bool) -> bytes:
@@ -181,9 +200,24 @@ def _call_slot(target: Address, value: Wei) -> CallSlot:
     return CallSlot(target, value)
 
 
-def all_failed(count: int, revert_reason: bytes) -> tuple[CallOutcome, ...]:
+def all_failed(count: int, revert_reason: bytes | None) -> tuple[CallOutcome, ...]:
     """Say that the execution as a whole was undone, so that no call has had any effect."""
     return (CallOutcome(succeeded=False, revert_data=revert_reason),) * count
+
+
+def outcomes_by_place(logs: Sequence[Log], event: Event, emitter: Address, count: int) -> tuple[CallOutcome, ...]:
+    """Read failure events that name each call by its place, and carry its revert data: `event(uint256, bytes)`.
+
+    Raises: EncodingInvalid for a place that the operation does not have.
+    """
+    failed: dict[int, bytes] = {}
+    for log in logs:
+        if log.address == emitter and log.topics == (event.topic,):
+            place, revert_data = cast("tuple[int, bytes]", event.decode(log).values.values())
+            if place >= count:
+                raise EncodingInvalid(f"the account reports call {place} of {count} as failed", found=place)
+            failed[place] = revert_data
+    return tuple(CallOutcome(place not in failed, failed.get(place)) for place in range(count))
 
 
 def require_lane(stack: str, lane: int, lanes_max: int) -> None:

@@ -6,10 +6,10 @@ Reads only, and never prints a secret. The journal of a running server is not op
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import msgspec
 from msgspec import Struct
@@ -25,8 +25,17 @@ from gamekit.config import Config, load
 from gamekit.contracts import artifact
 from gamekit.core.policy import SLACK_S
 from gamekit.core.setup import ChainSetup, chain_setup
-from gamekit.errors import ConfigInvalid, GamekitError
+from gamekit.errors import CallReverted, ConfigInvalid, GamekitError
+from gamekit.eth.entry_point import GET_DEPOSIT_INFO
 from gamekit.eth.hashing import checksum_address
+from gamekit.eth.session_paymaster import (
+    DAY_S,
+    ENTRY_POINT_OF,
+    GAME_OF,
+    SESSION_VALIDATOR_OF,
+    decode_game,
+    game_number,
+)
 from gamekit.eth.session_validator import DOMAIN_NAME, DOMAIN_VERSION
 from gamekit.keys.keystore import Keystore
 from gamekit.kit import KINDS, load_game
@@ -72,6 +81,7 @@ async def examine(path: Path) -> list[Finding]:
             findings += [finding async for finding in _chain(config, setup, chain)]
             findings.append(await _module(config, setup))
             findings += [finding async for finding in _keys(config, path.parent, chain)]
+            findings += [finding async for finding in _paymasters(config, setup, path.parent, chain)]
         except GamekitError as error:
             findings.append(Finding("error", "chain", f"the node does not answer as it should: {error}"))
     return [*findings, *[finding async for finding in _server(config, path)]]
@@ -106,7 +116,8 @@ async def _chain(config: Config, setup: ChainSetup, chain: EvmChain) -> AsyncIte
     for each in setup.stacks:
         where = f"{each.name} on {each.version.value}"
         named |= {f"entry point of {where}": each.entry_point, f"factory of {where}": each.contracts.factory}
-        named |= {f"owner validator of {where}": each.contracts.owner_validator}
+        if not find_stack(each.name).own_key_is_owner:
+            named[f"owner validator of {where}"] = each.contracts.owner_validator
         if each.contracts.bootstrap is not None:
             named[f"bootstrap of {where}"] = each.contracts.bootstrap
     for name, address in named.items():
@@ -165,6 +176,80 @@ async def _keys(config: Config, root: Path, chain: EvmChain) -> AsyncIterator[Fi
             yield Finding(
                 "ok", purpose, f"{len(addresses)} accounts, {len(poor)} too poor, the least has {lowest:g} ETH"
             )
+
+
+async def _paymasters(config: Config, setup: ChainSetup, root: Path, chain: EvmChain) -> AsyncIterator[Finding]:
+    """Look at who pays for players without ether: the contracts, what they have left, and whether we may speak."""
+    if not setup.paymasters:
+        return
+    keys, keyfile = root / config.sponsor.keys_file, root / config.journal.keyfile
+    sponsors: list[Address] | None = None
+    if config.sponsor.keys_file and keyfile.exists():
+        try:
+            sponsors = list(Keystore.open(keyfile).relayers(keys))
+        except GamekitError as error:
+            yield Finding("error", "sponsors", str(error))
+            return
+    elif not config.sponsor.keys_file:
+        yield Finding("warning", "sponsors", "no file of sponsor keys is configured, so no session can be sponsored")
+    games = [load_game(root / name) for name in config.games]
+    # By stack: a paymaster may stand beside an entry point that it does not obey.
+    for paymaster, entry_point in dict.fromkeys((each.paymaster, each.entry_point) for each in setup.stacks):
+        if paymaster is None:
+            continue
+        name = f"paymaster {checksum_address(paymaster)}"
+        found = await _code(chain, name, paymaster)
+        wrong = await _paymaster_fault(chain, setup, paymaster, entry_point) if found.level == "ok" else found.said
+        if wrong:
+            yield Finding("error", name, wrong)
+            continue
+        yield await _deposit(config, chain, name, paymaster, entry_point)
+        for game in games:
+            if any(unit.sponsoring is not None for unit in game.units.values()):
+                yield await _sponsored_game(chain, name, paymaster, game.name, sponsors)
+
+
+async def _paymaster_fault(chain: EvmChain, setup: ChainSetup, paymaster: Address, entry_point: Address) -> str:
+    """Say why this is not the SessionPaymaster of this entry point and this module; empty if it is."""
+    try:
+        named = [await chain.call(paymaster, each.encode_call()) for each in (ENTRY_POINT_OF, SESSION_VALIDATOR_OF)]
+    except CallReverted:
+        return "it does not answer as a session paymaster"
+    for what, answer, expected in zip(
+        ("entry point", "session validator"), named, (entry_point, setup.session_validator), strict=True
+    ):
+        if answer[-20:] != expected:
+            return (
+                f"its {what} is {checksum_address(Address(answer[-20:]))}, configured is {checksum_address(expected)}"
+            )
+    return ""
+
+
+async def _deposit(config: Config, chain: EvmChain, name: str, paymaster: Address, entry_point: Address) -> Finding:
+    answer = await chain.call(entry_point, GET_DEPOSIT_INFO.encode_call(paymaster))
+    ((deposit, staked, *_),) = cast("tuple[tuple[int, bool]]", GET_DEPOSIT_INFO.decode_result(answer))
+    left = f"its deposit is {deposit / WEI_PER_ETHER:g} ETH"
+    if deposit < config.sponsor.deposit_min_wei:
+        return Finding("error", name, f"{left}, wanted are {config.sponsor.deposit_min_wei / WEI_PER_ETHER:g} ETH")
+    if not staked:
+        return Finding("warning", name, f"{left}; it has no stake, so public bundlers do not take its operations")
+    return Finding("ok", name, f"{left}, and it is staked")
+
+
+async def _sponsored_game(
+    chain: EvmChain, name: str, paymaster: Address, game: str, sponsors: Collection[Address] | None
+) -> Finding:
+    """Look at one game; without a list of the keys that are here, theirs is not compared."""
+    about = f"{game} at {name}"
+    record = decode_game(await chain.call(paymaster, GAME_OF.encode_call(game_number(game))))
+    if sponsors is not None and record.sponsor not in sponsors:
+        return Finding("error", about, f"its sponsor is {checksum_address(record.sponsor)}, whose key is not here")
+    most = record.day_wei_max / WEI_PER_ETHER
+    if not record.day_wei_max:
+        return Finding("warning", about, "the game's cap for a day is 0: it is paused, and nobody is sponsored")
+    today = (await chain.head()).timestamp // DAY_S
+    spent = record.spent_wei / WEI_PER_ETHER if record.day == today else 0
+    return Finding("ok", about, f"{spent:g} of {most:g} ETH of today's cap are used")
 
 
 def _private(name: str, path: Path) -> Finding:

@@ -8,12 +8,14 @@ import msgspec
 from msgspec import Struct
 
 from gamekit.commands.output import Output
-from gamekit.core.policy import SLACK_S
+from gamekit.core.policy import SLACK_S, Denied
 from gamekit.core.scope import Scope
+from gamekit.core.usage import max_cost
 from gamekit.errors import EncodingInvalid
 from gamekit.eth.calldata import decode_execute
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import checksum_address, parse_address, to_hex
+from gamekit.eth.scope_form import shown_scope
 from gamekit.eth.session_validator import Envelope, decode_envelope
 from gamekit.eth.user_op_hash import user_op_hash
 from gamekit.eth.user_operation import UserOperation, split_nonce
@@ -101,13 +103,15 @@ def _describe(fields: object, where: Target, place: int) -> dict[str, object]:
     key, sequence = split_nonce(op.nonce)
     gas = op.pre_verification_gas + op.verification_gas_limit + op.call_gas_limit
     gas += op.paymaster_verification_gas_limit + op.paymaster_post_op_gas_limit
+    cost = max_cost(op)
     told: dict[str, object] = {}
     if where.chain_id:
         told["hash"] = _hash(fields, where, place)
     told |= {
         "account": checksum_address(op.sender),
         "place": f"number {sequence} on nonce key {key:#x}",
-        "costs at most": f"{gas} gas at {op.max_fee_per_gas / WEI_PER_GWEI:g} gwei: {gas * op.max_fee_per_gas} wei",
+        "costs at most": f"{gas} gas at {op.max_fee_per_gas / WEI_PER_GWEI:g} gwei: "
+        + (cost.reason if isinstance(cost, Denied) else f"{cost} wei"),
         "paid by": checksum_address(op.paymaster) if op.paymaster else "the account",
     }
     if op.factory is not None:
@@ -131,7 +135,7 @@ def _execution(op: UserOperation) -> dict[str, object]:
     told: dict[str, object] = {"executes": mode, "calls": calls}
     try:
         envelope = decode_envelope(op.signature, len(calls))
-        scope = Scope.unpack(envelope.scope)
+        scope = Scope.unpack(shown_scope(envelope.scope, envelope.witnesses))
     except EncodingInvalid:
         return told
     return told | _session(envelope, scope)

@@ -55,5 +55,5 @@ def artifact(name: str) -> Artifact:
                 deployed_bytecode=bytes.fromhex(stored.deployed_bytecode.removeprefix("0x")),
             )
     raise ConfigInvalid(
-        f"there is no compiled contract {name!r}; `make contracts` builds them in a checkout", name=name
+        f"there is no compiled contract {name!r}; `make compile` builds them in a checkout", name=name
     )

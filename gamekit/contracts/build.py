@@ -36,13 +36,26 @@ STAMP = ARTIFACTS / ".inputs"
 
 ENTRY_POINTS = {"EntryPoint06": "aa06", "EntryPoint07": "aa07", "EntryPoint08": "aa08"}
 """Artifact name to npm package (an alias of @account-abstraction/contracts in package.json)."""
-NEXUS = PACKAGES / "@rhinestone/modulekit/src/deployment/precompiles/NexusPrecompiles.sol"
-"""Biconomy's account stack, as hexadecimal constants in a Solidity file."""
-NEXUS_CONSTANTS = {
-    "Nexus": "NEXUS_BYTECODE",
-    "NexusAccountFactory": "NEXUS_ACCOUNT_FACTORY_BYTECODE",
-    "NexusBootstrap": "NEXUS_BOOTSTRAP_BYTECODE",
+PRECOMPILES = PACKAGES / "@rhinestone/modulekit/src/deployment/precompiles"
+"""Account stacks of others, as hexadecimal constants in Solidity files."""
+PRECOMPILED = {
+    "NexusPrecompiles.sol": {
+        "Nexus": "NEXUS_BYTECODE",
+        "NexusAccountFactory": "NEXUS_ACCOUNT_FACTORY_BYTECODE",
+        "NexusBootstrap": "NEXUS_BOOTSTRAP_BYTECODE",
+    },
+    "Safe7579Precompiles.sol": {
+        "Safe": "SAFE_SINGLETON_BYTECODE",
+        "SafeProxyFactory": "SAFE_PROXY_FACTORY_BYTECODE",
+        "Safe7579": "SAFE7579_BYTECODE",
+        "Safe7579Launchpad": "SAFE7579_LAUNCHPAD_BYTECODE",
+    },
+    "KernelPrecompiles.sol": {
+        "Kernel": "KERNEL_BYTECODE",
+        "KernelFactory": "KERNEL_FACTORY_BYTECODE",
+    },
 }
+"""Which of them are wanted: file, then artifact name to constant."""
 CALLABLE = {"constructor", "fallback", "function", "receive"}
 """ABI entries that something outside can call."""
 FUZZ_RUNS_NIGHTLY = 50_000
@@ -76,7 +89,7 @@ def build() -> None:
         _say("compiling the contracts")
         if forge("build", "--skip", "test", "--skip", "script") != 0:
             raise BuildFailed("forge build failed")
-        _replace_folder(DEVNET_ARTIFACTS, [*_entry_points(), *_nexus()])
+        _replace_folder(DEVNET_ARTIFACTS, [*_entry_points(), *_precompiled()])
         _replace_folder(ARTIFACTS, _ours())
         STAMP.write_text(inputs)
 
@@ -162,13 +175,14 @@ def _entry_points() -> Iterator[dict[str, object]]:
         }
 
 
-def _nexus() -> Iterator[dict[str, object]]:
-    """Yield the creation code of the Nexus stack; its package carries no ABI of it."""
-    constants = dict(re.findall(r'constant (\w+)\s*=\s*hex"([0-9a-f]+)"', NEXUS.read_text()))
-    for name, constant in NEXUS_CONSTANTS.items():
-        if constant not in constants:
-            raise BuildFailed(f"{NEXUS.name} has no {constant}")
-        yield {"contractName": name, "abi": [], "bytecode": f"0x{constants[constant]}", "deployedBytecode": "0x"}
+def _precompiled() -> Iterator[dict[str, object]]:
+    """Yield the creation code of each account stack of others; its package carries no ABI of it."""
+    for file, wanted in PRECOMPILED.items():
+        constants = dict(re.findall(r'constant (\w+)\s*=\s*hex"([0-9a-f]+)"', (PRECOMPILES / file).read_text()))
+        for name, constant in wanted.items():
+            if constant not in constants:
+                raise BuildFailed(f"{file} has no {constant}")
+            yield {"contractName": name, "abi": [], "bytecode": f"0x{constants[constant]}", "deployedBytecode": "0x"}
 
 
 def _replace_folder(folder: Path, artifacts: Iterator[dict[str, object]] | list[dict[str, object]]) -> None:

@@ -12,6 +12,7 @@ from gamekit.core.action import ActionRequest
 from gamekit.core.lane import Lane
 from gamekit.core.pausing import Pauses
 from gamekit.core.session import OPEN
+from gamekit.core.sponsoring import Stops
 from gamekit.errors import (
     ActionInvalid,
     ClientError,
@@ -54,6 +55,12 @@ def closed(lane: Lane, now: UnixSeconds) -> ClientError | None:
     if session.state != OPEN:
         return SessionNotOpen(f"the session is {session.state}", state=session.state)
     return None
+
+
+def unpaid(lane: Lane, stops: Stops, now: UnixSeconds) -> ClientError | None:
+    """Say why the game pays for no more operations of this session."""
+    stop = stops.find(lane.session, lane.scope.gas.paymaster, now)
+    return None if stop is None else stop.error()
 
 
 def room(lane: Lane, queues: Queues) -> int:

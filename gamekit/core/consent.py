@@ -21,9 +21,11 @@ class GrantRequest(Struct, frozen=True):
     typed_data: TypedData
     """For `eth_signTypedData_v4`."""
     explanation: str
-    """Plain English: what the key can do before it ends, and the most that can be lost."""
+    """Plain English: what the key can do before it ends, the most that can be lost, and what the wallet will show."""
     sign_before: UnixSeconds
     """Chain time until which the signature can be used, inclusive."""
+    readable: bool = True
+    """Whether the wallet shows what is granted in words, or only a hash."""
 
 
 def consent(session: Session, scope: Scope, game: Game, owner: Address) -> GrantRequest:
@@ -37,5 +39,17 @@ def consent(session: Session, scope: Scope, game: Game, owner: Address) -> Grant
         epoch=session.epoch,
         deadline=session.grant_deadline,
     )
-    words = explain(scope, game, stack(session.stack))
-    return GrantRequest(session.permission_id, session.account, owner, typed_data, words, session.grant_deadline)
+    adapter = stack(session.stack)
+    asked = adapter.grant_request(typed_data)
+    words = explain(scope, game, adapter)
+    if asked.note:
+        words += f"\n\nIn your wallet: {asked.note}"
+    return GrantRequest(
+        session.permission_id,
+        session.account,
+        owner,
+        asked.typed_data,
+        words,
+        session.grant_deadline,
+        asked.readable,
+    )

@@ -6,13 +6,20 @@ the contract enforces; what it does not enforce is said as that.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from gamekit.accounts.stack import AccountStack
 from gamekit.core.play import PlayFunction
-from gamekit.core.policy import SLACK_S, ArgumentRule, CallEntry, Condition, SpendingLimitPolicy
+from gamekit.core.policy import (
+    CONFIGURED_PAYMASTER,
+    SLACK_S,
+    ArgumentRule,
+    CallEntry,
+    Condition,
+    SpendingLimitPolicy,
+)
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
 from gamekit.units import ZERO_ADDRESS, Address, ChainId
@@ -68,6 +75,8 @@ class Figures(Struct, frozen=True):
     duration_s: int
     calls_max: int
     """Most calls over the session's life: the uses, or what the pace admits if that is less."""
+    calls_at_once_max: int | None
+    """Most calls that can land in the same second; None without a pace."""
     calls_per_minute_max: int | None
     """Most calls in any 60 seconds; None without a pace."""
     calls_per_operation_max: int
@@ -78,7 +87,7 @@ class Figures(Struct, frozen=True):
     native_wei_max: int
     """Most native currency that the account can lose: value, and gas unless a paymaster pays it."""
     spending_max: dict[str, int]
-    """What is counted in the game, and its cap."""
+    """What each counter of the chain counts in the game, and its cap."""
 
 
 class Explanation(Struct, frozen=True):
@@ -126,51 +135,71 @@ def describe(subject: Scope | Unbound, game: Described, stack: AccountStack | No
     """Explain as `explain` does, in parts."""
     scope, unit = (subject, None) if isinstance(subject, Scope) else (subject.policies, subject)
     functions = {(game.address, each.function.selector): each for each in game.functions.values()}
-    known = [functions.get((entry.target, entry.selector)) for entry in scope.calls.entries]
-    figures = _figures(scope, [each for each in known if each], is_bound=unit is None)
+    allowed = [(entry, functions.get((entry.target, entry.selector))) for entry in scope.calls.entries]
+    counters = _counters(allowed)
+    figures = _figures(scope, counters, is_bound=unit is None)
     return Explanation(
-        title=_title(game, unit.meaning if unit else ""),
-        may=tuple(_may(entry, function) for entry, function in zip(scope.calls.entries, known, strict=True)),
+        title=_title(game, scope, unit.meaning if unit else ""),
+        may=tuple(_may(entry, function, counters) for entry, function in allowed),
         until=_until(figures),
         pace=_pace(scope, figures),
         most_lost=_most_lost(scope, figures),
-        never=_NEVER,
+        never=_never(scope, is_bound=unit is None),
         revoke=_revoke(scope, is_bound=unit is None),
-        not_enforced=_not_enforced([each for each in known if each], stack),
+        not_enforced=_not_enforced(scope, [function for _, function in allowed if function], stack),
         figures=figures,
     )
 
 
-_NEVER: Final = (
-    "Call any other function or contract: it cannot send, sell, approve, list or withdraw your tokens, items or ether.",
-    "Send ether along with a call beyond what is said above.",
-    "Change your account: its owner, its modules, its code, its deposit at the entry point.",
-    "Sign a message, a login, a permit or an order in your account's name.",
-    "Act for another account, on another chain, or after its time; or make itself last longer, or grant a further key.",
-)
+class _Counter(Struct, frozen=True):
+    """What one of the chain's two counters sums."""
+
+    of: tuple[str, ...]
+    rules: int
+    """How many rules add to it."""
+    total_max: int
 
 
-def _title(game: Described, meaning: str) -> str:
+_Allowed: TypeAlias = Sequence[tuple[CallEntry, PlayFunction | None]]
+"""The entries of a scope, each with the function of the game that it is, if it is one."""
+
+
+def _never(scope: Scope, *, is_bound: bool) -> tuple[str, ...]:
+    lane = f"nonce key {scope.nonce_key:#x}" if is_bound else "the one nonce key that it is given"
+    return (
+        "Call any other function or any other contract: not your tokens, not your items, not an exchange.",
+        "Send ether along with a call beyond what is said above.",
+        "Change your account: its owner, its modules, its code; or take its deposit out of the entry point.",
+        "Sign a message, a login, a permit or an order in your account's name.",
+        "Act for another account, on another chain, or after its time; or last longer, or grant a further key.",
+        f"Stand in the way of your own operations: it acts on {lane} alone.",
+    )
+
+
+def _title(game: Described, scope: Scope, meaning: str) -> str:
     where = f"{game.name} (contract {checksum_address(game.address)}, chain {game.chain_id})"
-    return f"This key is for you to {meaning} in {where}." if meaning else f"A session key for {where}."
+    if meaning:
+        return f"This key is for you to {meaning} in {where}."
+    return f"The session key {checksum_address(scope.signer)} for {where}."
 
 
-def _figures(scope: Scope, functions: Sequence[PlayFunction], *, is_bound: bool) -> Figures:
+def _figures(scope: Scope, counters: Mapping[int, _Counter], *, is_bound: bool) -> Figures:
     duration_s = scope.time.valid_until - scope.time.valid_after
-    gas, value = scope.gas, scope.value
+    gas, value, uses = scope.gas, scope.value, scope.usage.uses_max
     return Figures(
         valid_after=scope.time.valid_after if is_bound else None,
         valid_until=scope.time.valid_until if is_bound else None,
         duration_s=duration_s,
-        calls_max=min(scope.usage.uses_max, _calls_within(scope, duration_s)),
-        calls_per_minute_max=None if scope.rate is None else min(scope.usage.uses_max, _calls_within(scope, 60)),
+        calls_max=min(uses, _calls_within(scope, duration_s)),
+        calls_at_once_max=None if scope.rate is None else min(uses, _calls_within(scope, 0)),
+        calls_per_minute_max=None if scope.rate is None else min(uses, _calls_within(scope, 60)),
         calls_per_operation_max=scope.calls_max,
         gas_wei_max=gas.budget_wei,
         gas_per_operation_wei_max=gas.per_operation_wei_max,
         value_wei_max=value.total_wei_max,
         value_per_call_wei_max=value.per_call_wei_max,
         native_wei_max=value.total_wei_max + (0 if gas.paymaster else gas.budget_wei),
-        spending_max=_spending(scope, functions),
+        spending_max=_spending(counters),
     )
 
 
@@ -181,32 +210,45 @@ def _calls_within(scope: Scope, seconds: int) -> int:
     return scope.rate.burst + (seconds + SLACK_S) * 1000 // scope.rate.interval_ms
 
 
-def _spending(scope: Scope, functions: Sequence[PlayFunction]) -> dict[str, int]:
-    names = {(each.function.selector, rule.argument): rule.of for each in functions for rule in each.spending}
-    caps: dict[str, int] = {}
-    for entry in scope.calls.entries:
+def _counters(allowed: _Allowed) -> dict[int, _Counter]:
+    """Say for each lane what is summed in it: rules that share one share its cap."""
+    found: dict[int, _Counter] = {}
+    for entry, function in allowed:
+        names = {rule.argument: rule.of for rule in function.spending} if function else {}
+        place = _signature(entry) if function else f"{_signature(entry)} of {checksum_address(entry.target)}"
         for rule in entry.rules:
             if isinstance(rule, SpendingLimitPolicy):
-                unnamed = f"argument {rule.argument} of {_signature(entry)}"
-                caps[names.get((entry.selector, rule.argument), unnamed)] = rule.total_max
+                name = names.get(rule.argument, f"argument {rule.argument} of {place}")
+                before = found.get(rule.lane, _Counter((), 0, rule.total_max))
+                of = before.of if name in before.of else (*before.of, name)
+                found[rule.lane] = _Counter(of, before.rules + 1, rule.total_max)
+    return found
+
+
+def _spending(counters: Mapping[int, _Counter]) -> dict[str, int]:
+    caps: dict[str, int] = {}
+    for counter in counters.values():
+        name = " and ".join(counter.of)
+        # Both lanes may count the same: then the lower cap is reached first.
+        caps[name] = min(counter.total_max, caps.get(name, counter.total_max))
     return caps
 
 
-def _may(entry: CallEntry, function: PlayFunction | None) -> str:
+def _may(entry: CallEntry, function: PlayFunction | None, counters: Mapping[int, _Counter]) -> str:
     meaning = function.meaning if function else f"call a function of {checksum_address(entry.target)}"
     names = function.word_names if function else {}
-    rules = _rules(entry, names)
+    rules = _rules(entry, names, counters)
     return f"{meaning} ({_signature(entry)}){': ' if rules else ''}{'; '.join(rules)}"
 
 
-def _rules(entry: CallEntry, names: dict[int, str]) -> list[str]:
+def _rules(entry: CallEntry, names: dict[int, str], counters: Mapping[int, _Counter]) -> list[str]:
     """Say the rules of an entry; neighbouring one-of rules on an argument in one phrase."""
     phrases: list[str] = []
     before: ArgumentRule | SpendingLimitPolicy | None = None
     for rule in entry.rules:
         name = names.get(rule.argument, f"argument {rule.argument}")
         if isinstance(rule, SpendingLimitPolicy):
-            phrases.append(f"{name} at most {rule.total_max:,} over all calls together")
+            phrases.append(_counted(name, counters[rule.lane]))
         elif _continues(before, rule):
             phrases[-1] += f" or {rule.value:,}"
         elif rule.condition is Condition.PINNED_TO_ACCOUNT:
@@ -215,6 +257,12 @@ def _rules(entry: CallEntry, names: dict[int, str]) -> list[str]:
             phrases.append(f"{name} {_CONDITIONS[rule.condition]} {rule.value:,}")
         before = rule
     return phrases
+
+
+def _counted(name: str, counter: _Counter) -> str:
+    if counter.rules == 1:
+        return f"{name} at most {counter.total_max:,} over all calls together"
+    return f"{name} counts towards the {counter.total_max:,} in all of {' and '.join(counter.of)}"
 
 
 def _continues(before: ArgumentRule | SpendingLimitPolicy | None, rule: ArgumentRule) -> bool:
@@ -247,16 +295,22 @@ def _pace(scope: Scope, figures: Figures) -> tuple[str, ...]:
         return (in_all, "The chain sets no pace.")
     interval_ms = scope.rate.interval_ms
     each_second = f" ({1000 // interval_ms} each second)" if 1000 % interval_ms == 0 else ""
+    within = _calls_within(scope, figures.duration_s)
+    burst = f"up to {scope.rate.burst:,} calls at once, then one every {interval_ms:,} ms{each_second}"
+    most = f"{figures.calls_at_once_max:,} calls in one second, and {figures.calls_per_minute_max:,} in any minute"
     return (
         in_all,
-        f"Up to {scope.rate.burst:,} calls at once, then one every {interval_ms:,} ms{each_second}.",
-        f"At most {figures.calls_per_minute_max:,} calls in any minute: each may land up to {SLACK_S} s late.",
+        f"The chain's count ends at {scope.usage.uses_max:,}, its pace admits {within:,} in all that time.",
+        f"By the times that operations claim, {burst}.",
+        f"Each operation may land up to {SLACK_S} s after the time that it claims: so at most {most}.",
     )
 
 
 def _most_lost(scope: Scope, figures: Figures) -> tuple[str, ...]:
     gas, one = _ether(figures.gas_wei_max), _ether(figures.gas_per_operation_wei_max)
-    if scope.gas.paymaster:
+    if scope.gas.paymaster == CONFIGURED_PAYMASTER:
+        payer = "paid by the game's paymaster, which the grant names and which can't be left out"
+    elif scope.gas.paymaster:
         payer = f"paid by the paymaster {checksum_address(scope.gas.paymaster)}, which can't be left out"
     else:
         payer = "paid by your account, or its deposit at the entry point"
@@ -283,18 +337,20 @@ def _revoke(scope: Scope, *, is_bound: bool) -> tuple[str, ...]:
         "In the game: the server signs the key's own end, and anyone may submit that.",
         without_us,
         "From your account: revokeSession, revokeAllSessions, or uninstall the session module.",
-        f"What was signed before may land until the revocation is on chain, and never later than {SLACK_S} s after.",
+        "Once the revocation is on chain nothing of this session lands any more, whenever it was signed.",
     )
 
 
-def _not_enforced(functions: Sequence[PlayFunction], stack: AccountStack | None) -> tuple[str, ...]:
+def _not_enforced(scope: Scope, functions: Sequence[PlayFunction], stack: AccountStack | None) -> tuple[str, ...]:
     lines = [
         "That the functions do what is written here: these are the game's own words about its contract.",
         "That the game's contract stays as it is: an upgrade changes what it does. The server watches for that.",
         "Approvals: if your account has let the game's contract take tokens or items, the contract can take them.",
-        "That the target stays no token and no module: this is checked once, at the grant.",
+        "That the target stays no token, no account and no module: this is checked once, at the grant.",
         "How much gas a single function may use is the server's own limit; the chain knows the limits above.",
     ]
+    if scope.gas.paymaster:
+        lines.append("What the paymaster asks for it: if your account has let it take tokens, it can take them.")
     for function in functions:
         for name, meaning in function.references:
             lines.append(f"In {function.key}, {name!r} can name anybody or anything: {meaning}.")

@@ -15,6 +15,7 @@ from gamekit.core.policy import Denied
 from gamekit.core.prepare import SessionCodec
 from gamekit.core.scope import Scope
 from gamekit.core.session import Session
+from gamekit.core.sponsoring import SPONSOR_POLICY
 from gamekit.core.tracking import CONSUMED, LIVE, LiveSlot, Operation
 from gamekit.core.usage import Usage, charge
 from gamekit.units import NonceSequence, Wei
@@ -112,7 +113,11 @@ class Lane:
         amounts = (sum(a.lane_amounts[0] for a in actions), sum(a.lane_amounts[1] for a in actions))
         value = Wei(sum(action.value for action in actions))
         claimed_at, cost = operation.claimed_at, operation.max_cost
-        return charge(self.scope, self.usage, claimed_at, len(actions), value, amounts, cost)
+        after = charge(self.scope, self.usage, claimed_at, len(actions), value, amounts, cost)
+        limit = self.session.sponsored_wei_max
+        if limit and isinstance(after, Usage) and after.gas_spent_wei > limit:
+            return Denied(SPONSOR_POLICY, limit, after.gas_spent_wei, f"the game pays for {limit} wei of gas in all")
+        return after
 
     def start_at(self, sequence: int) -> None:
         """Go on from the chain's next sequence: the lowest from there on that no slot of ours occupies."""

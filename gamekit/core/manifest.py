@@ -25,6 +25,7 @@ operator's word, never a client's.
 """
 
 import tomllib
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -95,7 +96,13 @@ class UnitManifest(Struct, frozen=True, forbid_unknown_fields=True):
     value_total_wei_max: int = 0
     """Native currency that all calls together may carry, in wei."""
     paymaster: str = ""
-    """Address of the only paymaster that operations may, and must, have; empty for none."""
+    """Who pays for gas, and may not be left out: empty for the account itself; `configured` for the SessionPaymaster
+    that the configuration names for the account's entry point; or the address of exactly that one."""
+    sponsored_by: Literal["voucher", "signature"] = "voucher"
+    """How the game says that it pays: once for a session, or once for each operation."""
+    sponsored_wei_max: int | None = None
+    """Most that the game pays for one session, in wei, each operation counted at the most that it can cost; by default
+    the whole gas budget."""
 
 
 class GameManifest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -116,6 +116,10 @@ class RateLimitPolicy(Struct, frozen=True, gc=False):
     """Calls at once, from `calls_max` to 2^16 - 1."""
 
 
+CONFIGURED_PAYMASTER: Final = Address(b"\xff" * 20)
+"""Stands for the configuration's own paymaster until a unit is bound to an account, and with it to an entry point."""
+
+
 class GasPolicy(Struct, frozen=True, gc=False):
     """What the session may burn in gas, charged as all gas limits times the maximum fee, whoever pays."""
 

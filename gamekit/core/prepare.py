@@ -5,9 +5,12 @@ ceilings and not from a wish for safety.
 """
 
 from collections.abc import Sequence
+from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from gamekit.accounts.stack import AccountStack
-from gamekit.config import BatchConfig
+from gamekit.config import BatchConfig, SponsorConfig
 from gamekit.core.action import Action
 from gamekit.core.fees import Fees
 from gamekit.core.scope import Scope
@@ -16,9 +19,13 @@ from gamekit.core.tracking import Operation
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head
 from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.scope_form import ScopeForm
+from gamekit.eth.session_paymaster import session_data
 from gamekit.eth.user_op_hash import UserOpHasher
 from gamekit.eth.user_operation import UserOperation
-from gamekit.units import Gas, Hash32, NonceSequence, UnixSeconds
+from gamekit.units import Address, Gas, Hash32, NonceSequence, PermissionId, UnixSeconds
+
+_NO_SPONSOR: Final = SponsorConfig()
 
 
 def call_gas(ceilings: int, calls: int, limits: BatchConfig) -> Gas:
@@ -53,16 +60,66 @@ _OPERATION_BYTES = 700
 """Bytes of an operation in handleOps beside calldata, hints and scope: its words, the envelope's head, padding."""
 
 
+_PAYMASTER_BYTES = 84
+"""Bytes of the paymaster's fields in handleOps beside its data: address, two gas limits, padding."""
+
+
+class Payer(Protocol):
+    """Gives the paymaster's part of a session's operations."""
+
+    def data(self, op: UserOperation, times: tuple[UnixSeconds, UnixSeconds]) -> bytes:
+        """Write the paymaster's data.
+
+        Args:
+            op: complete but for this data and the session key's signature.
+            times: claimed time and deadline.
+        """
+        ...
+
+
+class VoucherPayer:
+    """For a session that its game vouched for: names the session, and the time that it claims."""
+
+    def __init__(self, permission_id: PermissionId) -> None:
+        self._permission_id = permission_id
+
+    def data(self, op: UserOperation, times: tuple[UnixSeconds, UnixSeconds]) -> bytes:  # noqa: ARG002
+        """Nothing of the operation is needed: the paymaster asks the module what it was charged."""
+        return session_data(times[0], self._permission_id)
+
+
 class SessionCodec:
     """Writes the operations of one session: what they share is computed once."""
 
-    __slots__ = ("_hasher", "_limits", "_scope", "_session", "_stack")
+    __slots__ = ("_form", "_hasher", "_limits", "_payer", "_paymaster", "_scope", "_session", "_sponsor", "_stack")
 
-    def __init__(self, session: Session, scope: Scope, stack: AccountStack, limits: BatchConfig) -> None:
+    def __init__(
+        self,
+        session: Session,
+        scope: Scope,
+        stack: AccountStack,
+        limits: BatchConfig,
+        sponsor: SponsorConfig = _NO_SPONSOR,
+        payer: Payer | None = None,
+    ) -> None:
+        """Prepare what all operations share.
+
+        Args:
+            session: whose operations.
+            scope: the session's.
+            stack: the account's.
+            limits: the configuration's.
+            sponsor: the configuration's; used where the scope names a paymaster.
+            payer: writes the paymaster's data; a voucher's is the default.
+        """
         self._session = session
         self._scope = scope
         self._stack = stack
         self._limits = limits
+        self._form = ScopeForm(session.scope)
+        self._sponsor = sponsor
+        self._paymaster = scope.gas.paymaster
+        self._payer = payer or VoucherPayer(session.permission_id)
         version = EntryPointVersion(session.entry_point_version)
         self._hasher = UserOpHasher(version, session.entry_point, session.chain_id, session.account)
 
@@ -109,6 +166,8 @@ class SessionCodec:
             max_fee_per_gas=fees.max_fee_per_gas,
             max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
         )
+        if self._paymaster is not None:
+            unsigned = self._sponsored(unsigned, times)
         return Operation(
             self._hasher.hash(unsigned),
             session.permission_id,
@@ -117,14 +176,34 @@ class SessionCodec:
             sequence,
             tuple([action.id for action in actions]),
             try_mode,
-            bytes([action.hint for action in actions]),
-            len(call_data) + len(session.scope) + calls + _OPERATION_BYTES,
-            *gas,
+            self._form.places([action.hint for action in actions]),
+            self._calldata_bytes(unsigned, calls),
+            unsigned.call_gas_limit,
+            unsigned.verification_gas_limit,
+            unsigned.pre_verification_gas,
             fees.max_fee_per_gas,
             fees.max_priority_fee_per_gas,
             times[0],
             times[1],
+            paymaster=unsigned.paymaster or Address(b""),
+            paymaster_verification_gas_limit=unsigned.paymaster_verification_gas_limit,
+            paymaster_data=unsigned.paymaster_data,
         )
+
+    def _sponsored(self, unsigned: UserOperation, times: tuple[UnixSeconds, UnixSeconds]) -> UserOperation:
+        """Add the paymaster that the scope names."""
+        op = replace(
+            unsigned,
+            pre_verification_gas=Gas(unsigned.pre_verification_gas + self._sponsor.pre_verification_gas),
+            paymaster=self._paymaster,
+            paymaster_verification_gas_limit=Gas(self._sponsor.verification_gas),
+        )
+        return replace(op, paymaster_data=self._payer.data(op, times))
+
+    def _calldata_bytes(self, op: UserOperation, calls: int) -> int:
+        paymaster = _PAYMASTER_BYTES + len(op.paymaster_data) if op.paymaster is not None else 0
+        shown = len(self._form.signed) + self._form.shown_bytes_max(calls)
+        return len(op.call_data) + shown + _OPERATION_BYTES + paymaster
 
     def digest(self, operation: Operation) -> Hash32:
         """What the session key signs: the operation, the permission, the claimed time and the deadline."""
@@ -134,8 +213,9 @@ class SessionCodec:
 
     def submission(self, operation: Operation, call_data: bytes) -> UserOperation:
         """Give a signed operation as it is submitted: its calldata, and the envelope as the account wants it."""
+        hints, witnesses = self._form.show(operation.places)
         envelope = session_validator.envelope(
-            operation.claimed_at, operation.deadline, operation.signature, operation.hints, self._session.scope
+            operation.claimed_at, operation.deadline, operation.signature, hints, self._form.signed, witnesses
         )
         return UserOperation(
             sender=operation.sender,
@@ -146,5 +226,8 @@ class SessionCodec:
             pre_verification_gas=operation.pre_verification_gas,
             max_fee_per_gas=operation.max_fee_per_gas,
             max_priority_fee_per_gas=operation.max_priority_fee_per_gas,
+            paymaster=operation.paymaster or None,
+            paymaster_verification_gas_limit=operation.paymaster_verification_gas_limit,
+            paymaster_data=operation.paymaster_data,
             signature=self._stack.signature(envelope),
         )

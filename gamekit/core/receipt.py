@@ -3,11 +3,12 @@
 Receipts are all of a block's, read by its hash: an operation counts as included by whichever transaction carries it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from gamekit.accounts.stack import AccountStack
+from gamekit.accounts.stack import CallOutcome as Told
 from gamekit.core.game import Game
 from gamekit.core.tracking import INCLUDED, CallOutcome, Operation
 from gamekit.errors import EncodingInvalid
@@ -38,8 +39,19 @@ def inclusions(receipts: Iterable[TransactionReceipt], entry_points: frozenset[A
     ]
 
 
-def included(operation: Operation, call_data: bytes, found: Inclusion, stack: AccountStack, game: Game) -> Operation:
-    """Give the operation as included by this transaction, with one outcome per call of its calldata."""
+def included(
+    operation: Operation,
+    call_data: bytes,
+    found: Inclusion,
+    stack: AccountStack,
+    game: Game,
+    replayed: Sequence[Told] = (),
+) -> Operation:
+    """Give the operation as included by this transaction, with one outcome per call of its calldata.
+
+    Args:
+        replayed: what is known of each call beyond what the account's events say; empty if nothing is.
+    """
     event = found.logs.event
     return operation.moved(
         INCLUDED,
@@ -49,16 +61,18 @@ def included(operation: Operation, call_data: bytes, found: Inclusion, stack: Ac
         succeeded=event.success,
         actual_gas_cost=event.actual_gas_cost,
         actual_gas_used=event.actual_gas_used,
-        outcomes=outcomes(operation, call_data, found, stack, game),
+        outcomes=outcomes(operation, replayed or told_outcomes(operation, call_data, found, stack), game),
     )
 
 
-def outcomes(
-    operation: Operation, call_data: bytes, found: Inclusion, stack: AccountStack, game: Game
-) -> tuple[CallOutcome, ...]:
-    """Decode what became of each call, its revert data read as the game's own errors."""
+def told_outcomes(operation: Operation, call_data: bytes, found: Inclusion, stack: AccountStack) -> tuple[Told, ...]:
+    """Read what the account's events say of each call.
+
+    An account may emit what it likes: it deceives its own player, and must not stop the others. So what cannot be read
+    gives no outcome at all.
+    """
     try:
-        calls = stack.call_outcomes(
+        return stack.call_outcomes(
             found.logs.logs,
             account=operation.sender,
             call_data=call_data,
@@ -66,11 +80,16 @@ def outcomes(
             revert_reason=found.logs.revert_reason,
         )
     except EncodingInvalid:
-        # An account may emit what it likes: it deceives its own player, and must not stop the others.
+        return ()
+
+
+def outcomes(operation: Operation, known: Sequence[Told], game: Game) -> tuple[CallOutcome, ...]:
+    """Name what became of each call, revert data as the game's own errors."""
+    if not known:
         return (CallOutcome(False, "unreadable"),) * len(operation.action_ids)
     return tuple(
         CallOutcome(call.succeeded, "" if call.succeeded else _error(call.revert_data, game), call.inferred)
-        for call in calls
+        for call in known
     )
 
 

@@ -27,6 +27,7 @@ HANDLE_OPS = "handle_ops"
 OPEN = "open"
 REVOKE = "revoke"
 WITHDRAW = "withdraw"
+SPONSOR = "sponsor"
 
 OPERATION_OVERHEAD = 40_000
 """Gas that the entry point itself spends on one operation: bookkeeping, events and the inner call."""
@@ -98,7 +99,8 @@ def operation_gas(operation: Operation) -> Gas:
     """
     inner = (operation.call_gas_limit + 10_000) * 64 // 63
     calldata = operation.calldata_bytes * CALLDATA_GAS
-    return Gas(inner + operation.verification_gas_limit + calldata + OPERATION_OVERHEAD)
+    validation = operation.verification_gas_limit + operation.paymaster_verification_gas_limit
+    return Gas(inner + validation + calldata + OPERATION_OVERHEAD)
 
 
 def bundle_gas(operations: Iterable[Operation]) -> Gas:

@@ -12,7 +12,9 @@
     rules    argument 1 | condition 1 | lane 1 | reserved 29, value 32
 
 Reserved bytes are zero. The rules of an entry stand behind those of the entry before it; the contract would also take
-them in another order, or shared. The verdict on a call is `checker.py`, what a session has used up is `usage.py`.
+them in another order, or shared. A list of more than `SHORT_LIST_MAX` entries is long: the counts are 0, each entry's
+rules stand right behind it, and signatures carry the Merkle root of the list instead (`eth/scope_form.py`). The verdict
+on a call is `checker.py`, what a session has used up is `usage.py`.
 
 Source: SessionValidator.sol, which must never allow less than this does.
 """
@@ -42,6 +44,7 @@ from gamekit.core.policy import (
 from gamekit.errors import ConfigInvalid, EncodingInvalid
 from gamekit.eth.entry_point_version import CANONICAL_ENTRY_POINTS
 from gamekit.eth.hashing import selector
+from gamekit.eth.scope_form import ENTRY_LENGTH, HEADER_LENGTH, RULE_LENGTH, entries_of, is_long
 from gamekit.units import (
     UINT48_MAX,
     UINT128_MAX,
@@ -58,9 +61,10 @@ SCOPE_VERSION: Final = 1
 VALUE_LANE: Final = 0
 """Which cumulative counter sums the value of calls, in a scope that allows any."""
 
-_HEAD_BYTES: Final = 6 * 32
-_ENTRY_BYTES: Final = 32
-_RULE_BYTES: Final = 64
+SHORT_LIST_MAX: Final = 12
+"""Most entries that ride in every signature as they are. Measured: `benchmarks/results/gas.json`, `lists`."""
+ENTRIES_MAX: Final = 2000
+"""Most entries of a scope: what one transaction below 16,777,216 gas can grant."""
 
 
 class Scope(Struct, frozen=True, gc=False):
@@ -83,7 +87,7 @@ class Scope(Struct, frozen=True, gc=False):
     value: ValueLimitPolicy = ValueLimitPolicy()
 
     def pack(self) -> bytes:
-        """Write the bytes that the permission id is the hash of.
+        """Write the granted form: the whole list, short or long.
 
         Raises: ConfigInvalid if the contract would refuse the scope; it says which bound is broken.
         """
@@ -171,8 +175,11 @@ def _bounds(scope: Scope) -> Iterator[tuple[str, int, int, int]]:
     yield "gas per_operation_wei_max", gas.per_operation_wei_max, 1, gas.budget_wei
     yield "value total_wei_max", value.total_wei_max, 0, UINT128_MAX
     yield "value per_call_wei_max", value.per_call_wei_max, 1 if value.total_wei_max else 0, value.total_wei_max
-    yield "number of entries", len(entries), 1, 255
-    yield "number of rules", sum(len(entry.rules) for entry in entries), 0, 255
+    yield "number of entries", len(entries), 1, ENTRIES_MAX
+    if _is_long(entries):
+        yield "number of rules of an entry", max(len(entry.rules) for entry in entries), 0, 255
+    else:
+        yield "number of rules", sum(len(entry.rules) for entry in entries), 0, 255
     if rate is not None:
         yield "interval_ms", rate.interval_ms, 1, 2**32 - 1
         yield "burst", rate.burst, scope.calls_max, 2**16 - 1
@@ -232,9 +239,11 @@ def _pack(scope: Scope) -> bytes:
     entries = scope.calls.entries
     rules = [rule for entry in entries for rule in entry.rules]
     burst, interval_ms = (scope.rate.burst, scope.rate.interval_ms) if scope.rate else (0, 0)
+    long = _is_long(entries)
+    counts = (0, 0) if long else (len(entries), len(rules))
     parts = [
         scope.signer + frame.valid_after.to_bytes(6, "big") + frame.valid_until.to_bytes(6, "big"),
-        scope.revoker + bytes((SCOPE_VERSION, scope.calls_max, len(entries), len(rules))),
+        scope.revoker + bytes((SCOPE_VERSION, scope.calls_max, *counts)),
         burst.to_bytes(2, "big") + bytes(6),
         scope.nonce_key.to_bytes(24, "big") + scope.usage.uses_max.to_bytes(4, "big") + interval_ms.to_bytes(4, "big"),
         gas.budget_wei.to_bytes(16, "big") + gas.per_operation_wei_max.to_bytes(16, "big"),
@@ -244,9 +253,17 @@ def _pack(scope: Scope) -> bytes:
     first_rule = 0
     for entry in entries:
         count = len(entry.rules)
-        parts.append(entry.target + entry.selector + bytes((first_rule if count else 0, count)) + bytes(6))
+        begin = first_rule if count and not long else 0
+        parts.append(entry.target + entry.selector + bytes((begin, count)) + bytes(6))
+        if long:
+            parts += map(_pack_rule, entry.rules)
         first_rule += count
-    return b"".join(parts) + b"".join(map(_pack_rule, rules))
+    return b"".join(parts) + (b"" if long else b"".join(map(_pack_rule, rules)))
+
+
+def _is_long(entries: Sequence[CallEntry]) -> bool:
+    """Whether signatures carry the list's root: measured to be cheaper."""
+    return len(entries) > SHORT_LIST_MAX
 
 
 def _pack_rule(rule: ArgumentRule | SpendingLimitPolicy) -> bytes:
@@ -258,19 +275,15 @@ def _pack_rule(rule: ArgumentRule | SpendingLimitPolicy) -> bytes:
 
 def _unpack(data: bytes, functions: dict[bytes, str]) -> Scope:
     """Read the fields and nothing more; the caller checks bounds and that packing gives the same bytes."""
-    entries_count, rules_count = (data[54], data[55]) if len(data) >= _HEAD_BYTES else (0, 0)
-    rules_at = _HEAD_BYTES + entries_count * _ENTRY_BYTES
-    if len(data) != rules_at + rules_count * _RULE_BYTES:
-        raise EncodingInvalid(
-            f"scope: {entries_count} entries and {rules_count} rules do not make {len(data)} bytes", found=len(data)
-        )
+    try:
+        written = entries_of(data)
+    except EncodingInvalid as error:
+        raise EncodingInvalid(f"scope: {error}", found=len(data)) from error
     if data[52] != SCOPE_VERSION:
         raise EncodingInvalid(f"scope: version must be {SCOPE_VERSION}, got {data[52]}", found=data[52])
-    rules = [_unpack_rule(data[at : at + _RULE_BYTES]) for at in range(rules_at, len(data), _RULE_BYTES)]
-    entries = [
-        _unpack_entry(data[at : at + _ENTRY_BYTES], rules, functions)
-        for at in range(_HEAD_BYTES, rules_at, _ENTRY_BYTES)
-    ]
+    rules_at = HEADER_LENGTH + ENTRY_LENGTH * len(written)
+    rules = [] if is_long(data) else _unpack_rules(data[rules_at:])
+    entries = [_unpack_entry(entry, rules or _unpack_rules(entry[ENTRY_LENGTH:]), functions) for entry in written]
     number = int.from_bytes
     interval_ms, paymaster = number(data[92:96], "big"), Address(data[160:180])
     return Scope(
@@ -303,6 +316,10 @@ def _unpack_entry(
         function=functions.get(data[20:24], ""),
         rules=tuple(rules[first : first + count]),
     )
+
+
+def _unpack_rules(data: bytes) -> list[ArgumentRule | SpendingLimitPolicy]:
+    return [_unpack_rule(data[at : at + RULE_LENGTH]) for at in range(0, len(data), RULE_LENGTH)]
 
 
 def _unpack_rule(data: bytes) -> ArgumentRule | SpendingLimitPolicy:

@@ -93,6 +93,10 @@ class Session(Row, frozen=True):
     is_final: bool = False
     """Whether its revocation is final on chain, and was told so."""
     ended_reason: str = ""
+    sponsored_by: str = ""
+    """How the game pays: `voucher`, `signature`; empty when the account pays. Who pays stands in the scope."""
+    sponsored_wei_max: int = 0
+    """Most that the game pays for this session, in wei, as the module charges it."""
 
     def admit(self, stored: "Session | None") -> str:
         """A session ends once: what has ended never opens again; a reorg only makes it end again."""

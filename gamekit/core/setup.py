@@ -2,12 +2,13 @@
 
 from msgspec import Struct
 
+from gamekit.accounts import stack
 from gamekit.accounts.stack import StackContracts
 from gamekit.config import ChainConfig, StackConfig
 from gamekit.errors import ConfigInvalid, EncodingInvalid
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import parse_address
-from gamekit.units import Address, ChainId
+from gamekit.units import ZERO_ADDRESS, Address, ChainId
 
 
 class StackSetup(Struct, frozen=True):
@@ -17,6 +18,8 @@ class StackSetup(Struct, frozen=True):
     version: EntryPointVersion
     entry_point: Address
     contracts: StackContracts
+    paymaster: Address | None = None
+    """The SessionPaymaster of this entry point; None where accounts pay for themselves."""
 
 
 class ChainSetup(Struct, frozen=True):
@@ -31,6 +34,11 @@ class ChainSetup(Struct, frozen=True):
     def entry_points(self) -> frozenset[Address]:
         """Every entry point whose operations concern us."""
         return frozenset(each.entry_point for each in self.stacks)
+
+    @property
+    def paymasters(self) -> dict[Address, Address]:
+        """Every paymaster of ours, and its entry point."""
+        return {each.paymaster: each.entry_point for each in self.stacks if each.paymaster is not None}
 
     def stack(self, name: str = "", version: str = "") -> StackSetup:
         """Find an account stack: by name and version, or the first that fits what is given.
@@ -66,10 +74,19 @@ def _stack(config: StackConfig, validator: Address) -> StackSetup:
     contracts = StackContracts(
         factory=_address(f"{where}: factory", config.factory),
         session_validator=validator,
-        owner_validator=_address(f"{where}: owner_validator", config.owner_validator),
+        owner_validator=_owner_validator(where, config),
         bootstrap=_address(f"{where}: bootstrap", config.bootstrap) if config.bootstrap else None,
     )
-    return StackSetup(config.stack, version, _address(f"{where}: entry_point", config.entry_point), contracts)
+    entry_point = _address(f"{where}: entry_point", config.entry_point)
+    paymaster = _address(f"{where}: paymaster", config.paymaster) if config.paymaster else None
+    return StackSetup(config.stack, version, entry_point, contracts, paymaster)
+
+
+def _owner_validator(where: str, config: StackConfig) -> Address:
+    """0 for a stack whose accounts' own keys are the owners: no validator may speak for them."""
+    if stack(config.stack).own_key_is_owner and not config.owner_validator:
+        return ZERO_ADDRESS
+    return _address(f"{where}: owner_validator", config.owner_validator)
 
 
 def _address(setting: str, text: str) -> Address:

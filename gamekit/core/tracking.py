@@ -101,7 +101,8 @@ class Operation(Row, frozen=True):
     sequence: NonceSequence
     action_ids: tuple[int, ...]
     try_mode: bool
-    hints: bytes
+    places: bytes
+    """Which entry of the scope allows each call, as `ScopeForm.places` writes it."""
     calldata_bytes: int
     """What it adds to a bundle's calldata. The calldata itself follows from the actions, the envelope from the session:
     neither is stored, both are written again when the operation is sent."""
@@ -122,6 +123,10 @@ class Operation(Row, frozen=True):
     actual_gas_cost: Wei = Wei(0)
     actual_gas_used: Gas = Gas(0)
     outcomes: tuple[CallOutcome, ...] = ()
+    paymaster: Address = Address(b"")
+    """Who pays; empty when the account does."""
+    paymaster_verification_gas_limit: Gas = Gas(0)
+    paymaster_data: bytes = b""
     rejected: str = ""
     """Why the entry point would not take it when it was last simulated: an AA code and the decoded error."""
 
@@ -145,9 +150,9 @@ class Operation(Row, frozen=True):
 
     @property
     def max_cost(self) -> Wei:
-        """Most that this operation can be charged, in wei; what the session's gas budget pays in validation."""
+        """Most that this operation can be charged, in wei; what validation takes from the session's budget."""
         gas = self.call_gas_limit + self.verification_gas_limit + self.pre_verification_gas
-        return Wei(gas * self.max_fee_per_gas)
+        return Wei((gas + self.paymaster_verification_gas_limit) * self.max_fee_per_gas)
 
     def moved(self, state: str, **changes: object) -> "Operation":
         """Give this operation in another state."""

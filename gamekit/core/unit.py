@@ -15,6 +15,7 @@ from gamekit.core.lint import function_fault, needs_classification
 from gamekit.core.manifest import FunctionManifest, UnitManifest
 from gamekit.core.play import PlayFunction
 from gamekit.core.policy import (
+    CONFIGURED_PAYMASTER,
     DURATION_S_MAX,
     LANES_MAX,
     SLACK_S,
@@ -30,9 +31,11 @@ from gamekit.core.policy import (
     ValueLimitPolicy,
 )
 from gamekit.core.scope import VALUE_LANE, Scope, scope_fault
+from gamekit.core.sponsoring import Sponsoring
 from gamekit.errors import ConfigInvalid, EncodingInvalid
 from gamekit.eth.hashing import parse_address
 from gamekit.eth.interface import Function
+from gamekit.eth.session_paymaster import LIMIT_WEI_MAX
 from gamekit.units import ZERO_ADDRESS, Address, NonceKey, UnixSeconds, Wei
 
 if TYPE_CHECKING:
@@ -51,9 +54,11 @@ class Unit(Struct, frozen=True, eq=False):
     functions: tuple[PlayFunction, ...]
     minutes: int
     policies: Scope
-    """All policies; signer, revoker, nonce key and times are placeholders. Never pack this."""
+    """All policies; signer, revoker, nonce key, times and a configured paymaster are placeholders. Never pack this."""
     counted: tuple[str, ...]
     """What each spending limit counts, by lane; empty for a lane that counts nothing or value."""
+    sponsoring: Sponsoring | None = None
+    """How the game pays; None where the account does."""
 
     def explain(self, stack: AccountStack | None = None) -> str:
         """Explain in plain English what a session of this unit may do, with the most that can be lost.
@@ -72,6 +77,7 @@ class Unit(Struct, frozen=True, eq=False):
         nonce_key: NonceKey,
         valid_after: UnixSeconds,
         minutes: int | None = None,
+        paymaster: Address | None = None,
     ) -> Scope:
         """Make the scope of one session.
 
@@ -82,8 +88,9 @@ class Unit(Struct, frozen=True, eq=False):
             nonce_key: the session's lane, as the account's stack writes it.
             valid_after: first second, in chain time.
             minutes: shorter than the unit's, if the player wishes.
+            paymaster: what `configured` means for the account's entry point, where there is one.
 
-        Raises: ConfigInvalid for a longer time, or addresses that cannot be.
+        Raises: ConfigInvalid for a longer time, addresses that cannot be, or a paymaster that is missing.
         """
         asked = self.minutes if minutes is None else minutes
         if not 1 <= asked <= self.minutes:
@@ -92,12 +99,22 @@ class Unit(Struct, frozen=True, eq=False):
             raise ConfigInvalid(f"the account {account.hex()} can be neither the session key nor the game")
         scope = replace(
             self.policies,
+            gas=self._gas(paymaster),
             signer=signer,
             revoker=revoker,
             nonce_key=nonce_key,
             time=TimeFramePolicy(valid_after, UnixSeconds(valid_after + asked * 60)),
         )
         return _checked(f"unit {self.name}", scope)
+
+    def _gas(self, paymaster: Address | None) -> GasPolicy:
+        gas = self.policies.gas
+        if gas.paymaster != CONFIGURED_PAYMASTER:
+            return gas
+        if paymaster is None:
+            text = f"unit {self.name} is sponsored, and no paymaster is configured for the account's entry point"
+            raise ConfigInvalid(text, unit=self.name)
+        return replace(gas, paymaster=paymaster)
 
 
 def build_unit(name: str, manifest: UnitManifest, game: "Game", functions: Sequence[PlayFunction]) -> Unit:
@@ -148,6 +165,7 @@ def build_unit(name: str, manifest: UnitManifest, game: "Game", functions: Seque
         minutes=manifest.minutes,
         policies=_checked(where, policies),
         counted=tuple(counted),
+        sponsoring=_sponsoring(where, manifest),
     )
 
 
@@ -189,7 +207,9 @@ def raw_unit(
             text = f"{entry.function or entry.selector.hex()} of {entry.target.hex()} is not play in {game.name}"
             raise ConfigInvalid(text, function=entry.function)
     functions = tuple(played[entry.selector] for entry in checked.calls.entries)
-    return Unit("", game, meaning, functions, minutes, checked, ("",) * LANES_MAX)
+    gas = checked.gas
+    sponsoring = Sponsoring(False, Wei(min(gas.budget_wei, LIMIT_WEI_MAX))) if gas.paymaster else None
+    return Unit("", game, meaning, functions, minutes, checked, ("",) * LANES_MAX, sponsoring)
 
 
 def _raw_entry_fault(entry: CallEntry, references: Collection[tuple[str, int]]) -> str:
@@ -212,7 +232,20 @@ def _raw_entry_fault(entry: CallEntry, references: Collection[tuple[str, int]]) 
     return function_fault(function, manifest)
 
 
+def _sponsoring(where: str, manifest: UnitManifest) -> Sponsoring | None:
+    limit = manifest.gas_budget_wei if manifest.sponsored_wei_max is None else manifest.sponsored_wei_max
+    if not manifest.paymaster:
+        if manifest.sponsored_wei_max is not None:
+            raise ConfigInvalid(f"{where}: sponsored_wei_max needs a paymaster")
+        return None
+    if not 1 <= limit <= LIMIT_WEI_MAX:
+        raise ConfigInvalid(f"{where}: sponsored_wei_max must be 1 to 2^96 - 1 wei, got {limit}", found=limit)
+    return Sponsoring(manifest.sponsored_by == "signature", Wei(limit))
+
+
 def _paymaster(where: str, manifest: UnitManifest) -> Address | None:
+    if manifest.paymaster == "configured":
+        return CONFIGURED_PAYMASTER
     try:
         return parse_address(manifest.paymaster) if manifest.paymaster else None
     except EncodingInvalid as error:

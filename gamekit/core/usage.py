@@ -14,8 +14,11 @@ from gamekit.core.policy import CALLS_MAX_LIMIT, SLACK_S, Denied
 from gamekit.core.scope import VALUE_LANE, Scope, lane_limits
 from gamekit.eth.hashing import to_hex
 from gamekit.eth.session_validator_abi import SessionRecord
+from gamekit.eth.user_operation import UserOperation
 from gamekit.units import UINT48_MAX, Address, UnixSeconds, Wei
 
+GAS_FIELD_MAX: Final = (1 << 120) - 1
+"""Largest gas limit or fee that an entry point admits; beyond it AA94. Source: EntryPoint, `_validatePrepayment`."""
 _MS_PER_S: Final = 1000
 
 
@@ -66,6 +69,24 @@ def charge(
         or _amounts_denial(scope, after)
         or after
     )
+
+
+def max_cost(op: UserOperation) -> Wei | Denied:
+    """Give the most that an operation can be charged, in wei: all its gas limits times its highest fee, whoever pays.
+
+    Denied when a number is beyond `GAS_FIELD_MAX`, even if it would cost nothing.
+    """
+    gas = (
+        op.pre_verification_gas,
+        op.verification_gas_limit,
+        op.call_gas_limit,
+        op.paymaster_verification_gas_limit,
+        op.paymaster_post_op_gas_limit,
+    )
+    highest = max(*gas, op.max_fee_per_gas)
+    if highest > GAS_FIELD_MAX:
+        return Denied("GasPolicy", GAS_FIELD_MAX, highest, f"no gas limit and no fee may be beyond {GAS_FIELD_MAX}")
+    return Wei(sum(gas) * op.max_fee_per_gas)
 
 
 def paymaster_denial(scope: Scope, paymaster: Address | None) -> Denied | None:

@@ -166,7 +166,8 @@ def _into_the_account(world: World) -> Iterator[Escape]:
 
     yield forbidden("call the account itself", account, install)
     yield forbidden("call address 0, which is the account itself", ZERO_ADDRESS, install)
-    yield forbidden("grant a wider session", world.loot.module, GRANT_SESSION.encode_call(parse_hex(world.loot.scope)))
+    wider = GRANT_SESSION.encode_call(parse_hex(world.loot.scope), ())
+    yield forbidden("grant a wider session", world.loot.module, wider)
     yield forbidden("withdraw the deposit", world.entry_point, WITHDRAW_TO.encode_call(thief, 1))
     for name, call_data in (
         ("install a module", install),

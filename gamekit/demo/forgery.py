@@ -12,12 +12,13 @@ from msgspec.structs import replace
 
 from gamekit.demo.loot import Loot
 from gamekit.eth.calldata import Call, Mode, execute_batch, execute_single
-from gamekit.eth.hashing import parse_address, parse_hex
+from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.hashing import keccak256, parse_address, parse_hex
 from gamekit.eth.session_validator import envelope, operation_digest, permission_id
 from gamekit.eth.signature import CURVE_ORDER
 from gamekit.eth.user_op_hash import user_op_hash
 from gamekit.eth.user_operation import UserOperation
-from gamekit.units import Gas, UnixSeconds, Wei
+from gamekit.units import Address, ChainId, Gas, UnixSeconds, Wei
 
 LIFE_S: Final = 115
 """Deadline of a forged operation behind its claimed time."""
@@ -49,6 +50,14 @@ class Attempt(Struct, frozen=True, kw_only=True):
     """Another scope than the granted one."""
     secret: coincurve.PrivateKey | None = None
     """Another key than the stolen one."""
+    chain: ChainId | None = None
+    """Another chain, in everything that is signed."""
+    version: EntryPointVersion | None = None
+    """Another entry point, in the hash that is signed."""
+    module: Address | None = None
+    """Another session validator, in the permission that is signed."""
+    is_personal: bool = False
+    """Whether the digest is signed with the prefix of personal messages."""
     first: tuple["Attempt", ...] = ()
     """Operations that stand before it in the same bundle."""
 
@@ -56,10 +65,19 @@ class Attempt(Struct, frozen=True, kw_only=True):
 class Forger:
     """Signs attempts with one stolen key."""
 
-    def __init__(self, loot: Loot, now: UnixSeconds, fee_wei: int) -> None:
+    def __init__(self, loot: Loot, now: UnixSeconds, fee_wei: int, *, signs_deadline: bool = True) -> None:
+        """Get ready to sign.
+
+        Args:
+            loot: what was stolen.
+            now: chain time.
+            fee_wei: highest fee per gas, where an attempt does not say.
+            signs_deadline: False for a session validator that forgets the deadline, as one with a planted bug may.
+        """
         self.loot = loot
         self.now = now
         self._fee_wei = fee_wei
+        self._signs_deadline = signs_deadline
         self._scope = parse_hex(loot.scope)
         self._key = loot.limits.nonce_key
 
@@ -86,11 +104,21 @@ class Forger:
         scope = self._scope if attempt.scope is None else attempt.scope
         claimed_at = UnixSeconds(self.now - attempt.age_s)
         deadline = UnixSeconds(claimed_at + attempt.life_s)
-        name = user_op_hash(op, loot.version, parse_address(loot.entry_point), loot.chain)
-        permission = permission_id(loot.chain, loot.module, loot.sender, scope)
-        signature = sign(attempt.secret or loot.secret, operation_digest(name, permission, claimed_at, deadline))
+        chain, version, entry_point = attempt.chain or loot.chain, loot.version, parse_address(loot.entry_point)
+        if attempt.version is not None:
+            version, entry_point = attempt.version, attempt.version.canonical_address
+        name = user_op_hash(op, version, entry_point, chain)
+        permission = permission_id(chain, attempt.module or loot.module, loot.sender, scope)
+        signed_deadline = deadline if self._signs_deadline else UnixSeconds(0)
+        digest = operation_digest(name, permission, claimed_at, signed_deadline)
+        signature = sign(attempt.secret or loot.secret, _personal(digest) if attempt.is_personal else digest)
         op = replace(op, signature=envelope(claimed_at, deadline, signature, attempt.hints, scope))
         return op if attempt.after_signing is None else attempt.after_signing(op)
+
+
+def _personal(digest: bytes) -> bytes:
+    """What wallets sign of a message of 32 bytes. Source: ERC-191, version 0x45."""
+    return keccak256(b"\x19Ethereum Signed Message:\n32" + digest)
 
 
 def gas_of(calls: int) -> int:

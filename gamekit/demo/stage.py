@@ -14,11 +14,12 @@ import coincurve
 import msgspec
 from msgspec.structs import replace
 
-from gamekit.config import BatchConfig, Config, FeeConfig, GatewayConfig, JournalConfig, RelayConfig
+from gamekit.config import BatchConfig, Config, FeeConfig, GatewayConfig, JournalConfig, RelayConfig, SponsorConfig
 from gamekit.contracts import artifact
 from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
 from gamekit.devnet import DevnetContracts, DevnetNode, deploy, fund
+from gamekit.devnet.sponsor import fill_paymaster, set_game
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.signature import public_key_address
 from gamekit.units import Address, ChainId, Wei
@@ -31,6 +32,8 @@ RELAYERS: Final = 24
 """How many accounts send bundles. A bundle stays below the transaction gas cap of mainnet, so a busy block takes
 several; a relayer may have a few in flight."""
 RELAYER_WEI: Final = Wei(10**21)
+SPONSORED_WEI: Final = Wei(100 * 10**18)
+"""Deposit of each paymaster."""
 BASE_FEE_WEI: Final = 10**7
 """Of the devnet's first block: 0.01 gwei, as on a rollup."""
 
@@ -68,7 +71,9 @@ def arena_game(arena: Address, chain_id: ChainId) -> Game:
     return build_game(parse_manifest(arena_manifest(arena, chain_id)), artifact("Arena").abi)
 
 
-async def set_stage(folder: Path, url: str, players: Sequence[str], port: int = 0) -> Stage:
+async def set_stage(
+    folder: Path, url: str, players: Sequence[str], port: int = 0, *, code_size_capped: bool = True
+) -> Stage:
     """Deploy, make keys, give money, and write the server's configuration.
 
     Args:
@@ -76,14 +81,19 @@ async def set_stage(folder: Path, url: str, players: Sequence[str], port: int = 
         url: the devnet's endpoint.
         players: names; each gets a token to log in with.
         port: the server's; 0 takes a free one.
+        code_size_capped: as in the node's settings; without the cap Kernel is there, too.
     """
     _clear(folder)
     async with DevnetNode(url) as node:
-        contracts = await deploy(node)
+        contracts = await deploy(node, code_size_capped=code_size_capped)
         relayers = make_keys(folder / "relayers.keys", RELAYERS)
         withdrawal = make_keys(folder / "withdrawals.keys", 1)
         thief = make_keys(folder / "thief.key", 1)
         await fund(node, (*relayers, *withdrawal, *thief), RELAYER_WEI)
+        (sponsor,) = make_keys(folder / "sponsors.keys", 1)
+        for paymaster in (contracts.session_paymaster_07, contracts.session_paymaster_08):
+            await fill_paymaster(node, paymaster, SPONSORED_WEI)
+            await set_game(node, paymaster, "arena", sponsor)
     stage = Stage(folder, url, port or free_port(), contracts)
     (folder / "contracts.json").write_text(contracts.to_json())
     (folder / "arena.toml").write_text(arena_manifest(contracts.arena, ChainId(31337)))
@@ -108,6 +118,7 @@ def server_config(stage: Stage) -> Config:
         batch=BatchConfig(calls_max=32),
         journal=JournalConfig(path="journal.sqlite", keyfile="master.key"),
         relay=RelayConfig(keys_file="relayers.keys", withdrawal_keys_file="withdrawals.keys"),
+        sponsor=SponsorConfig(keys_file="sponsors.keys"),
         gateway=GatewayConfig(
             port=stage.port,
             sockets_per_address_max=20_000,

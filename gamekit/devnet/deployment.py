@@ -17,13 +17,16 @@ from gamekit.devnet.node import DevnetNode
 from gamekit.errors import ChainMismatch
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import create2_address, create_address, parse_address, to_hex
-from gamekit.units import Address
+from gamekit.units import ZERO_ADDRESS, Address
 
 DEPLOYER: Final = parse_address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
 """Calldata: salt 32, then creation code. Source: github.com/Arachnid/deterministic-deployment-proxy."""
 DEPLOYMENT_GAS: Final = 15_000_000
 """Gas limit of one deployment; below the transaction cap of EIP-7825. The largest, an entry point, needs 5 million."""
 NO_SALT: Final = bytes(32)
+
+OPERATOR: Final = Address(b"\x0e" * 20)
+"""Owns the paymasters. Nobody has its key: a devnet's node sends for it all the same."""
 
 ENTRY_POINT_SALTS: Final = {
     "EntryPoint06": NO_SALT,
@@ -42,6 +45,9 @@ class DevnetContracts(msgspec.Struct, frozen=True):
     session_validator: Address
     owner_validator: Address
     session_opener: Address
+    session_paymaster_07: Address
+    """Pays at EntryPoint 0.7; it has a deposit once `devnet.sponsor` gave it one."""
+    session_paymaster_08: Address
     reference_factory_07: Address
     """Creates reference accounts that obey EntryPoint 0.7."""
     reference_factory_08: Address
@@ -56,13 +62,35 @@ class DevnetContracts(msgspec.Struct, frozen=True):
     """Its currency, an ERC-20."""
     item: Address
     """Its items, an ERC-721."""
+    reference_delegate_08: Address = ZERO_ADDRESS
+    """What a person's own address delegates to (EIP-7702). This and what follows is 0 where it is not deployed."""
+    safe7579_factory: Address = ZERO_ADDRESS
+    """Ours; creates Safes with Rhinestone's adapter, for EntryPoint 0.7."""
+    safe7579_adapter: Address = ZERO_ADDRESS
+    kernel_implementation: Address = ZERO_ADDRESS
+    """ZeroDev's account, for EntryPoint 0.7; npm's build is larger than a chain with a cap on code takes."""
+    kernel_factory: Address = ZERO_ADDRESS
+
+    def deployed(self) -> tuple[Address, ...]:
+        """Give the address of everything that is there."""
+        found = (getattr(self, name) for name in self.__struct_fields__)
+        return tuple(address for address in found if address != ZERO_ADDRESS)
 
     def chain_config(self, rpc_url: str, chain_id: int = 31337) -> ChainConfig:
         """Write the chain part of a configuration that plays here; the reference account is the default."""
         owners = {"owner_validator": to_hex(self.owner_validator)}
         v07 = {"entry_point_version": "0.7", "entry_point": to_hex(self.entry_point_07), **owners}
         v08 = {"entry_point_version": "0.8", "entry_point": to_hex(self.entry_point_08), **owners}
+        v07["paymaster"], v08["paymaster"] = to_hex(self.session_paymaster_07), to_hex(self.session_paymaster_08)
         bootstrap = to_hex(self.nexus_bootstrap)
+        others = (
+            StackConfig(stack="safe7579", factory=to_hex(self.safe7579_factory), **v07),
+            StackConfig(stack="kernel", factory=to_hex(self.kernel_factory), **v07),
+            # Its accounts' own keys are the owners.
+            StackConfig(
+                stack="reference_7702", factory=to_hex(self.reference_delegate_08), **(v08 | {"owner_validator": ""})
+            ),
+        )
         return ChainConfig(
             rpc_url=rpc_url,
             chain_id=chain_id,
@@ -72,6 +100,7 @@ class DevnetContracts(msgspec.Struct, frozen=True):
                 StackConfig(stack="reference", factory=to_hex(self.reference_factory_07), **v07),
                 StackConfig(stack="reference", factory=to_hex(self.reference_factory_08), **v08),
                 StackConfig(stack="nexus", factory=to_hex(self.nexus_factory), bootstrap=bootstrap, **v07),
+                *(each for each in others if parse_address(each.factory) != ZERO_ADDRESS),
             ),
         )
 
@@ -107,12 +136,16 @@ class Plan:
         return address
 
 
-async def deploy(node: DevnetNode) -> DevnetContracts:
-    """Deploy what is missing of a whole devnet. Raises what `carry_out` raises."""
+async def deploy(node: DevnetNode, *, code_size_capped: bool = True) -> DevnetContracts:
+    """Deploy what is missing of a whole devnet. Raises what `carry_out` raises.
+
+    Args:
+        code_size_capped: as in the node's `AnvilSettings`; Kernel needs a node without the cap.
+    """
     plan = Plan()
-    contracts = plan_devnet(plan)
+    contracts = plan_devnet(plan, code_size_capped=code_size_capped)
     await carry_out(node, plan)
-    await require_code(node, (getattr(contracts, name) for name in contracts.__struct_fields__))
+    await require_code(node, contracts.deployed())
     return contracts
 
 
@@ -132,8 +165,8 @@ async def carry_out(node: DevnetNode, plan: Plan) -> None:
     await require_code(node, plan.steps)
 
 
-def plan_devnet(plan: Plan) -> DevnetContracts:
-    """Add every contract of a devnet to `plan`. Nothing is sent.
+def plan_devnet(plan: Plan, *, code_size_capped: bool = True) -> DevnetContracts:
+    """Add every contract of a devnet to `plan`, without Kernel if code size is capped. Nothing is sent.
 
     Raises:
         ChainMismatch: an entry point would not be at its canonical address: the pinned bytecode is another.
@@ -147,6 +180,11 @@ def plan_devnet(plan: Plan) -> DevnetContracts:
     owner_validator = plan.add("OwnerValidator", session_validator)
     account_07, account_08 = plan.add("ReferenceAccount07"), plan.add("ReferenceAccount08")
     nexus = plan.add("Nexus", v07)
+    kernel = ZERO_ADDRESS if code_size_capped else plan.add("Kernel", v07)
+    adapter = plan.add("Safe7579")
+    # No registry of modules: 0.
+    launchpad = plan.add("Safe7579Launchpad", v07, ZERO_ADDRESS)
+    safes = (plan.add("SafeProxyFactory"), plan.add("Safe"), launchpad, adapter, owner_validator, session_validator)
     arena = plan.add("Arena")
     return DevnetContracts(
         entry_point_06=v06,
@@ -155,6 +193,8 @@ def plan_devnet(plan: Plan) -> DevnetContracts:
         session_validator=session_validator,
         owner_validator=owner_validator,
         session_opener=plan.add("SessionOpener"),
+        session_paymaster_07=plan.add("SessionPaymaster", v07, session_validator, OPERATOR),
+        session_paymaster_08=plan.add("SessionPaymaster", v08, session_validator, OPERATOR),
         reference_factory_07=plan.add("ReferenceAccountFactory", account_07, owner_validator, session_validator),
         reference_factory_08=plan.add("ReferenceAccountFactory", account_08, owner_validator, session_validator),
         nexus_implementation=nexus,
@@ -164,6 +204,11 @@ def plan_devnet(plan: Plan) -> DevnetContracts:
         # The game creates its currency and its items, in this order.
         gold=create_address(arena, 1),
         item=create_address(arena, 2),
+        reference_delegate_08=plan.add("ReferenceAccount7702", session_validator),
+        safe7579_factory=plan.add("Safe7579Factory", *safes),
+        safe7579_adapter=adapter,
+        kernel_implementation=kernel,
+        kernel_factory=ZERO_ADDRESS if code_size_capped else plan.add("KernelFactory", kernel),
     )
 
 

@@ -81,6 +81,10 @@ class DevnetNode(JsonRpc):
         """Give `address` exactly this balance, from nowhere."""
         await self.request_optional(object, "anvil_setBalance", to_data(address), to_quantity(balance))
 
+    async def impersonate(self, address: Address) -> None:
+        """Let `send` send for an address whose key nobody has."""
+        await self.request_optional(object, "anvil_impersonateAccount", to_data(address))
+
     async def set_code(self, address: Address, code: bytes) -> None:
         """Put `code` at an address, without running a constructor."""
         await self.request_optional(object, "anvil_setCode", to_data(address), to_data(code))

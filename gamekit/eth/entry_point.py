@@ -39,6 +39,11 @@ _PACKED: Final = (
 GET_NONCE: Final = Function.parse("getNonce(address sender,uint192 key)", "uint256 nonce", "view")
 DEPOSIT_TO: Final = Function.parse("depositTo(address account)", "", "payable")
 BALANCE_OF: Final = Function.parse("balanceOf(address account)", "uint256", "view")
+GET_DEPOSIT_INFO: Final = Function.parse(
+    "getDepositInfo(address account)",
+    "(uint256 deposit,bool staked,uint112 stake,uint32 unstake_delay_s,uint48 withdraw_time)",
+    "view",
+)
 WITHDRAW_TO: Final = Function.parse("withdrawTo(address withdrawAddress,uint256 withdrawAmount)")
 INCREMENT_NONCE: Final = Function.parse("incrementNonce(uint192 key)")
 HANDLE_OPS_06: Final = Function.parse(f"handleOps({_UNPACKED}[] ops,address beneficiary)")

@@ -6,7 +6,9 @@ What a scope means and how its bytes are built stands in `core/scope.py`; here a
 
     permission id     keccak(chain id 32 | module 20 | account 20 | scope)
     operation digest  keccak(typehash | user operation hash | permission id | claimed at << 48 | deadline), raw
-    envelope          claimed at 6 | deadline 6 | r 32 | s 32 | v 1 | hints, one byte per call | scope
+    envelope          claimed at 6 | deadline 6 | r 32 | s 32 | v 1 | hints, one byte per call | scope | witnesses
+
+The scope stands there in its signed form; only a long list has witnesses (`scope_form.py`).
 
 Source: SessionValidator.sol.
 """
@@ -17,6 +19,7 @@ from msgspec import Struct
 
 from gamekit.errors import EncodingInvalid
 from gamekit.eth.hashing import keccak256
+from gamekit.eth.scope_form import MERKLE_LENGTH, entries_of, is_long
 from gamekit.eth.signature import SIGNATURE_LENGTH
 from gamekit.units import UINT48_MAX, Address, ChainId, Hash32, PermissionId, UnixSeconds, UserOpHash
 
@@ -38,9 +41,6 @@ _ZERO_20: Final = bytes(20)
 
 _ENVELOPE_HEAD: Final = 6 + 6 + SIGNATURE_LENGTH
 """Bytes of an envelope before its hints."""
-_SCOPE_HEAD: Final = 192
-_SCOPE_ENTRIES_AT: Final = 54
-_SCOPE_RULES_AT: Final = 55
 
 
 class Envelope(Struct, frozen=True, gc=False):
@@ -53,12 +53,15 @@ class Envelope(Struct, frozen=True, gc=False):
     signature: bytes
     """Of the session key: 65 bytes."""
     hints: bytes
-    """For each call, which entry of the scope allows it."""
+    """For each call, which entry of the scope, or which witness, allows it."""
     scope: bytes
+    """In its signed form."""
+    witnesses: bytes = b""
+    """Of a long list: the entries that the calls use, each with its path to the root."""
 
 
 def permission_id(chain_id: ChainId, module: Address, account: Address, scope: bytes) -> PermissionId:
-    """Name a permission: a scope on one account, under one module, on one chain."""
+    """Name a permission: a scope, in its signed form, on one account, under one module, on one chain."""
     return PermissionId(keccak256(b"".join((chain_id.to_bytes(32, "big"), module, account, scope))))
 
 
@@ -74,8 +77,10 @@ def operation_digest(
     return keccak256(b"".join((OPERATION_TYPEHASH, user_op_hash, permission, _ZERO_20, times)))
 
 
-def envelope(claimed_at: UnixSeconds, deadline: UnixSeconds, signature: bytes, hints: bytes, scope: bytes) -> bytes:
-    """Write what stands in an operation's signature.
+def envelope(
+    claimed_at: UnixSeconds, deadline: UnixSeconds, signature: bytes, hints: bytes, scope: bytes, witnesses: bytes = b""
+) -> bytes:
+    """Write what stands in an operation's signature; the scope in its signed form.
 
     Raises:
         EncodingInvalid: a time is outside 48 bits, or the signature is not 65 bytes.
@@ -84,7 +89,7 @@ def envelope(claimed_at: UnixSeconds, deadline: UnixSeconds, signature: bytes, h
         raise EncodingInvalid(
             f"a signature is 65 bytes, got {len(signature)}", found=len(signature), expected=SIGNATURE_LENGTH
         )
-    return b"".join((_times(claimed_at, deadline), signature, hints, scope))
+    return b"".join((_times(claimed_at, deadline), signature, hints, scope, witnesses))
 
 
 def decode_envelope(data: bytes, calls: int) -> Envelope:
@@ -94,14 +99,24 @@ def decode_envelope(data: bytes, calls: int) -> Envelope:
         EncodingInvalid: the length is not what the calls and the scope's own counts make it.
     """
     scope_at = _ENVELOPE_HEAD + calls
-    scope = data[scope_at:]
-    require_scope(scope)
+    scope, witnesses = data[scope_at:], b""
+    if is_long(scope):
+        scope, witnesses = scope[:MERKLE_LENGTH], scope[MERKLE_LENGTH:]
+        if len(scope) < MERKLE_LENGTH:
+            raise EncodingInvalid(
+                f"the scope has {len(scope)} bytes, of a long list {MERKLE_LENGTH}",
+                found=len(scope),
+                expected=MERKLE_LENGTH,
+            )
+    else:
+        entries_of(scope)
     return Envelope(
         claimed_at=UnixSeconds(int.from_bytes(data[:6], "big")),
         deadline=UnixSeconds(int.from_bytes(data[6:12], "big")),
         signature=data[12:_ENVELOPE_HEAD],
         hints=data[_ENVELOPE_HEAD:scope_at],
         scope=scope,
+        witnesses=witnesses,
     )
 
 
@@ -110,21 +125,6 @@ def revoke_digest(chain_id: ChainId, module: Address, account: Address, permissi
     domain = b"".join((_DOMAIN_HEAD, chain_id.to_bytes(32, "big"), module.rjust(32, b"\x00")))
     struct = b"".join((_REVOKE_TYPEHASH, account.rjust(32, b"\x00"), permission))
     return keccak256(b"\x19\x01" + keccak256(domain) + keccak256(struct))
-
-
-def require_scope(scope: bytes) -> list[bytes]:
-    """Check that a scope is as long as its own counts say; gives its entries, 32 bytes each.
-
-    Raises:
-        EncodingInvalid: it is longer or shorter.
-    """
-    entries, rules = (scope[_SCOPE_ENTRIES_AT], scope[_SCOPE_RULES_AT]) if len(scope) >= _SCOPE_HEAD else (0, 0)
-    expected = _SCOPE_HEAD + 32 * entries + 64 * rules
-    if len(scope) != expected:
-        raise EncodingInvalid(
-            f"the scope has {len(scope)} bytes, its counts say {expected}", found=len(scope), expected=expected
-        )
-    return [scope[at : at + 32] for at in range(_SCOPE_HEAD, _SCOPE_HEAD + 32 * entries, 32)]
 
 
 def _times(claimed_at: UnixSeconds, deadline: UnixSeconds) -> bytes:

@@ -15,9 +15,10 @@ from gamekit.eth.block import Log
 from gamekit.eth.interface import CustomError, Event, Function, Interface
 from gamekit.units import ZERO_ADDRESS, Address, PermissionId, UnixSeconds, Wei
 
-GRANT_SESSION: Final = Function.parse("grantSession(bytes scope)", "bytes32 permissionId")
+GRANT_SESSION: Final = Function.parse("grantSession(bytes scope,address[] implementations)", "bytes32 permissionId")
 GRANT_SESSION_FOR: Final = Function.parse(
-    "grantSessionFor(address account,bytes scope,string[] functions,uint48 deadline,bytes ownerSignature)",
+    "grantSessionFor(address account,bytes scope,string[] functions,address[] implementations,uint48 deadline,"
+    "bytes ownerSignature)",
     "bytes32 permissionId",
 )
 REVOKE_SESSION: Final = Function.parse("revokeSession(bytes32 permissionId)")
@@ -34,10 +35,14 @@ SESSION_OF: Final = Function.parse(
     "view",
 )
 ACCOUNT_OF: Final = Function.parse(
-    "accountOf(address account)", "(bool installed,uint32 epoch,address owner_validator)", "view"
+    "accountOf(address account)",
+    "(bool installed,uint32 epoch,address owner_validator,bool has_lead,uint8 lead)",
+    "view",
 )
 GRANT_DIGEST: Final = Function.parse(
-    "grantDigest(address account,bytes scope,string[] functions,uint48 deadline)", "bytes32", "view"
+    "grantDigest(address account,bytes scope,string[] functions,address[] implementations,uint48 deadline)",
+    "bytes32",
+    "view",
 )
 REVOKE_DIGEST: Final = Function.parse("revokeDigest(address account,bytes32 permissionId)", "bytes32", "view")
 OPERATION_DIGEST: Final = Function.parse(
@@ -70,6 +75,8 @@ _ERRORS: Final = (
     "UsesExceeded(uint256 uses, uint256 usesMax)",
     "RateExceeded(uint256 aheadMs, uint256 aheadMsMax)",
     "TimeRangeEmpty(uint256 validAfter, uint256 validUntil)",
+    "WitnessInvalid(uint256 call, bytes32 found, bytes32 root)",
+    "SignatureTooLong(uint256 excess)",
     "HintOutOfRange(uint256 call, uint256 hint, uint256 entryCount)",
     "CallNotAllowed(uint256 call, address target, bytes4 selector, address allowedTarget, bytes4 allowedSelector)",
     "ValuePerCallExceeded(uint256 call, uint256 valueWei, uint256 valuePerCallWeiMax)",
@@ -102,6 +109,9 @@ _ERRORS: Final = (
     "TargetWithoutCode(address target)",
     "TargetDelegated(address target)",
     "TargetIsToken(address target)",
+    "TargetIsAccount(address target)",
+    "ImplementationNotAccepted(address target, address implementation, address accepted)",
+    "ImplementationsUnused(uint256 accepted, uint256 used)",
     "TargetIsModule(address target, uint256 moduleTypeId)",
     "SessionAlreadyGranted(bytes32 permissionId, uint8 state)",
     "FunctionCountMismatch(uint256 functions, uint256 entryCount)",
@@ -168,6 +178,8 @@ class AccountRecord(Struct, frozen=True, gc=False):
     """Bumped by install, uninstall and revoke-all; 1 with the first install."""
     owner_validator: Address | None
     """The validator that speaks for the account's owner in grants."""
+    lead: int | None = None
+    """A byte that the account wants before the validator's address in a signature; None for none."""
 
 
 class SessionGranted(Struct, frozen=True, gc=False):
@@ -216,8 +228,9 @@ def decode_account(data: bytes) -> AccountRecord:
         EncodingInvalid: it is not the encoding of an account.
     """
     (record,) = ACCOUNT_OF.decode_result(data)
-    installed, epoch, owner_validator = cast("tuple[bool, int, Address]", record)
-    return AccountRecord(installed, epoch, None if owner_validator == ZERO_ADDRESS else owner_validator)
+    installed, epoch, owner_validator, has_lead, lead = cast("tuple[bool, int, Address, bool, int]", record)
+    owner = None if owner_validator == ZERO_ADDRESS else owner_validator
+    return AccountRecord(installed, epoch, owner, lead if has_lead else None)
 
 
 def unpack_session_slot(session: bytes, caps: bytes = bytes(32)) -> SessionRecord:

@@ -11,7 +11,8 @@ from typing import Final
 
 from gamekit.errors import EncodingInvalid
 from gamekit.eth.hashing import checksum_address, selector, to_hex
-from gamekit.eth.session_validator import DOMAIN_NAME, DOMAIN_VERSION, require_scope
+from gamekit.eth.scope_form import entries_of
+from gamekit.eth.session_validator import DOMAIN_NAME, DOMAIN_VERSION
 from gamekit.eth.typed_data import Field, TypedData, typed_data_digest
 from gamekit.units import Address, ChainId, Hash32, PermissionId, UnixSeconds
 
@@ -33,6 +34,7 @@ _GRANT_SESSION: Final = [
     Field("gasBudgetWei", "uint128"),
     Field("valueTotalWeiMax", "uint128"),
     Field("paymaster", "address"),
+    Field("acceptedImplementations", "address[]"),
     Field("scope", "bytes"),
     Field("epoch", "uint32"),
     Field("deadline", "uint48"),
@@ -49,17 +51,25 @@ def grant_typed_data(
     functions: Sequence[str],
     epoch: int,
     deadline: UnixSeconds,
+    implementations: Sequence[Address] = (),
 ) -> TypedData:
     """Write what the account's owner signs to grant a session.
 
-    `functions` holds the full signature text of each entry's function, `epoch` is the account's present one, and
-    `deadline` is the last second, inclusive, at which the grant may be submitted.
+    Args:
+        chain_id: of the module.
+        module: the session validator.
+        account: whose session it becomes.
+        scope: the granted form.
+        functions: the full signature text of each entry's function.
+        epoch: the account's present one.
+        deadline: last second, inclusive, at which the grant may be submitted.
+        implementations: for each target that can run code of others, in the scope's order, what the owner accepts.
 
     Raises:
         EncodingInvalid: the scope's length is not what its counts say, there is not one text for each entry, or a text
             has another selector than its entry.
     """
-    entries = require_scope(scope)
+    entries = entries_of(scope)
     if len(functions) != len(entries):
         raise EncodingInvalid(
             f"the scope has {len(entries)} entries, got {len(functions)} function texts",
@@ -88,6 +98,7 @@ def grant_typed_data(
         "gasBudgetWei": str(int.from_bytes(scope[96:112], "big")),
         "valueTotalWeiMax": str(int.from_bytes(scope[128:144], "big")),
         "paymaster": checksum_address(scope[160:180]),
+        "acceptedImplementations": [checksum_address(each) for each in implementations],
         "scope": to_hex(scope),
         "epoch": epoch,
         "deadline": deadline,

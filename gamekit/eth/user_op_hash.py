@@ -119,7 +119,9 @@ class UserOpHasher:
 
     def hash(self, op: UserOperation) -> UserOpHash:
         """Hash one operation. Raises EncodingInvalid as `user_op_hash` does."""
-        if op.factory is not None or op.paymaster is not None or op.sender != self._sender:
+        if op.factory is not None or op.paymaster_signature or op.sender != self._sender:
+            return user_op_hash(op, self._version, self._entry_point, self._chain_id)
+        if op.paymaster is not None and not self._version.is_packed:
             return user_op_hash(op, self._version, self._entry_point, self._chain_id)
         try:
             body = b"".join((self._head, *self._words(op)))
@@ -138,8 +140,14 @@ def _words_packed(op: UserOperation) -> tuple[bytes, ...]:
         op.pre_verification_gas.to_bytes(32, "big"),
         op.max_priority_fee_per_gas.to_bytes(16, "big"),
         op.max_fee_per_gas.to_bytes(16, "big"),
-        EMPTY_HASH,
+        EMPTY_HASH if op.paymaster is None else _paymaster_hash(op, op.paymaster),
     )
+
+
+def _paymaster_hash(op: UserOperation, paymaster: Address) -> bytes:
+    verification = op.paymaster_verification_gas_limit.to_bytes(16, "big")
+    post_op = op.paymaster_post_op_gas_limit.to_bytes(16, "big")
+    return keccak256(paymaster + verification + post_op + op.paymaster_data)
 
 
 def _words_06(op: UserOperation) -> tuple[bytes, ...]:

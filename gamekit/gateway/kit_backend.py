@@ -99,7 +99,7 @@ class KitBackend:
             signer=request.owner,
             method="eth_signTypedData_v4",
             payload=plain(msgspec.to_builtins(request.typed_data, builtin_types=(bytes,))),
-            readable=True,
+            readable=request.readable,
             explanation=request.explanation,
             sign_before=request.sign_before,
         )

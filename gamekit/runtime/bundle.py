@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from gamekit.core import relay
 from gamekit.core.journal import Row
 from gamekit.core.relay import HANDLE_OPS, Bundle
+from gamekit.core.sponsoring import rejection
 from gamekit.core.tracking import RELEASED, SENT, Operation
-from gamekit.errors import CallReverted, ChainUnavailable, EncodingInvalid
+from gamekit.errors import CallReverted, ChainUnavailable, EncodingInvalid, PaymasterRejected
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.entry_point import FailedOp, decode_failed_op, encode_handle_ops
 from gamekit.eth.entry_point_version import EntryPointVersion
@@ -179,11 +180,25 @@ class Bundler(Follower):
         now = self._unsettled((operation,))
         if not now:
             return  # Included while the chain was asked: that is why it would not take it again.
-        rejected = now[0].moved(now[0].state, rejected=f"{failed.reason}: {failed.inner.hex()}"[:512])
+        error = rejection(failed)
+        rejected = now[0].moved(now[0].state, rejected=str(error)[:512])
         self._remember([rejected])
         await self._store.commit((rejected,))
+        if isinstance(error, PaymasterRejected) and await self._stop(rejected, error):
+            return
         if not operation.rejected and "AA25" not in failed.reason:
             await self._notify.alarm("operation_rejected", f"{operation.user_op_hash.hex()}: {rejected.rejected}")
+
+    async def _stop(self, operation: Operation, error: PaymasterRejected) -> bool:
+        """The paymaster met a limit: nothing more is accepted for whom it concerns. Whether it says so by itself."""
+        state = self._state
+        session, now = state.sessions[operation.permission_id], state.head.timestamp
+        known = state.stops.find(session, operation.paymaster, now)
+        stop = state.stops.note(session, operation.paymaster, operation.max_cost, error, now)
+        if stop is not None and known is None:
+            concerned = "/".join(part if isinstance(part, str) else part.hex() for part in stop.subject)
+            await self._notify.alarm("sponsorship_stopped", f"{concerned}: {error}")
+        return stop is not None
 
     def _submissions(self, operations: Sequence[Operation]) -> list[UserOperation]:
         """The operations as they are submitted."""

@@ -17,9 +17,10 @@ from gamekit.core.event import ActionResult, RefusedEvent
 from gamekit.core.fees import Fees, bid
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
+from gamekit.core.sponsoring import SPONSOR_POLICY
 from gamekit.core.tracking import DEAD, EXPIRED, SIGNED, LiveSlot, Operation, Slot
 from gamekit.core.usage import admissible_calls
-from gamekit.errors import SigningFailed, StoreError
+from gamekit.errors import SigningFailed, SponsorshipExhausted, StoreError
 from gamekit.ports import Signer, Store
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.notify import Notify
@@ -140,6 +141,11 @@ class Dispatch:
         if late:
             state.accepted -= len(late)
             await self.refuse(lane, late, "action_expired", f"not_after passed: chain time is {head.timestamp}")
+        stop = state.stops.find(lane.session, lane.scope.gas.paymaster, head.timestamp)
+        if stop is not None:
+            error = stop.error()
+            await self.refuse(lane, tuple(lane.ready), error.code, str(error))
+            return None
         times = prepare.times(head, lane.scope, limits)
         if times is None:
             lane.stopped = "session_expired"
@@ -194,7 +200,8 @@ class Dispatch:
             if self._too_dear(lane, operation):
                 self._held[lane.session.permission_id] = lane
                 return None
-            await self.refuse(lane, taken.actions, "scope_denied", f"{charged.policy}: {charged.reason}")
+            code = SponsorshipExhausted.code if charged.policy == SPONSOR_POLICY else "scope_denied"
+            await self.refuse(lane, taken.actions, code, f"{charged.policy}: {charged.reason}")
             self.schedule(lane)
             return None
         session = lane.session

@@ -20,11 +20,14 @@ from gamekit.core.relay import OPEN as OPEN_TRANSACTION
 from gamekit.core.scope import Scope, grant_fault
 from gamekit.core.session import GRANTING, LAPSED, OPEN, PROPOSED, Account, Session, key_binding
 from gamekit.core.setup import ChainSetup, StackSetup
+from gamekit.core.sponsoring import VOUCHER, revert_text
 from gamekit.core.unit import Unit
 from gamekit.errors import CallReverted, ConfigInvalid, Overloaded, SessionExpired, SessionNotFound
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.session_opener import encode_open
+from gamekit.eth.session_paymaster import SESSION_PAYMASTER
 from gamekit.eth.session_validator_abi import (
     ACCOUNT_OF,
     SESSION_VALIDATOR,
@@ -36,6 +39,7 @@ from gamekit.ports import ChainReader, KeyMaker, Store
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
+from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
 from gamekit.units import Address, BlockNumber, Gas, PermissionId, PlayerId, UnixSeconds
 
@@ -59,6 +63,7 @@ class Grant(Follower):
         keys: KeyMaker,
         setup: ChainSetup,
         relayers: Relayers,
+        sponsor: Sponsor,
         notify: Notify,
     ) -> None:
         self._state = state
@@ -67,6 +72,7 @@ class Grant(Follower):
         self._keys = keys
         self._setup = setup
         self._relayers = relayers
+        self._sponsor = sponsor
         self._notify = notify
         self._seen: dict[PermissionId, BlockNumber] = {}
         """Grants in a canonical block that is not deep enough yet."""
@@ -77,8 +83,7 @@ class Grant(Follower):
         It is nobody's until its owner signs: anybody may name anybody's wallet.
         """
         plan = stack(where.name).deployment(owner, salt, where.contracts)
-        answer = await self._chain.call(plan.factory, plan.address_query)
-        address = Address(answer[-20:])
+        address = plan.address or Address((await self._chain.call(plan.factory, plan.address_query))[-20:])
         known = self._state.accounts.get(address) or await self._store.get(Account, address)
         if known is None:
             known = Account(
@@ -123,7 +128,9 @@ class Grant(Follower):
                 # EntryPoint 0.8 leaves out the first second of a range.
                 valid_after=UnixSeconds(head.timestamp - 1),
                 minutes=minutes,
+                paymaster=where.paymaster,
             )
+            self._sponsor.require(unit, scope.gas.paymaster)
             fault = grant_fault(scope, account.address, self._setup.session_validator, head.timestamp)
             if fault:
                 raise ConfigInvalid(f"unit {unit.name} cannot be granted: {fault}", unit=unit.name)
@@ -158,10 +165,13 @@ class Grant(Follower):
         if now > session.grant_deadline:
             text = f"the grant had to be signed by {session.grant_deadline}, chain time is {now}"
             raise SessionExpired(text, deadline=session.grant_deadline, now=now)
-        data = self._opening(session, signature)
+        data = await self._opening(session, signature)
         try:
             gas = await self._chain.estimate_gas(self._setup.opener, data, sender=self._relayers.any_address())
         except CallReverted as error:
+            if SESSION_PAYMASTER.decode_revert(error.data).name:
+                reason = revert_text(SESSION_PAYMASTER.decode_revert(error.data))
+                raise ConfigInvalid(f"the paymaster refuses the voucher: {reason}", reason=reason) from error
             reason = str(SESSION_VALIDATOR.decode_revert(error.data))
             raise ConfigInvalid(f"the account refuses the grant: {reason}", reason=reason) from error
         session = self._state.sessions[permission_id]
@@ -238,8 +248,9 @@ class Grant(Follower):
     ) -> Session:
         packed = scope.pack()
         module = self._setup.session_validator
+        sponsoring = unit.sponsoring
         return Session(
-            session_validator.permission_id(self._setup.chain_id, module, account.address, packed),
+            session_validator.permission_id(self._setup.chain_id, module, account.address, ScopeForm(packed).signed),
             player,
             account.address,
             self._setup.chain_id,
@@ -256,6 +267,8 @@ class Grant(Follower):
             scope.nonce_key.to_bytes(24, "big"),
             scope.time.valid_after,
             scope.time.valid_until,
+            sponsored_by=sponsoring.by if sponsoring is not None else "",
+            sponsored_wei_max=sponsoring.limit_wei if sponsoring is not None else 0,
         )
 
     async def _epoch(self, account: Account) -> int:
@@ -264,17 +277,22 @@ class Grant(Follower):
         record = decode_account(await self._chain.call(self._setup.session_validator, data))
         return record.epoch if record.installed else FIRST_EPOCH
 
-    def _opening(self, session: Session, signature: bytes) -> bytes:
-        account = self._state.accounts[session.account]
+    async def _opening(self, session: Session, signature: bytes) -> bytes:
+        account, scope = self._state.accounts[session.account], self._scope(session)
+        paymaster = voucher = None
+        if session.sponsored_by == VOUCHER:
+            paymaster, voucher = await self._sponsor.voucher(session, scope)
         return encode_open(
             account=session.account,
             factory=account.factory,
             factory_data=account.factory_data,
             validator=session.validator,
             scope=session.scope,
-            functions=[entry.function for entry in self._scope(session).calls.entries],
+            functions=[entry.function for entry in scope.calls.entries],
             deadline=session.grant_deadline,
             signature=signature,
+            paymaster=paymaster,
+            voucher=voucher,
         )
 
     def _scope(self, session: Session) -> Scope:

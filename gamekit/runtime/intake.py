@@ -143,7 +143,8 @@ class Intake:
         refused_groups = admission.bad_groups(requests, calls_max)
         group_ids: dict[str, int] = {}
         known_groups: set[str] = set()
-        closed = admission.closed(lane, state.head.timestamp)
+        now = state.head.timestamp
+        closed = admission.closed(lane, now) or admission.unpaid(lane, state.stops, now)
         room = admission.room(lane, self._queues())
         try:
             for request, becomes in zip(requests, judged or requests, strict=True):

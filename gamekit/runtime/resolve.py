@@ -52,6 +52,7 @@ from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.settle import FINAL_BLOCK
+from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
 from gamekit.units import UINT64_MAX, Address, NonceSequence, PermissionId, UserOpHash
 
@@ -81,7 +82,14 @@ class Resolve(Follower):
     """The resolver."""
 
     def __init__(
-        self, state: State, store: Store, chain: ChainReader, dispatch: Dispatch, bundler: Bundler, relayers: Relayers
+        self,
+        state: State,
+        store: Store,
+        chain: ChainReader,
+        dispatch: Dispatch,
+        bundler: Bundler,
+        relayers: Relayers,
+        sponsor: Sponsor,
     ) -> None:
         self._state = state
         self._store = store
@@ -89,6 +97,7 @@ class Resolve(Follower):
         self._dispatch = dispatch
         self._bundler = bundler
         self._relayers = relayers
+        self._sponsor = sponsor
         self._told_below = 0
 
     def on_final(self, final: Head) -> Sequence[Row]:  # noqa: ARG002
@@ -168,6 +177,8 @@ class Resolve(Follower):
             return False
         if state.pauses and any(state.pauses.find(lane.session.game, each.function) for each in live.actions):
             return False
+        if state.stops.find(lane.session, lane.scope.gas.paymaster, head.timestamp) is not None:
+            return False
         times = prepare.times(head, lane.scope, state.config.batch)
         fresh = bid(head.base_fee_per_gas, state.tip, state.config.fees)
         if times is None or fresh is None:
@@ -207,7 +218,9 @@ class Resolve(Follower):
         """Build a session's lane in memory."""
         scope = self._scope(session)
         checker = ScopeChecker(scope, session.account, (session.validator, session.entry_point))
-        codec = prepare.SessionCodec(session, scope, stack(session.stack), self._state.config.batch)
+        config = self._state.config
+        payer = self._sponsor.payer(session, scope)
+        codec = prepare.SessionCodec(session, scope, stack(session.stack), config.batch, config.sponsor, payer)
         lane = Lane(session, checker, codec, usage, sequence)
         lane.stopped = STOPPED.get(session.state, "")
         self._state.put_lane(lane)

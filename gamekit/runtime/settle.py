@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from gamekit.accounts import stack
+from gamekit.accounts.replay import is_told
+from gamekit.accounts.stack import CallOutcome
 from gamekit.core import event as events
 from gamekit.core.action import ACCEPTED, OK, REVERTED, Action
 from gamekit.core.event import ActionResult, OperationEvent
 from gamekit.core.history import Step, connect
 from gamekit.core.journal import Event, Meta, Row
 from gamekit.core.lane import Lane
-from gamekit.core.receipt import Inclusion, included, inclusions
+from gamekit.core.receipt import Inclusion, included, inclusions, told_outcomes
 from gamekit.core.setup import ChainSetup
 from gamekit.core.tracking import CONSUMED, FINAL, INCLUDED, LIVE, SENT, SUPERSEDED, LiveSlot, Operation
 from gamekit.core.usage import Usage
@@ -28,6 +30,7 @@ from gamekit.ports import ChainReader, Clock, Store
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
+from gamekit.runtime.replay import replayed
 from gamekit.runtime.state import State
 from gamekit.units import BlockHash, BlockNumber, Gas, UnixSeconds, Wei
 
@@ -168,7 +171,7 @@ class Settle:
         rows: list[Row] = []
         consumed: list[LiveSlot] = []
         for found in inclusions(receipts, self._entry_points):
-            live = self._include(found, rows)
+            live = self._include(found, rows, await self._replay(head, found))
             if live is not None:
                 consumed.append(live)
         for follower in self._followers:
@@ -184,7 +187,16 @@ class Settle:
             if lane is not None:
                 self._dispatch.schedule(lane)
 
-    def _include(self, found: Inclusion, rows: list[Row]) -> LiveSlot | None:
+    async def _replay(self, head: Head, found: Inclusion) -> tuple[CallOutcome, ...]:
+        """Find out what the account did not tell of an operation; nothing if it told all, or it is none of ours."""
+        live = self._state.slots_by_operation.get(found.logs.event.user_op_hash)
+        if live is None:
+            return ()
+        adapter = stack(self._state.sessions[live.slot.permission_id].stack)
+        known = told_outcomes(live.variants[found.logs.event.user_op_hash], live.call_data, found, adapter)
+        return () if is_told(known) else await replayed(self._chain, head, found, live.call_data, adapter, known)
+
+    def _include(self, found: Inclusion, rows: list[Row], known: Sequence[CallOutcome]) -> LiveSlot | None:
         """Match one operation of the block with a slot of ours."""
         event = found.logs.event
         live = self._state.slots_by_operation.get(event.user_op_hash)
@@ -196,7 +208,7 @@ class Settle:
             return None
         session = self._state.sessions[live.slot.permission_id]
         game = self._state.games[session.game]
-        operation = included(before, live.call_data, found, stack(session.stack), game)
+        operation = included(before, live.call_data, found, stack(session.stack), game, known)
         live.variants[operation.user_op_hash] = operation
         live.slot = replace(live.slot, state=CONSUMED, consumed_by=operation.user_op_hash)
         rows += (operation, live.slot)

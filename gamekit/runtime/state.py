@@ -15,6 +15,7 @@ from gamekit.core.lane import Lane
 from gamekit.core.pausing import Pauses
 from gamekit.core.recent import RecentKeys
 from gamekit.core.session import Account, Session
+from gamekit.core.sponsoring import Stops
 from gamekit.core.tracking import LiveSlot
 from gamekit.errors import ChainUnavailable
 from gamekit.eth.block import Head
@@ -61,6 +62,10 @@ class State:
 
         # Changed by observe.
         self.pauses = Pauses()
+
+        # Changed by bundle (adds) and sponsor.
+        self.stops = Stops()
+        """What paymasters refused to pay for."""
 
         # Changed by intake.
         self.accepting = 0

@@ -88,7 +88,7 @@ class Withdraw(Follower):
         self._relayers.require("withdrawals")
         setup = self._setup.stack(account.stack, account.entry_point_version)
         adapter = stack(account.stack)
-        nonce_key = adapter.nonce_key(setup.contracts.owner_validator, 0)
+        nonce_key = adapter.owner_nonce_key(setup.contracts.owner_validator)
         nonce = await self._chain.call(setup.entry_point, encode_get_nonce(account.address, nonce_key))
         head = self._state.head
         fees = bid(head.base_fee_per_gas, self._state.tip, self._state.config.fees)

@@ -14,7 +14,14 @@ from gamekit.eth.block import Log
 from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.units import Address, NonceKey, Wei
-from tests.accounts.scenario import NO_STAMINA, account_is_deployed, owner_acts, session_plays
+from tests.accounts.scenario import (
+    NO_STAMINA,
+    account_is_deployed,
+    newcomer_opens,
+    owner_acts,
+    session_ends,
+    session_plays,
+)
 from tests.accounts.world import World
 
 STACK = NexusStack()
@@ -121,6 +128,12 @@ class TestOnChain:
 
     async def test_session(self, node: DevnetNode) -> None:
         await session_plays(node, "nexus", "0.7", lane=2**24 - 1)
+
+    async def test_newcomer(self, node: DevnetNode) -> None:
+        await newcomer_opens(node, "nexus", "0.7")
+
+    async def test_end(self, node: DevnetNode) -> None:
+        await session_ends(node, "nexus", "0.7")
 
     async def test_owner(self, node: DevnetNode) -> None:
         await owner_acts(node, "nexus", "0.7")

@@ -11,7 +11,7 @@ from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import selector
 from gamekit.units import Address, NonceKey, Wei
-from tests.accounts.scenario import account_is_deployed, owner_acts, session_plays
+from tests.accounts.scenario import account_is_deployed, newcomer_opens, owner_acts, session_ends, session_plays
 
 STACK = ReferenceStack()
 ACCOUNT, GAME, VALIDATOR = Address(b"\xac" * 20), Address(b"\x6a" * 20), Address(b"\x07" * 20)
@@ -78,6 +78,12 @@ class TestOnChain:
 
     async def test_session(self, node: DevnetNode, version: str) -> None:
         await session_plays(node, "reference", version, lane=2**32 - 1)
+
+    async def test_newcomer(self, node: DevnetNode, version: str) -> None:
+        await newcomer_opens(node, "reference", version)
+
+    async def test_end(self, node: DevnetNode, version: str) -> None:
+        await session_ends(node, "reference", version)
 
     async def test_owner(self, node: DevnetNode, version: str) -> None:
         await owner_acts(node, "reference", version)

@@ -6,7 +6,7 @@ from gamekit.accounts import STACKS, stack
 from gamekit.accounts.stack import AccountStack, CallOutcome, all_failed, encode_execution
 from gamekit.errors import ConfigInvalid
 from gamekit.eth.calldata import Call, Mode, decode_execute
-from gamekit.eth.typed_data import TypedData
+from gamekit.eth.typed_data import Field, TypedData
 from gamekit.units import Address, NonceKey, Wei
 
 GAME, VALIDATOR = Address(b"\x6a" * 20), Address(b"\x07" * 20)
@@ -18,11 +18,12 @@ each_stack = pytest.mark.parametrize("adapter", STACKS.values(), ids=STACKS)
 
 class TestStack:
     def test_default(self) -> None:
-        assert {name: stack(name).name for name in STACKS} == {"reference": "reference", "nexus": "nexus"}
+        assert list(STACKS) == ["reference", "nexus", "safe7579", "kernel", "reference_7702"]
+        assert [stack(name).name for name in STACKS] == list(STACKS)
 
     def test_error_unknown(self) -> None:
-        with pytest.raises(ConfigInvalid, match=r"unknown account stack 'kernel', known are \['nexus', 'reference'\]"):
-            stack("kernel")
+        with pytest.raises(ConfigInvalid, match=r"unknown account stack 'simple', known are \['kernel', 'nexus', "):
+            stack("simple")
 
 
 class TestEncodeExecution:
@@ -47,15 +48,31 @@ class TestAllFailed:
 
 class TestEveryStack:
     @each_stack
-    @given(validator=addresses, lane=st.integers(0, 2**32 - 1))
-    def test_behavior_nonce_keys_can_be_read_again(self, adapter: AccountStack, validator: Address, lane: int) -> None:
-        if lane >= adapter.lanes_max:
-            with pytest.raises(ConfigInvalid):
-                adapter.nonce_key(validator, lane)
-            return
+    @given(validator=addresses, data=st.data())
+    def test_behavior_nonce_keys_can_be_read_again(
+        self, adapter: AccountStack, validator: Address, data: st.DataObject
+    ) -> None:
+        lane = data.draw(st.integers(0, adapter.lanes_max - 1))
         key = adapter.nonce_key(validator, lane)
         assert 0 <= key < 1 << 192
         assert adapter.read_nonce_key(key) == (validator, lane)
+
+    @each_stack
+    @given(head=st.integers(0, 0xFFFF) | st.integers(0, 3), rest=st.binary(min_size=22, max_size=22))
+    def test_behavior_only_what_it_writes_is_read(self, adapter: AccountStack, head: int, rest: bytes) -> None:
+        """Another mode or kind of validation is refused, or it could not be written as it was read."""
+        key = NonceKey(head << 176 | int.from_bytes(rest, "big"))
+        try:
+            validator, lane = adapter.read_nonce_key(key)
+        except ConfigInvalid:
+            return
+        assert adapter.nonce_key(validator, lane) == key
+
+    @each_stack
+    def test_behavior_the_owners_nonce_key_is_no_sessions(self, adapter: AccountStack) -> None:
+        module = Address(b"\x5e" * 20)
+        owners = adapter.owner_nonce_key(VALIDATOR)
+        assert owners not in {adapter.nonce_key(module, lane) for lane in (0, 1, adapter.lanes_max - 1)}
 
     @each_stack
     def test_behavior_lanes_differ(self, adapter: AccountStack) -> None:
@@ -76,16 +93,26 @@ class TestEveryStack:
             adapter.read_nonce_key(NonceKey(key))
 
     @each_stack
-    def test_behavior_signatures(self, adapter: AccountStack) -> None:
-        assert adapter.signature(b"envelope") == b"envelope"
-        assert adapter.owner_operation_signature(b"signed") == b"signed"
-        assert adapter.owner_signature(VALIDATOR, b"signed") == VALIDATOR + b"signed"
+    @given(validator=addresses, signature=st.binary(max_size=80))
+    def test_behavior_signatures(self, adapter: AccountStack, validator: Address, signature: bytes) -> None:
+        """Whoever reads them again finds the same validator and the same bytes."""
+        assert adapter.signature(signature) == signature
+        assert adapter.owner_operation_signature(signature) == signature
+        head = {"kernel": b"\x01" + validator, "reference_7702": b""}.get(adapter.name, validator)
+        assert adapter.owner_signature(validator, signature) == head + signature
 
     @each_stack
-    def test_behavior_the_wallet_shows_the_grant(self, adapter: AccountStack) -> None:
-        typed_data = TypedData({}, "GrantSession", {}, {})
+    def test_behavior_says_what_the_wallet_shows(self, adapter: AccountStack) -> None:
+        typed_data = TypedData(
+            {"EIP712Domain": [Field("chainId", "uint256")], "GrantSession": [Field("account", "address")]},
+            "GrantSession",
+            {"chainId": 1},
+            {"account": "0x" + "ac" * 20},
+        )
         request = adapter.grant_request(typed_data)
-        assert (request.kind, request.typed_data, request.readable) == ("typed_data", typed_data, True)
+        assert request.kind == "typed_data"
+        assert request.readable == (request.typed_data == typed_data)
+        assert request.readable or "hash" in request.note
 
     @each_stack
     def test_behavior_says_what_holds_there(self, adapter: AccountStack) -> None:

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from gamekit.demo.stage import set_stage
-from gamekit.devnet import Anvil
+from gamekit.chain.rpc import to_data
+from gamekit.demo.stage import Stage, make_keys, set_stage
+from gamekit.devnet import Anvil, DevnetNode
+from gamekit.devnet.sponsor import Caps, set_caps
+from gamekit.keys.keystore import Keystore
+from gamekit.units import Wei
 from tests.cli.test_userop import status
 
 pytestmark = pytest.mark.slow
@@ -44,7 +48,7 @@ def test_doctor_default(config: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_doctor_behavior_prints_no_secret(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status("doctor", "--config", str(config))
     said = capsys.readouterr().out
-    for name in ("relayers.keys", "withdrawals.keys", "thief.key"):
+    for name in ("relayers.keys", "withdrawals.keys", "thief.key", "sponsors.keys"):
         for key in (config.parent / name).read_text().split():
             assert key.removeprefix("0x") not in said
 
@@ -99,4 +103,65 @@ def test_doctor_error_another_contract_as_the_module(config: Path, capsys: pytes
         f'session_validator = "{addresses["session_validator"]}"',
         f'session_validator = "{addresses["session_opener"]}"',
     )
-    assert wrong(config, capsys) == ["session validator"]
+    # Both paymasters, too, ask another module than this one.
+    told = [about.partition(" 0x")[0] for about in wrong(config, capsys)]
+    assert told == ["session validator", "paymaster", "paymaster"]
+
+
+class TestPaymasters:
+    """Who pays for players without ether. The first start makes the master key, without which no key can be read."""
+
+    @pytest.fixture
+    def stage(self, anvil: Anvil, tmp_path: Path) -> Stage:
+        Keystore.open(tmp_path / "master.key")
+        return asyncio.run(set_stage(tmp_path, anvil.url, ["ada"]))
+
+    def about(self, stage: Stage, capsys: pytest.CaptureFixture[str], word: str = "paymaster") -> list[dict[str, str]]:
+        return [each for each in findings(stage.config, capsys) if word in each["about"]]
+
+    def test_default(self, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+        told = self.about(stage, capsys)
+        assert [each["level"] for each in told] == ["ok"] * 4
+        assert told[0]["said"].endswith("and it is staked")
+        assert told[1]["said"] == "0 of 50 ETH of today's cap are used"
+
+    def test_error_deposit_too_low(self, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+        change(stage.config, f"deposit_min_wei = {10**17}", f"deposit_min_wei = {10**24}")
+        assert [each["level"] for each in self.about(stage, capsys)] == ["error", "ok"] * 2
+
+    def test_error_another_sponsor(self, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+        make_keys(stage.folder / "sponsors.keys", 1)
+        told = self.about(stage, capsys)
+        assert [each["level"] for each in told] == ["ok", "error"] * 2
+        assert told[1]["said"].endswith("whose key is not here")
+
+    def test_warning_paused(self, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+        async def pause() -> None:
+            async with DevnetNode(stage.url) as node:
+                await set_caps(node, stage.contracts.session_paymaster_07, "arena", Caps(day_wei_max=Wei(0)))
+
+        asyncio.run(pause())
+        told = [each for each in self.about(stage, capsys) if each["level"] == "warning"]
+        assert [each["said"].partition(":")[0] for each in told] == ["the game's cap for a day is 0"]
+
+    def test_error_of_another_entry_point(self, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+        first, second = (
+            to_data(each) for each in (stage.contracts.session_paymaster_07, stage.contracts.session_paymaster_08)
+        )
+        change(stage.config, first, second)
+        told = [each for each in self.about(stage, capsys) if each["level"] == "error"]
+        assert told[0]["said"].startswith("its entry point is 0x")
+
+    def test_error_no_paymaster(self, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+        paymaster = to_data(stage.contracts.session_paymaster_07)
+        change(stage.config, paymaster, to_data(stage.contracts.arena))
+        told = [each for each in self.about(stage, capsys) if each["level"] == "error"]
+        assert [each["said"] for each in told] == ["it does not answer as a session paymaster"]
+        change(stage.config, to_data(stage.contracts.arena), "0x" + "99" * 20)
+        told = [each for each in self.about(stage, capsys) if each["level"] == "error"]
+        assert told[0]["said"].startswith("there is no code at")
+
+    def test_warning_without_keys(self, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+        change(stage.config, 'keys_file = "sponsors.keys"', 'keys_file = ""')
+        told = self.about(stage, capsys, "sponsors")
+        assert [each["level"] for each in told] == ["warning"]

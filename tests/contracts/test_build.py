@@ -29,8 +29,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(build, "DEVNET_ARTIFACTS", tmp_path / "devnet_artifacts")
     monkeypatch.setattr(build, "STAMP", tmp_path / "artifacts" / ".inputs")
     monkeypatch.setattr(build, "ENTRY_POINTS", {})
-    monkeypatch.setattr(build, "NEXUS_CONSTANTS", {"Nexus": "NEXUS_BYTECODE"})
-    monkeypatch.setattr(build, "NEXUS", tmp_path / "Nexus.sol")
+    monkeypatch.setattr(build, "PRECOMPILED", {"Nexus.sol": {"Nexus": "NEXUS_BYTECODE"}})
+    monkeypatch.setattr(build, "PRECOMPILES", tmp_path)
     (tmp_path / "Nexus.sol").write_text('bytes public constant NEXUS_BYTECODE =\n        hex"c0de";')
     return tmp_path
 
@@ -150,7 +150,7 @@ def test_build_error_a_tool_fails(monkeypatch: pytest.MonkeyPatch, tool: str) ->
 @pytest.mark.usefixtures("calls")
 def test_build_error_a_package_without_the_bytecode_that_was_there(project: Path) -> None:
     (project / "Nexus.sol").write_text("nothing")
-    with pytest.raises(build.BuildFailed, match="no NEXUS_BYTECODE"):
+    with pytest.raises(build.BuildFailed, match=r"Nexus\.sol has no NEXUS_BYTECODE"):
         build.build()
 
 

@@ -65,7 +65,7 @@ def operation(number: int = 1, **changes: Any) -> Operation:
         "sequence": NonceSequence(0),
         "action_ids": (1,),
         "try_mode": True,
-        "hints": b"\0",
+        "places": b"\0",
         "calldata_bytes": 1000,
         "call_gas_limit": Gas(100_000),
         "verification_gas_limit": Gas(200_000),

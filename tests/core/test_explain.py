@@ -62,6 +62,7 @@ def test_figures_are_those_of_the_scope() -> None:
         "valid_until": START + 90 * 60,
         "duration_s": 90 * 60,
         "calls_max": 5_000,
+        "calls_at_once_max": 40 + 120_000 // 334,
         "calls_per_minute_max": 40 + 180_000 // 334,
         "calls_per_operation_max": 16,
         "gas_wei_max": 30_000_000_000_000_001,

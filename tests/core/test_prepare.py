@@ -93,7 +93,7 @@ class TestPlan:
         writer = codec(scope_of())
         hinted = actions(1, 2, hint=3)
         planned = writer.plan(hinted, b"", True, NonceSequence(0), TIMES, FEES)
-        assert planned.hints == b"\x03\x03"
+        assert planned.places == b"\x03\x03"
 
     def test_calldata_bytes_cover_what_it_adds_to_a_bundle(self) -> None:
         writer = codec(scope_of())

@@ -5,7 +5,7 @@ from gamekit.accounts.reference import TRY_EXECUTE_FAIL, ReferenceStack
 from gamekit.accounts.stack import CallOutcome as StackOutcome
 from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
-from gamekit.core.receipt import ERROR_LENGTH_MAX, included, inclusions, outcomes
+from gamekit.core.receipt import ERROR_LENGTH_MAX, included, inclusions, outcomes, told_outcomes
 from gamekit.core.tracking import INCLUDED, CallOutcome, Operation
 from gamekit.eth.abi import encode
 from gamekit.eth.abi_text import parse_type
@@ -71,7 +71,7 @@ ONE = operation(1, action_ids=(1, 2))
 
 def told(*logs: Log, success: bool = True, one: Operation = ONE) -> tuple[CallOutcome, ...]:
     (found,) = inclusions([receipt(*logs, event(one, success=success))], frozenset({ENTRY_POINT}))
-    return outcomes(one, CALL_DATA, found, REFERENCE, game())
+    return outcomes(one, told_outcomes(one, CALL_DATA, found, REFERENCE), game())
 
 
 class TestInclusions:
@@ -148,7 +148,9 @@ class TestOutcomes:
 
     def test_what_no_event_explains_is_unknown(self) -> None:
         (found,) = inclusions([receipt(event(ONE))], frozenset({ENTRY_POINT}))
-        assert outcomes(ONE, CALL_DATA, found, Silent(), game()) == (CallOutcome(False, "unknown", True),)
+        assert outcomes(ONE, told_outcomes(ONE, CALL_DATA, found, Silent()), game()) == (
+            CallOutcome(False, "unknown", True),
+        )
 
 
 class Silent(ReferenceStack):

@@ -28,6 +28,13 @@ def test_default() -> None:
     assert (first.contracts.bootstrap, second.contracts.bootstrap) == (None, b"\x44" * 20)
 
 
+def test_an_account_whose_own_key_is_the_owner_has_no_owner_validator() -> None:
+    own = replace(REFERENCE_08, stack="reference_7702", owner_validator="")
+    assert chain_setup(chain(own)).stacks[0].contracts.owner_validator == bytes(20)
+    with pytest.raises(ConfigInvalid, match="owner_validator"):
+        chain_setup(chain(replace(own, owner_validator="0x12")))
+
+
 def test_every_entry_point_counts() -> None:
     assert chain_setup(chain(REFERENCE, REFERENCE_08, NEXUS)).entry_points == {b"\x11" * 20, b"\x66" * 20}
 

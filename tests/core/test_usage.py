@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gamekit.core.policy import (
     Denied,
@@ -13,16 +14,19 @@ from gamekit.core.policy import (
 )
 from gamekit.core.scope import Scope
 from gamekit.core.usage import (
+    GAS_FIELD_MAX,
     Usage,
     admissible_at,
     admissible_calls,
     charge,
+    max_cost,
     paymaster_denial,
     stored_usage,
     time_range,
 )
 from gamekit.eth.session_validator_abi import SessionRecord, SessionState
-from gamekit.units import UnixSeconds, Wei
+from gamekit.eth.user_operation import UserOperation
+from gamekit.units import Gas, UnixSeconds, Wei
 from tests.core.scopes import MOVE, PAYMASTER, SIGNER, START, entry, scope_of
 
 NOW = UnixSeconds(START + 100)
@@ -163,6 +167,52 @@ class TestAdmissible:
 
     def test_behavior_never_below_zero(self) -> None:
         assert admissible_calls(scope_of(), Usage(uses=2000), NOW) == 0
+
+
+class TestMaxCost:
+    def test_default(self) -> None:
+        op = UserOperation(
+            sender=SIGNER,
+            nonce=0,
+            call_data=b"",
+            call_gas_limit=Gas(1),
+            verification_gas_limit=Gas(20),
+            pre_verification_gas=Gas(300),
+            max_fee_per_gas=Wei(7),
+            max_priority_fee_per_gas=Wei(1),
+            paymaster=PAYMASTER,
+            paymaster_verification_gas_limit=Gas(4000),
+            paymaster_post_op_gas_limit=Gas(50_000),
+        )
+        assert max_cost(op) == 54_321 * 7
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "call_gas_limit",
+            "verification_gas_limit",
+            "pre_verification_gas",
+            "paymaster_verification_gas_limit",
+            "paymaster_post_op_gas_limit",
+            "max_fee_per_gas",
+        ],
+    )
+    def test_error_a_number_that_no_entry_point_admits(self, name: str) -> None:
+        """Also where it would cost nothing: the contract refuses it first, as the entry point does."""
+        free = UserOperation(
+            sender=SIGNER,
+            nonce=0,
+            call_data=b"",
+            call_gas_limit=Gas(0),
+            verification_gas_limit=Gas(0),
+            pre_verification_gas=Gas(0),
+            max_fee_per_gas=Wei(0),
+            max_priority_fee_per_gas=Wei(0),
+        )
+        assert max_cost(replace(free, **{name: GAS_FIELD_MAX})) == 0
+        denied = max_cost(replace(free, **{name: GAS_FIELD_MAX + 1}))
+        assert isinstance(denied, Denied)
+        assert (denied.policy, denied.asked) == ("GasPolicy", 1 << 120)
 
 
 class TestPaymasterDenial:

@@ -190,6 +190,8 @@ def with_word(calldata: bytes, at: int, value: bytes) -> bytes:
         (reference(Mode.BATCH, b""), "reach beyond"),
         (reference(Mode.BATCH, word(0x20) + word(1)), "array reaches beyond"),
         (with_word(BATCH, 324, word(1 << 255)), "reach beyond"),
+        (with_word(BATCH, 324, word(UINT256_MAX)), "reach beyond"),
+        (with_word(BATCH, len(BATCH) - 128, word(UINT256_MAX)), "reach beyond"),
     ],
 )
 def test_decode_execute_error_form(calldata: bytes, message: str) -> None:

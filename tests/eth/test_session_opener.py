@@ -31,5 +31,5 @@ def test_encode_open_default() -> None:
         signature=b"signature",
         entry_point=address(4),
     )
-    grant = (b"scope", ("rest()",), 9, b"signature")
+    grant = (b"scope", ("rest()",), (), 9, b"signature")
     assert OPEN.decode_call(data) == (address(1), address(2), b"create", address(4), address(3), (grant,))

@@ -214,7 +214,7 @@ async def test_the_same_verdict_and_the_same_charge(node: DevnetNode, seed: int)
     allowed = denied = 0
     for number in range(SCOPES):
         both = Both(world, draw.scope())
-        grant = GRANT_SESSION.encode_call(both.packed)
+        grant = GRANT_SESSION.encode_call(both.packed, ())
         await node.require_success(
             await node.send(world.account, world.contracts.session_validator, grant, gas=3_000_000)
         )

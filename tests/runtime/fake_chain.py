@@ -31,6 +31,7 @@ from gamekit.eth.entry_point import (
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import keccak256
 from gamekit.eth.rlp import rlp_encode
+from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.session_opener import OPEN
 from gamekit.eth.session_validator import decode_envelope, operation_digest, permission_id, revoke_digest
 from gamekit.eth.session_validator_abi import (
@@ -230,7 +231,7 @@ class FakeChain:
         if data[:4] == ACCOUNT_ADDRESS.selector:
             return keccak256(b"account" + data)[12:].rjust(32, b"\0")
         if data[:4] == ACCOUNT_OF.selector:
-            return words(0, 0, 0)
+            return words(0, 0, 0, 0, 0)
         if data[:4] == SESSION_OF.selector:
             return self._session_of(world, data)
         if data[:4] == GET_NONCE.selector:
@@ -443,8 +444,10 @@ class FakeChain:
     def _grant(self, world: World, data: bytes) -> list[Log]:
         account, _, _, _, module, grants = cast("tuple[Address, ...]", OPEN.decode_call(data))
         logs = []
-        for packed, functions, _, signature in cast("tuple[tuple[bytes, tuple[str, ...], int, bytes], ...]", grants):
-            permission = permission_id(CHAIN_ID, module, account, packed)
+        for packed, functions, _, _, signature in cast(
+            "tuple[tuple[bytes, tuple[str, ...], tuple[Address, ...], int, bytes], ...]", grants
+        ):
+            permission = permission_id(CHAIN_ID, module, account, ScopeForm(packed).signed)
             if permission in world.sessions or signature == b"refused":
                 raise Refusal(0, "the grant is refused")
             scope = Scope.unpack(packed, functions)
@@ -458,7 +461,7 @@ class FakeChain:
         account, packed, signature = cast(
             "tuple[Address, bytes, bytes]", REVOKE_SESSION_WITH_SIGNATURE.decode_call(data)
         )
-        permission = permission_id(CHAIN_ID, self.module, account, packed)
+        permission = permission_id(CHAIN_ID, self.module, account, ScopeForm(packed).signed)
         session = world.sessions.get(permission)
         signer = recover_address(revoke_digest(CHAIN_ID, self.module, account, permission), signature)
         if session is None or session.state != 1 or signer != session.scope.signer:

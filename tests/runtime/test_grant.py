@@ -116,7 +116,7 @@ async def test_a_grant_goes_on_after_a_restart(world: World) -> None:
 async def test_somebody_elses_transaction_opens_it_too(world: World) -> None:
     permission = await proposed(world)
     row = world.kit.session_row(permission)
-    data = world.kit._grant._opening(row, b"signature")
+    data = await world.kit._grant._opening(row, b"signature")
     world.chain.push(Address(b"\xee" * 20), world.chain.opener, data)
     await world.block()
     assert world.kit.session_row(permission).state == "open"

@@ -39,7 +39,7 @@ library AllowlistLib {
         Scope scope = envelope.scope;
         uint256 start = Scope.unwrap(scope);
         unchecked {
-            uint256 count = scope.entryCount();
+            uint256 count = envelope.entryCount;
             list.count = count;
             list.entries = start + ScopeLib.HEADER_LENGTH;
             list.rules = list.entries + ScopeLib.ENTRY_LENGTH * count;
@@ -61,14 +61,14 @@ library AllowlistLib {
     {
         unchecked {
             if (list.end != 0) {
-                uint256 position = hint == list.count ? _read(list, index) : 0;
+                if (hint == list.count) _read(list, index);
                 if (hint >= list.count) revert ISessionValidator.HintOutOfRange(index, hint, list.count);
-                if (position == 0) position = list.positions[hint];
+                uint256 position = list.positions[hint];
                 return (CalldataLib.word(position), position + ScopeLib.ENTRY_LENGTH);
             }
             if (hint >= list.count) revert ISessionValidator.HintOutOfRange(index, hint, list.count);
-            entry = CalldataLib.word(list.entries + ScopeLib.ENTRY_LENGTH * hint);
-            rules = list.rules + ScopeLib.RULE_LENGTH * EntryLib.ruleFrom(entry);
+            entry = CalldataLib.word(list.entries + (hint << 5));
+            rules = list.rules + (EntryLib.ruleFrom(entry) << 6);
         }
     }
 
@@ -78,8 +78,8 @@ library AllowlistLib {
     }
 
     /// @dev Reads the next witness and requires that its entry and rules are under the root.
-    function _read(Allowlist memory list, uint256 index) private pure returns (uint256 position) {
-        position = list.next;
+    function _read(Allowlist memory list, uint256 index) private pure {
+        uint256 position = list.next;
         // Unchecked: one-byte numbers times 64 at most, behind a position of calldata.
         unchecked {
             _requireInside(list, position, ScopeLib.ENTRY_LENGTH);

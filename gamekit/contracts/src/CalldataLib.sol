@@ -130,8 +130,8 @@ library CalldataLib {
             uint256 count = word(position + 32);
             // Before multiplying: a count beyond the bytes there are can hold nothing.
             if (count == 0 || count > length / 32) revert ISessionValidator.CallsOutOfRange(count, length / 32);
+            if (32 * count > length - 64) _refuse(position + 64 - walk.start, 32 * count, length - 64);
             position += 64;
-            _requireInside(walk, position, 32 * count);
             walk.batch = true;
             walk.count = count;
             walk.base = position;

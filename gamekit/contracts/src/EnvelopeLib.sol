@@ -11,9 +11,12 @@ struct Envelope {
     uint256 start;
     /// @dev Where it ends.
     uint256 end;
-    uint48 claimedAt;
-    uint48 deadline;
+    /// @dev Both below 2^48.
+    uint256 claimedAt;
+    uint256 deadline;
     Scope scope;
+    /// @dev The scope's, 0 for a long list.
+    uint256 entryCount;
     /// @dev Name of the permission that the scope would be on this account.
     bytes32 permissionId;
 }
@@ -52,29 +55,29 @@ library EnvelopeLib {
     {
         // A count of calls is at most the number of words in calldata.
         unchecked {
-            uint256 scopeAt = HEAD_LENGTH + calls;
             uint256 length = signature.length;
-            if (length < scopeAt + ScopeLib.HEADER_LENGTH) {
-                revert ISessionValidator.SignatureTooShort(length, scopeAt + ScopeLib.HEADER_LENGTH);
-            }
-            bytes calldata scope = signature[scopeAt:];
-            envelope.scope = ScopeLib.locate(scope);
-            if (envelope.scope.isMerkle()) {
-                if (length < scopeAt + ScopeLib.MERKLE_LENGTH) {
-                    revert ISessionValidator.SignatureTooShort(length, scopeAt + ScopeLib.MERKLE_LENGTH);
-                }
-                scope = scope[:ScopeLib.MERKLE_LENGTH];
-            }
+            uint256 scopeLength = HEAD_LENGTH + calls;
+            _requireLength(length, scopeLength + ScopeLib.HEADER_LENGTH);
             uint256 start;
+            uint256 scopeAt;
             assembly ("memory-safe") {
                 start := signature.offset
+                scopeAt := add(start, scopeLength)
+            }
+            scopeLength = length - scopeLength;
+            Scope scope = Scope.wrap(scopeAt);
+            envelope.entryCount = scope.entryCount();
+            if (envelope.entryCount == 0) {
+                _requireLength(length, scopeAt - start + ScopeLib.MERKLE_LENGTH);
+                scopeLength = ScopeLib.MERKLE_LENGTH;
             }
             uint256 times = CalldataLib.word(start);
             envelope.start = start;
             envelope.end = start + length;
-            envelope.claimedAt = uint48(times >> 208);
+            envelope.claimedAt = times >> 208;
             envelope.deadline = uint48(times >> 160);
-            envelope.permissionId = ScopeLib.permissionId(account, scope);
+            envelope.scope = scope;
+            envelope.permissionId = ScopeLib.permissionIdAt(account, scopeAt, scopeLength);
         }
     }
 
@@ -86,13 +89,13 @@ library EnvelopeLib {
     }
 
     /// @notice The digest that the session key signs, without any prefix.
-    function digest(bytes32 userOpHash, bytes32 permissionId, uint48 claimedAt, uint48 deadline)
+    function digest(bytes32 userOpHash, bytes32 permissionId, uint256 claimedAt, uint256 deadline)
         internal
         pure
         returns (bytes32 hash)
     {
         bytes32 typehash = OPERATION_TYPEHASH;
-        uint256 times = uint256(claimedAt) << 48 | deadline;
+        uint256 times = claimedAt << 48 | deadline;
         // What abi.encode would write.
         assembly ("memory-safe") {
             let free := mload(0x40)
@@ -107,14 +110,26 @@ library EnvelopeLib {
     /// @notice Whether the scope's session key signed this operation.
     /// @dev Never for anything malformed, which recovers to 0: a signer is never 0 (GrantLib). Other values of v than 27
     /// and 28 give 0 in the precompile itself.
-    function signed(Envelope memory envelope, bytes32 userOpHash) internal pure returns (bool) {
-        unchecked {
-            uint256 r = CalldataLib.word(envelope.start + 12);
-            uint256 s = CalldataLib.word(envelope.start + 44);
-            uint256 v = CalldataLib.word(envelope.start + 76) >> 248;
-            if (s > S_MAX) return false;
-            bytes32 hash = digest(userOpHash, envelope.permissionId, envelope.claimedAt, envelope.deadline);
-            return ecrecover(hash, uint8(v), bytes32(r), bytes32(s)) == envelope.scope.signer();
+    function signed(Envelope memory envelope, bytes32 userOpHash) internal view returns (bool) {
+        bytes32 hash = digest(userOpHash, envelope.permissionId, envelope.claimedAt, envelope.deadline);
+        uint256 start = envelope.start;
+        uint256 s = CalldataLib.word(start + 44);
+        if (s > S_MAX) return false;
+        address recovered;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, hash)
+            mstore(add(free, 32), byte(0, calldataload(add(start, 76))))
+            calldatacopy(add(free, 64), add(start, 12), 64)
+            // Nothing comes back for what is malformed.
+            mstore(0, 0)
+            pop(staticcall(gas(), 1, free, 128, 0, 32))
+            recovered := mload(0)
         }
+        return recovered == envelope.scope.signer();
+    }
+
+    function _requireLength(uint256 length, uint256 lengthMin) private pure {
+        if (length < lengthMin) revert ISessionValidator.SignatureTooShort(length, lengthMin);
     }
 }

@@ -11,24 +11,23 @@ library GasLib {
     uint256 private constant FIELD_MAX = type(uint120).max;
 
     /// @notice (all gas limits) x maxFeePerGas, in wei: what the EntryPoint takes in advance, whoever pays.
-    /// @dev paymasterAndData is known to be empty, or to hold the two limits behind the paymaster.
-    function costWei(PackedUserOperation calldata op) internal pure returns (uint256) {
-        uint256 verification = uint256(op.accountGasLimits) >> 128;
-        uint256 call = uint128(uint256(op.accountGasLimits));
-        uint256 feePerGas = uint128(uint256(op.gasFees));
-        uint256 preVerification = op.preVerificationGas;
-        uint256 paymasterVerification;
-        uint256 paymasterPostOp;
-        bytes calldata paymasterAndData = op.paymasterAndData;
-        if (paymasterAndData.length != 0) {
-            paymasterVerification = uint128(bytes16(paymasterAndData[20:36]));
-            paymasterPostOp = uint128(bytes16(paymasterAndData[36:52]));
-        }
-        uint256 all = preVerification | verification | call | paymasterVerification | paymasterPostOp | feePerGas;
-        if (all > FIELD_MAX) revert ISessionValidator.GasFieldTooLarge(all, FIELD_MAX);
-        // Unchecked: five numbers of 120 bits have a sum of 123, and its product with one of 120 has 243.
+    /// @dev paymasterAndData, which the caller has at hand, is known to be empty, or to hold the two limits behind the paymaster.
+    function costWei(PackedUserOperation calldata op, bytes calldata paymasterAndData) internal pure returns (uint256) {
+        // Unchecked: of numbers that pass the check, five of 120 bits have a sum of 123, and its product with one of 120
+        // has 243 bits; what wraps around does not pass.
         unchecked {
-            return (preVerification + verification + call + paymasterVerification + paymasterPostOp) * feePerGas;
+            uint256 limits = uint256(op.accountGasLimits);
+            uint256 feePerGas = uint128(uint256(op.gasFees));
+            uint256 gas = op.preVerificationGas;
+            uint256 all = gas | limits >> 128 | uint128(limits) | feePerGas;
+            gas += (limits >> 128) + uint128(limits);
+            if (paymasterAndData.length != 0) {
+                limits = uint256(bytes32(paymasterAndData[20:52]));
+                all |= limits >> 128 | uint128(limits);
+                gas += (limits >> 128) + uint128(limits);
+            }
+            if (all > FIELD_MAX) revert ISessionValidator.GasFieldTooLarge(all, FIELD_MAX);
+            return gas * feePerGas;
         }
     }
 }

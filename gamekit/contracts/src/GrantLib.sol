@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {AssetSelectors} from "./AssetSelectors.sol";
 import {ISessionValidator} from "./ISessionValidator.sol";
-import {ProxyLib} from "./ProxyLib.sol";
+import {CodeKind, ProxyLib} from "./ProxyLib.sol";
 import {EntryLib, Scope, ScopeLib} from "./ScopeLib.sol";
 import {TargetLib} from "./TargetLib.sol";
 
@@ -32,12 +32,20 @@ library GrantLib {
     /// @notice Requires that the scope is well-formed and harmless for `account`, now.
     /// @param granted the granted form.
     /// @param implementations what the owner accepts for targets that can run code of others, in the scope's order.
-    function requireGood(bytes calldata granted, address[] calldata implementations, address account) internal view {
+    /// @param known what the module knows of targets' code.
+    function requireGood(
+        bytes calldata granted,
+        address[] calldata implementations,
+        address account,
+        mapping(bytes32 codeHash => CodeKind) storage known
+    ) internal {
         Scope scope = ScopeLib.requireWhole(granted);
         _requireHeader(scope, account);
         _requireTimeFrame(scope);
         _requireLimits(scope);
-        _requireEntries(scope, granted.length, implementations, account);
+        uint256 end = scope.entriesEnd(granted.length);
+        _requireEntries(scope, end, account);
+        _requireAccepted(scope, end, implementations, known);
         _requireRules(scope, granted.length);
     }
 
@@ -138,21 +146,14 @@ library GrantLib {
         }
     }
 
-    function _requireEntries(Scope scope, uint256 length, address[] calldata implementations, address account)
-        private
-        view
-    {
+    function _requireEntries(Scope scope, uint256 end, address account) private view {
         uint256 rules = scope.ruleCount();
         uint256 previousKey = 0;
-        address checked = address(0);
-        uint256 used = 0;
         uint256 i = 0;
-        uint256 end = scope.entriesEnd(length);
         for (uint256 at = ScopeLib.HEADER_LENGTH; at < end; at = scope.entryAfter(at)) {
             uint256 entry = scope.word(at);
             _requireReserved(scope, at, type(uint48).max);
             if (entry.key() <= previousKey) revert ISessionValidator.EntriesNotAscending(i, entry.key(), previousKey);
-            previousKey = entry.key();
             // A leaf's own rules follow it, so there is nothing to begin at.
             uint256 rulesEnd = entry.ruleFrom() + (scope.isMerkle() ? 0 : entry.ruleCount());
             if (rulesEnd > rules) revert ISessionValidator.RulesOutOfRange(i, rulesEnd, rules);
@@ -161,17 +162,29 @@ library GrantLib {
             if (AssetSelectors.contains(entry.selector())) {
                 revert ISessionValidator.SelectorDenied(target, entry.selector());
             }
-            // Entries of the same target stand together; it is asked once.
-            if (i == 0 || target != checked) {
-                TargetLib.requireGame(target, account);
-                if (ProxyLib.canRunOthersCode(target)) {
-                    address accepted = used < implementations.length ? implementations[used] : address(0);
-                    ProxyLib.requireAccepted(target, accepted);
-                    ++used;
-                }
-            }
-            checked = target;
+            // Entries of the same target stand together; it is asked once. A key of 0 is no entry's.
+            if (previousKey >> 32 != uint160(target) || previousKey == 0) TargetLib.requireGame(target, account);
+            previousKey = entry.key();
             ++i;
+        }
+    }
+
+    /// @dev Requires that the owner accepts what each target runs that can run code of others, and names no more.
+    function _requireAccepted(
+        Scope scope,
+        uint256 end,
+        address[] calldata implementations,
+        mapping(bytes32 codeHash => CodeKind) storage known
+    ) private {
+        uint256 used = 0;
+        address previous = address(0);
+        for (uint256 at = ScopeLib.HEADER_LENGTH; at < end; at = scope.entryAfter(at)) {
+            address target = scope.word(at).target();
+            if (target != previous && ProxyLib.runsOthers(known, target)) {
+                ProxyLib.requireAccepted(target, used < implementations.length ? implementations[used] : address(0));
+                ++used;
+            }
+            previous = target;
         }
         if (used != implementations.length) {
             revert ISessionValidator.ImplementationsUnused(implementations.length, used);

@@ -10,6 +10,16 @@ interface IProxy {
     function implementation() external view returns (address);
 }
 
+/// @notice What is known of a piece of code.
+enum CodeKind {
+    /// @dev Nobody has asked yet.
+    Unknown,
+    /// @dev It runs nothing but itself.
+    OwnOnly,
+    /// @dev `delegatecall` or `callcode` is among its instructions.
+    RunsOthers
+}
+
 /// @title Targets that can run the code of another contract, so that what they do can change without their address.
 /// @notice Asked once, in grant. The chain can see that a contract may run other code, and for some kinds which; where it
 /// cannot, what the owner accepts is the owner's own word, which the server compares with the proxy's storage and watches.
@@ -23,6 +33,18 @@ library ProxyLib {
     /// Source: ERC-1167.
     bytes10 private constant CLONE_HEAD = 0x363d3d373d3d3d363d73;
     bytes15 private constant CLONE_TAIL = 0x5af43d82803e903d91602b57fd5bf3;
+
+    /// @notice Whether the target can run code of others. Reading its code costs some 60 gas a byte, so the answer is
+    /// remembered, by the hash of the code: what it is never changes.
+    function runsOthers(mapping(bytes32 codeHash => CodeKind) storage known, address target) internal returns (bool) {
+        bytes32 codeHash = target.codehash;
+        CodeKind kind = known[codeHash];
+        if (kind == CodeKind.Unknown) {
+            kind = canRunOthersCode(target) ? CodeKind.RunsOthers : CodeKind.OwnOnly;
+            known[codeHash] = kind;
+        }
+        return kind == CodeKind.RunsOthers;
+    }
 
     /// @notice Whether `delegatecall` or `callcode` is among the instructions of the target.
     /// @dev Walks the code as the EVM does to find its jump destinations, so what hides in the data of a PUSH is skipped and

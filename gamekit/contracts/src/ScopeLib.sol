@@ -32,7 +32,7 @@ using ScopeLib for Scope global;
 /// ```
 /// where root is the Merkle root over keccak256(leaf): a level's neighbours are hashed in pairs, the smaller one first,
 /// and an odd one out goes up as it is. No leaf has the 64 bytes of a pair, so neither can be taken for the other. The
-/// signature then brings a witness for each entry that it uses (WitnessLib). What names the permission is the signed
+/// signature then brings a witness for each entry that it uses (AllowlistLib). What names the permission is the signed
 /// form, and whoever grants or revokes shows the granted one.
 ///
 /// - validAfter, validUntil: unix seconds. The end is inclusive. The start is the first valid second on EntryPoint 0.6
@@ -82,15 +82,20 @@ library ScopeLib {
 
     /// @notice keccak256(chainid 32 | module 20 | account 20 | scope): the name of the permission.
     /// @param scope the signed form.
-    function permissionId(address account, bytes calldata scope) internal view returns (bytes32 id) {
+    function permissionId(address account, bytes calldata scope) internal view returns (bytes32) {
+        return permissionIdAt(account, Scope.unwrap(locate(scope)), scope.length);
+    }
+
+    /// @notice The same, of the `length` bytes at an absolute position of calldata.
+    function permissionIdAt(address account, uint256 position, uint256 length) internal view returns (bytes32 id) {
         // What abi.encodePacked would write, without the 340 gas of its loops.
         assembly ("memory-safe") {
             let free := mload(0x40)
             mstore(free, chainid())
             mstore(add(free, 32), shl(96, address()))
             mstore(add(free, 52), shl(96, account))
-            calldatacopy(add(free, 72), scope.offset, scope.length)
-            id := keccak256(free, add(scope.length, 72))
+            calldatacopy(add(free, 72), position, length)
+            id := keccak256(free, add(length, 72))
         }
     }
 
@@ -137,6 +142,12 @@ library ScopeLib {
         return uint48(scope.word(0));
     }
 
+    /// @notice Both ends, for those who need both.
+    function timeFrame(Scope scope) internal pure returns (uint256 first, uint256 last) {
+        uint256 found = scope.word(0);
+        return (uint48(found >> 48), uint48(found));
+    }
+
     function revoker(Scope scope) internal pure returns (address) {
         return address(uint160(scope.word(32) >> 96));
     }
@@ -171,6 +182,12 @@ library ScopeLib {
 
     function rateIntervalMs(Scope scope) internal pure returns (uint256) {
         return uint32(scope.word(64));
+    }
+
+    /// @notice Both limits, for those who need both.
+    function gasLimitsWei(Scope scope) internal pure returns (uint256 budget, uint256 perOperationMax) {
+        uint256 found = scope.word(96);
+        return (found >> 128, uint128(found));
     }
 
     function gasBudgetWei(Scope scope) internal pure returns (uint256) {

@@ -12,6 +12,7 @@ import {Envelope, EnvelopeLib} from "./EnvelopeLib.sol";
 import {GasLib} from "./GasLib.sol";
 import {GrantLib} from "./GrantLib.sol";
 import {ISessionValidator, Session, SessionAccount, SessionState} from "./ISessionValidator.sol";
+import {CodeKind} from "./ProxyLib.sol";
 import {EntryLib, Scope, ScopeLib} from "./ScopeLib.sol";
 import {SlotLib} from "./SlotLib.sol";
 import {TargetLib} from "./TargetLib.sol";
@@ -66,10 +67,13 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
     /// @dev The account's word (SlotLib).
     mapping(address account => uint256) private _accounts;
 
+    /// @dev What is known of targets' code, for all accounts. Only grants read and write it.
+    mapping(bytes32 codeHash => CodeKind) private _codes;
+
     /// @dev The caps' word while an operation is checked.
     struct Lanes {
-        /// Whether the slot was read, and is to be written.
-        bool used;
+        /// The word's slot, once it was read; it is to be written then.
+        uint256 slot;
         /// lane 1: 16 | lane 0: 16.
         uint256 sums;
     }
@@ -96,14 +100,15 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         uint256 live = _requireLive(session.value, envelope.permissionId, msg.sender);
 
         // From here on the scope is, byte for byte, one that this account granted.
-        _requireLane(op, envelope.scope);
+        bytes calldata paymasterAndData = op.paymasterAndData;
+        _requireLane(op.nonce, paymasterAndData, envelope.scope);
         validationData = _timeRange(envelope);
-        live = _charge(envelope, live, walk.count, GasLib.costWei(op));
+        live = _charge(envelope, live, walk.count, GasLib.costWei(op, paymasterAndData));
         Lanes memory lanes = _checkCalls(walk, envelope);
 
         if (!envelope.signed(userOpHash)) return validationData | SIGNATURE_FAILED;
         session.value = live;
-        if (lanes.used) _caps[envelope.permissionId][msg.sender].value = lanes.sums;
+        if (lanes.slot != 0) _wordAt(lanes.slot).value = lanes.sums;
     }
 
     /// @inheritdoc IERC7579Validator
@@ -114,8 +119,7 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
 
     /// @dev Requires that a session's word is live and of the account's present epoch; gives it.
     function _requireLive(uint256 session, bytes32 permissionId, address account) private view returns (uint256) {
-        SessionState state = SlotLib.stateOf(session);
-        if (state != SessionState.Live) revert SessionNotLive(permissionId, state);
+        if (!SlotLib.isLive(session)) revert SessionNotLive(permissionId, SlotLib.stateOf(session));
         uint32 epoch = SlotLib.epochOf(session);
         uint32 accountEpoch = SlotLib.epochOf(_accounts[account]);
         if (epoch != accountEpoch) revert EpochStale(epoch, accountEpoch);
@@ -123,11 +127,9 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
     }
 
     /// @dev The nonce key decides the order of operations and, in some accounts, which code runs; so all of it is fixed.
-    function _requireLane(PackedUserOperation calldata op, Scope scope) private pure {
-        uint192 nonceKey = uint192(op.nonce >> 64);
-        if (nonceKey != scope.nonceKey()) revert NonceKeyMismatch(nonceKey, scope.nonceKey());
+    function _requireLane(uint256 nonce, bytes calldata paymasterAndData, Scope scope) private pure {
+        if (nonce >> 64 != scope.nonceKey()) revert NonceKeyMismatch(uint192(nonce >> 64), scope.nonceKey());
         address allowed = scope.paymaster();
-        bytes calldata paymasterAndData = op.paymasterAndData;
         // A paymaster that the scope names may not be left out: it is who pays.
         if (paymasterAndData.length == 0 && allowed == address(0)) return;
         address paymaster = paymasterAndData.length < 52 ? address(0) : address(bytes20(paymasterAndData));
@@ -142,9 +144,8 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
             Scope scope = envelope.scope;
             uint256 claimedAt = envelope.claimedAt;
             uint256 deadline = envelope.deadline;
-            uint256 validAfter = scope.validAfter();
+            (uint256 validAfter, uint256 validUntil) = scope.timeFrame();
             if (claimedAt > validAfter) validAfter = claimedAt;
-            uint256 validUntil = scope.validUntil();
             if (deadline < validUntil) validUntil = deadline;
             if (claimedAt + SLACK < validUntil) validUntil = claimedAt + SLACK;
             if (validAfter >= validUntil) revert TimeRangeEmpty(validAfter, validUntil);
@@ -161,15 +162,17 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         // Unchecked: numbers of 32 and 64 bits, of 136 and 243.
         unchecked {
             Scope scope = envelope.scope;
-            if (calls > scope.callsMax()) revert CallsOutOfRange(calls, scope.callsMax());
+            uint256 max = scope.callsMax();
+            if (calls > max) revert CallsOutOfRange(calls, max);
+            max = scope.usesMax();
             uint256 uses = SlotLib.usesOf(session) + calls;
-            if (uses > scope.usesMax()) revert UsesExceeded(uses, scope.usesMax());
+            if (uses > max) revert UsesExceeded(uses, max);
 
-            if (gasWei > scope.gasPerOperationWeiMax()) {
-                revert GasPerOperationExceeded(gasWei, scope.gasPerOperationWeiMax());
-            }
+            uint256 budgetWei;
+            (budgetWei, max) = scope.gasLimitsWei();
+            if (gasWei > max) revert GasPerOperationExceeded(gasWei, max);
             uint256 gasSpentWei = SlotLib.gasSpentWeiOf(session) + gasWei;
-            if (gasSpentWei > scope.gasBudgetWei()) revert GasBudgetExceeded(gasSpentWei, scope.gasBudgetWei());
+            if (gasSpentWei > budgetWei) revert GasBudgetExceeded(gasSpentWei, budgetWei);
 
             uint256 arrivalMs = _arrivalMs(scope, SlotLib.arrivalMsOf(session), calls, envelope.claimedAt);
             return SlotLib.packSession(SessionState.Live, SlotLib.epochOf(session), uses, arrivalMs, gasSpentWei);
@@ -253,9 +256,20 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
                     _addToLane(lanes, envelope, index, head.lane(), found, value);
                     continue;
                 }
-                bool holds = _holds(condition, found, value);
-                if (condition == ScopeLib.ONE_OF) {
+                bool holds;
+                if (condition == ScopeLib.AT_MOST) {
+                    holds = found <= value;
+                } else if (condition == ScopeLib.AT_LEAST) {
+                    holds = found >= value;
+                } else if (condition == ScopeLib.EQUAL) {
+                    holds = found == value;
+                } else if (condition == ScopeLib.NOT_EQUAL) {
+                    holds = found != value;
+                } else if (condition == ScopeLib.PINNED) {
+                    holds = found == uint160(msg.sender);
+                } else if (condition == ScopeLib.ONE_OF) {
                     // This rule or any of its neighbours on the same argument.
+                    holds = found == value;
                     while (position + ScopeLib.RULE_LENGTH < end) {
                         uint256 next = position + ScopeLib.RULE_LENGTH;
                         // argument 1 | condition 1 are the same.
@@ -269,15 +283,6 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         }
     }
 
-    /// @dev One condition by itself. GrantLib admits no other than these and the cumulative one.
-    function _holds(uint256 condition, uint256 found, uint256 value) private view returns (bool) {
-        if (condition == ScopeLib.AT_MOST) return found <= value;
-        if (condition == ScopeLib.AT_LEAST) return found >= value;
-        if (condition == ScopeLib.EQUAL || condition == ScopeLib.ONE_OF) return found == value;
-        if (condition == ScopeLib.NOT_EQUAL) return found != value;
-        return condition == ScopeLib.PINNED && found == uint160(msg.sender);
-    }
-
     /// @dev Adds to a lane, within its limit. Nothing overflows: sums and limits are below 2^128, and so is `amount`
     /// once it is at most the limit.
     function _addToLane(
@@ -289,14 +294,25 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         uint256 limit
     ) private view {
         unchecked {
-            if (!lanes.used) {
-                lanes.sums = _caps[envelope.permissionId][msg.sender].value;
-                lanes.used = true;
+            if (lanes.slot == 0) {
+                Word storage caps = _caps[envelope.permissionId][msg.sender];
+                uint256 slot;
+                assembly ("memory-safe") {
+                    slot := caps.slot
+                }
+                lanes.slot = slot;
+                lanes.sums = caps.value;
             }
             if (amount > limit) revert CapExceeded(index, lane, amount, limit);
             uint256 total = SlotLib.laneOf(lanes.sums, lane) + amount;
             if (total > limit) revert CapExceeded(index, lane, total, limit);
             lanes.sums = SlotLib.addToLane(lanes.sums, lane, amount);
+        }
+    }
+
+    function _wordAt(uint256 slot) private pure returns (Word storage word) {
+        assembly ("memory-safe") {
+            word.slot := slot
         }
     }
 
@@ -331,7 +347,7 @@ contract SessionValidator is ISessionValidator, IERC7579Validator, EIP712 {
         private
         returns (bytes32 permissionId)
     {
-        GrantLib.requireGood(granted, implementations, account);
+        GrantLib.requireGood(granted, implementations, account, _codes);
         permissionId = ScopeLib.permissionIdOfGranted(account, granted);
         Word storage session = _sessions[permissionId][account];
         SessionState state = SlotLib.stateOf(session.value);

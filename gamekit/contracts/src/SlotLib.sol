@@ -26,6 +26,11 @@ library SlotLib {
         return SessionState(slot >> 248);
     }
 
+    /// @notice Whether the session is live: `stateOf` for those who ask nothing else.
+    function isLive(uint256 slot) internal pure returns (bool) {
+        return slot >> 248 == uint256(SessionState.Live);
+    }
+
     function epochOf(uint256 slot) internal pure returns (uint32) {
         return uint32(slot >> 216);
     }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Account as AccountBase} from "@openzeppelin/contracts/account/Account.sol";
+import {IERC7579ModuleConfig} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
+import {ReferenceAccount} from "src/ReferenceAccount.sol";
 import {ISessionValidator, SessionState} from "src/ISessionValidator.sol";
 import {IDeposits, SessionOpener} from "src/SessionOpener.sol";
 import {Arena} from "src/example/Arena.sol";
@@ -43,6 +46,30 @@ contract SessionOpenerTest is Harness {
     function test_open_success_withoutGrants() public {
         _open(new SessionOpener.Grant[](0), 0);
         assertEq(ownerValidator.ownerOf(newcomer), owner);
+    }
+
+    function test_open_success_callsTheFactoryUntilTheModuleIsInstalled() public {
+        // An account that is there without the module, as an address that has only just delegated.
+        factory.createAccount(owner, "newcomer");
+        vm.startPrank(newcomer);
+        ReferenceAccount(payable(newcomer)).uninstallModule(1, address(validator), "");
+        vm.stopPrank();
+        SessionOpener.Grant[] memory grants = _grants(1);
+        _sign(grants);
+        bytes memory data = abi.encodeCall(
+            IERC7579ModuleConfig.installModule, (1, address(validator), abi.encodePacked(ownerValidator))
+        );
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                SessionOpener.FactoryFailed.selector,
+                newcomer,
+                abi.encodeWithSelector(AccountBase.AccountUnauthorized.selector, address(opener))
+            )
+        );
+        opener.open(newcomer, newcomer, data, IDeposits(address(entryPoint)), validator, grants);
+        // It has no rights: the account says no to it, as to anybody. One that installs the module by itself says yes.
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.ModuleNotInstalled.selector, newcomer));
+        _open(grants, 0);
     }
 
     function test_open_revert_revokedGrant() public {

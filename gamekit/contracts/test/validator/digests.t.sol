@@ -5,9 +5,21 @@ import {Fields, Harness} from "test/Harness.sol";
 
 /// @notice permissionIdOf, operationDigest, grantDigest and revokeDigest against the same bytes written differently.
 contract DigestsTest is Harness {
-    function testFuzz_permissionIdOf_success_isTheHashOfItsParts(uint64 chainId, address who, bytes memory scope)
-        public
-    {
+    function testFuzz_permissionIdOf_success_isTheHashOfItsParts(
+        uint64 chainId,
+        address who,
+        bytes memory scope,
+        uint8 entries,
+        uint8 rules
+    ) public {
+        // As long as its counts say, and a short list; whatever else stands in it.
+        vm.assume(entries != 0);
+        scope = bytes.concat(scope, new bytes(192 + 32 * uint256(entries) + 64 * uint256(rules)));
+        uint256 length = 192 + 32 * uint256(entries) + 64 * uint256(rules);
+        assembly ("memory-safe") {
+            mstore(scope, length)
+        }
+        (scope[54], scope[55]) = (bytes1(entries), bytes1(rules));
         vm.chainId(bound(chainId, 1, type(uint64).max - 1));
         bytes memory preimage = bytes.concat(bytes32(block.chainid), bytes20(address(validator)), bytes20(who), scope);
         assertEq(validator.permissionIdOf(who, scope), keccak256(preimage));

@@ -181,7 +181,19 @@ contract GrantSessionForTest is Harness {
     function test_grantSessionFor_revert_functionCountMismatch() public {
         Fields memory f = fields();
         vm.expectRevert(abi.encodeWithSelector(ISessionValidator.FunctionCountMismatch.selector, 2, 3));
-        validator.grantSessionFor(address(account), pack(f), new string[](2), none, DEADLINE, "");
+        string[] memory texts = _texts(f);
+        string[] memory fewer = new string[](2);
+        (fewer[0], fewer[1]) = (texts[0], texts[1]);
+        validator.grantSessionFor(address(account), pack(f), fewer, none, DEADLINE, "");
+    }
+
+    function test_grantSessionFor_revert_oneFunctionTooMany() public {
+        Fields memory f = fields();
+        string[] memory texts = _texts(f);
+        string[] memory more = new string[](4);
+        (more[0], more[1], more[2]) = (texts[0], texts[1], texts[2]);
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.FunctionCountMismatch.selector, 4, 3));
+        validator.grantSessionFor(address(account), pack(f), more, none, DEADLINE, "");
     }
 
     function test_grantSessionFor_revert_functionMismatch() public {

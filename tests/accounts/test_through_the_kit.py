@@ -1,0 +1,107 @@
+"""A session on every stack through the whole kit: proposed, granted, played, settled with its reasons, revoked."""
+
+from pathlib import Path
+
+import coincurve
+import msgspec
+import pytest
+from eth_account import Account as Wallet
+
+from gamekit.chain.rpc import to_data
+from gamekit.core.action import ActionRequest
+from gamekit.demo.stage import Stage, set_stage
+from gamekit.devnet import Anvil, DevnetNode, deposit, fund
+from gamekit.errors import GamekitError, SessionRevoked
+from gamekit.eth.signature import public_key_address
+from gamekit.eth.transaction import (
+    Authorization,
+    SignedAuthorization,
+    Transaction,
+    authorization_hash,
+    signing_hash,
+    with_signature,
+)
+from gamekit.kit import GameKit
+from gamekit.units import Address, ChainId, Gas, Hash32, PlayerId, Wei
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+ADA = PlayerId("ada")
+CHAIN_ID = ChainId(31337)
+
+
+class Owner:
+    """A player's wallet."""
+
+    def __init__(self) -> None:
+        self._key = coincurve.PrivateKey()
+        self.address = public_key_address(self._key.public_key.format(compressed=False))
+
+    def sign_typed_data(self, typed_data: object) -> bytes:
+        shown = msgspec.to_builtins(typed_data)
+        return bytes(Wallet.sign_typed_data(self._key.secret, full_message=shown).signature)
+
+    def sign(self, digest: Hash32) -> bytes:
+        signature = self._key.sign_recoverable(digest, hasher=None)
+        return signature[:64] + bytes((signature[64] + 27,))
+
+
+@pytest.mark.parametrize("stack", ["reference", "nexus", "safe7579", "reference_7702"])
+async def test_on_a_chain_with_a_cap_on_code(anvil: Anvil, tmp_path: Path, stack: str) -> None:
+    stage = await set_stage(tmp_path, anvil.url, [])
+    await _play(stage, stack)
+
+
+async def test_kernel(uncapped_anvil: Anvil, tmp_path: Path) -> None:
+    stage = await set_stage(tmp_path, uncapped_anvil.url, [], code_size_capped=False)
+    await _play(stage, "kernel")
+
+
+async def _play(stage: Stage, stack: str) -> None:
+    owner = Owner()
+    async with GameKit.from_config(stage.config) as kit, DevnetNode(stage.url) as node:
+        if stack == "reference_7702":
+            await _delegate(node, owner, stage.contracts.reference_delegate_08)
+        request = await kit.propose(ADA, "arena", "play_match", owner.address, stack=stack)
+        assert request.readable == (stack != "kernel")
+        session = await kit.open(request.permission_id, owner.sign_typed_data(request.typed_data))
+        await session.opened(timeout=20)
+        await deposit(node, session.row.entry_point, [request.account], Wei(10**18))
+        strengths = [10, 101, 20]
+        requests = [
+            ActionRequest(f"k{place}", "attack", {"target": 7, "strength": strength})
+            for place, strength in enumerate(strengths)
+        ]
+        accepted = [
+            answer
+            for answer in await kit.accept(session.permission_id, requests)
+            if not isinstance(answer, GamekitError)
+        ]
+        outcomes = [await kit.handle(each.key, each.action_id).settled(20) for each in accepted]
+        assert [each.state for each in outcomes] == ["ok", "reverted", "ok"]
+        assert outcomes[1].reason.startswith("NoStamina(strength=101")
+        assert len({each.user_op_hash for each in outcomes}) == 1, "one operation"
+        await session.revoke()
+        with pytest.raises(SessionRevoked):
+            await session.act("attack", [7, 1], key="late")
+
+
+async def _delegate(node: DevnetNode, owner: Owner, delegate: Address) -> None:
+    """Let the owner's address delegate, in somebody else's transaction."""
+    relayer = Owner()
+    await fund(node, [relayer.address], Wei(10**18))
+    unsigned = Authorization(chain_id=CHAIN_ID, delegate=delegate, nonce=0)
+    transaction = Transaction(
+        chain_id=CHAIN_ID,
+        nonce=0,
+        max_priority_fee_per_gas=Wei(1),
+        max_fee_per_gas=Wei(10**11),
+        gas_limit=Gas(100_000),
+        to=relayer.address,
+        value=Wei(0),
+        data=b"",
+        authorizations=(SignedAuthorization(unsigned, owner.sign(authorization_hash(unsigned))),),
+    )
+    raw, sent = with_signature(transaction, relayer.sign(signing_hash(transaction)))
+    await node.request(str, "eth_sendRawTransaction", to_data(raw))
+    await node.require_success(sent)

@@ -1,0 +1,1 @@
+"""What proves the contracts from outside, on a real chain."""

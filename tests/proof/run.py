@@ -1,0 +1,193 @@
+"""Prove the contracts: every suite, one after another, and a page that says what each of them saw.
+
+Run: python -m tests.proof.run [--nightly] [--only NAME ...] [--write]
+
+Each part is a program of its own that can be run alone; here they get their size, their seed and a place for their
+figures. Nothing is run twice: what pytest runs besides is small. `--write` renews the committed page.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from gamekit.contracts import build
+
+REPOSITORY: Final = Path(__file__).parents[2]
+FIGURES: Final = REPOSITORY / "build" / "contracts"
+"""Where each part leaves its figures."""
+RESULTS: Final = REPOSITORY / "benchmarks" / "results" / "contracts.json"
+PAGE: Final = RESULTS.with_suffix(".md")
+"""The results page, one table for each size."""
+HEADER: Final = """# What the proof of the contracts saw
+
+Written by `python -m tests.proof.run --write`; do not edit.
+`make contracts` runs the small size, `make nightly` the full one.
+
+"""
+
+
+_COUNTED: Final = re.compile(r"^Ran \d+ test suites.*: (\d+) tests passed, (\d+) failed")
+
+
+class Part(NamedTuple):
+    """One suite."""
+
+    name: str
+    what: str
+    module: str
+    """What `python -m` runs; empty for forge."""
+    small: tuple[str, ...]
+    """Arguments in continuous integration."""
+    full: tuple[str, ...]
+    """Arguments in a night."""
+
+
+PARTS: Final = (
+    Part("foundry", "one file per function, a test per event and error; fuzzed", "", (), ()),
+    Part(
+        "escapes",
+        "every case of the attack list on every account and EntryPoint, mined, beside its twin",
+        "tests.proof.escapes",
+        (),
+        (),
+    ),
+    Part(
+        "invariants",
+        "stateful fuzzing among adversaries",
+        "tests.proof.invariants",
+        ("--calls", "100000", "--seed", "0x67616d65"),
+        ("--calls", "1000000", "--seed", "0x67616d65"),
+    ),
+    Part(
+        "parity",
+        "Python's verdict and the module's on the same inputs",
+        "tests.proof.parity",
+        ("--count", "50000", "--seed", "1"),
+        ("--count", "1000000", "--seed", "2"),
+    ),
+    Part("symbolic", "proofs by Halmos, each with a twin that must fail", "tests.proof.symbolic", (), ()),
+    Part(
+        "mutants",
+        "bugs planted in the module's source, each to be found",
+        "tests.proof.mutants",
+        ("--sample", "16", "--seed", "1"),
+        (),
+    ),
+    Part("slither", "static analysis, each finding answered", "tests.proof.slither", (), ()),
+)
+
+
+class Outcome(NamedTuple):
+    """What became of one part."""
+
+    name: str
+    passed: bool
+    seconds: float
+    figures: dict[str, Any]
+
+
+def run_part(part: Part, *, nightly: bool) -> Outcome:
+    """Run one part to its end; what it prints goes where ours goes."""
+    print(f"\n== {part.name}: {part.what}", flush=True)
+    file = FIGURES / f"{part.name}.json"
+    file.unlink(missing_ok=True)
+    started = time.monotonic()
+    if part.module:
+        command = [sys.executable, "-m", part.module, *(part.full if nightly else part.small), "--json", str(file)]
+        code = subprocess.run(command, cwd=REPOSITORY, check=False).returncode
+    else:
+        code = _foundry(file, nightly=nightly)
+    figures = json.loads(file.read_text()) if file.exists() else {}
+    seconds = time.monotonic() - started
+    print(f"== {part.name}: {'passed' if code == 0 else 'FAILED'} after {seconds:.0f} s", flush=True)
+    return Outcome(part.name, code == 0, seconds, figures)
+
+
+def _foundry(file: Path, *, nightly: bool) -> int:
+    """Run forge's own tests, and count them."""
+    variables = {"FOUNDRY_FUZZ_RUNS": str(build.FUZZ_RUNS_NIGHTLY)} if nightly else {}
+    command = [sys.executable, "-P", str(build.PROJECT / "build.py"), "test"]
+    passed = failed = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | variables) as forge:
+        assert forge.stdout is not None
+        for line in forge.stdout:
+            print(line, end="", flush=True)
+            counted = _COUNTED.search(line)
+            if counted:
+                passed, failed = int(counted[1]), int(counted[2])
+    file.write_text(json.dumps({"tests": passed, "failed": failed}))
+    return forge.returncode or (0 if passed else 1)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line asks for; gives the exit code."""
+    parser = argparse.ArgumentParser(description="Prove the contracts.")
+    parser.add_argument("--nightly", action="store_true", help="at full size")
+    parser.add_argument("--only", action="append", choices=[part.name for part in PARTS], help="only this part")
+    parser.add_argument("--write", action="store_true", help="renew the committed results")
+    options = parser.parse_args(arguments)
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    chosen = [part for part in PARTS if not options.only or part.name in options.only]
+    outcomes = [run_part(part, nightly=options.nightly) for part in chosen]
+    record = {
+        "size": "nightly" if options.nightly else "ci",
+        "commit": _commit(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "parts": {
+            each.name: {"passed": each.passed, "seconds": round(each.seconds), "figures": each.figures}
+            for each in outcomes
+        },
+    }
+    (FIGURES / "contracts.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    print("\n" + page(record))
+    if options.write:
+        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        kept[record["size"]] = record
+        RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+        PAGE.write_text(HEADER + "\n".join(page(kept[size]) for size in sorted(kept)))
+    return 0 if all(each.passed for each in outcomes) else 1
+
+
+def page(record: dict[str, Any]) -> str:
+    """Lay one run out as a table."""
+    lines = [
+        f"## {record['size']}, commit {record['commit']}",
+        "",
+        f"{record['machine']}. Wall times, one part after another.",
+        "",
+        "| part | verdict | seconds | what it saw |",
+        "|---|---|---|---|",
+    ]
+    for part in PARTS:
+        seen = record["parts"].get(part.name)
+        if seen is not None:
+            numbers = ", ".join(_facts(seen["figures"]))
+            verdict = "passed" if seen["passed"] else "**failed**"
+            lines.append(f"| {part.name}: {part.what} | {verdict} | {seen['seconds']:,} | {numbers} |")
+    return "\n".join(lines) + "\n"
+
+
+def _facts(figures: dict[str, Any]) -> Iterator[str]:
+    """Give the figures of a part that are one number or word each."""
+    for name, value in figures.items():
+        if isinstance(value, int | float | str) and value != "":
+            yield (
+                f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{name.replace('_', ' ')} {value}"
+            )
+
+
+def _commit() -> str:
+    command = ("git", "rev-parse", "--short", "HEAD")
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False).stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
