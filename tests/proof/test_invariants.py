@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from gamekit.contracts import build
+from gamekit.contracts import artifact
 from tests.proof import invariants
 from tests.proof.invariants import Campaign, RunFailed, Verdict
-from tests.proof.plants import PLANTS, Edit, Plant, PlantUnknown, apply, plant_named
+from tests.proof.planted import CompileFailed, compile_validator, sources
+from tests.proof.plants import PLANTS, Edit, Plant, PlantUnknown, edited, plant_named
 
 
 def forge_says(status: str, reason: str | None, sequence: object = None) -> str:
@@ -74,20 +74,29 @@ def test_plants_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
-def test_plant_fits_the_source(plant: Plant, tmp_path: Path) -> None:
-    for edit in plant.edits:
-        (tmp_path / edit.path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / edit.path).write_text((build.PROJECT / edit.path).read_text(encoding="utf-8"), encoding="utf-8")
-    former = apply(plant, tmp_path)
-    assert all(path.read_text(encoding="utf-8") != text for path, text in former.items())
+def test_plant_fits_the_source(plant: Plant) -> None:
+    real = sources()
+    planted = edited(plant, real)
+    assert {path for path in real if planted[path] != real[path]} == {edit.path for edit in plant.edits}
 
 
-def test_plant_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a.sol").write_text("one two two")
+def test_plant_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(PlantUnknown):
-        apply(Plant("a", (Edit("a.sol", "three", ""),)), tmp_path)
+        edited(Plant("a", (Edit("a.sol", "three", ""),)), {"a.sol": "one two two"})
     with pytest.raises(PlantUnknown):
-        apply(Plant("a", (Edit("a.sol", "two", ""),)), tmp_path)
+        edited(Plant("a", (Edit("a.sol", "two", ""),)), {"a.sol": "one two two"})
+
+
+@pytest.mark.slow
+def test_without_a_plant_it_is_the_contract_that_ships() -> None:
+    """So what a plant changes is all that differs."""
+    assert bytes.fromhex(compile_validator(sources())[2:]) == artifact("SessionValidator").bytecode
+
+
+def test_error_of_the_compiler_is_told() -> None:
+    broken = sources() | {"src/SessionValidator.sol": "contract SessionValidator { this is no Solidity }"}
+    with pytest.raises(CompileFailed, match="ParserError"):
+        compile_validator(broken)
 
 
 def test_plant_unknown() -> None:
