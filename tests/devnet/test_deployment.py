@@ -7,7 +7,7 @@ import pytest
 from gamekit.chain.rpc import to_data
 from gamekit.core.setup import chain_setup
 from gamekit.devnet import DevnetContracts, DevnetNode, deploy
-from gamekit.devnet.deployment import ENTRY_POINT_SALTS, Plan, carry_out, plan_devnet, require_code
+from gamekit.devnet.deployment import ENTRY_POINT_SALTS, OPERATOR, Plan, carry_out, plan_devnet, require_code
 from gamekit.errors import ChainError, ChainMismatch
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import selector
@@ -56,6 +56,13 @@ async def test_deploy_behaviour_the_pieces_know_each_other(node: DevnetNode) -> 
         await ask_address(node, contracts.nexus_factory, "ACCOUNT_IMPLEMENTATION()") == contracts.nexus_implementation
     )
     assert await ask_address(node, contracts.nexus_implementation, "entryPoint()") == contracts.entry_point_07
+    for paymaster, entry_point in (
+        (contracts.session_paymaster_07, contracts.entry_point_07),
+        (contracts.session_paymaster_08, contracts.entry_point_08),
+    ):
+        assert await ask_address(node, paymaster, "ENTRY_POINT()") == entry_point
+        assert await ask_address(node, paymaster, "SESSION_VALIDATOR()") == contracts.session_validator
+        assert await ask_address(node, paymaster, "owner()") == OPERATOR
 
 
 async def test_carry_out_error_constructor_reverts(node: DevnetNode) -> None:
@@ -88,3 +95,5 @@ def test_chain_config_default_is_a_usable_configuration() -> None:
     assert setup.session_validator == contracts.session_validator
     assert setup.stack("reference", "0.8").entry_point == contracts.entry_point_08
     assert setup.stack("nexus", "0.7").contracts.bootstrap == contracts.nexus_bootstrap
+    assert setup.stack("nexus", "0.7").paymaster == contracts.session_paymaster_07
+    assert setup.stack("reference", "0.8").paymaster == contracts.session_paymaster_08

@@ -157,13 +157,11 @@ abstract contract PaymasterHarness is Harness {
     }
 
     /// @dev Puts the sponsor's signature into an operation in signed mode. The account's own comes afterwards.
-    function _signedData(
-        PackedUserOperation memory op,
-        uint32 game,
-        uint48 validAfter,
-        uint48 validUntil,
-        uint256 key
-    ) internal view returns (bytes memory) {
+    function _signedData(PackedUserOperation memory op, uint32 game, uint48 validAfter, uint48 validUntil, uint256 key)
+        internal
+        view
+        returns (bytes memory)
+    {
         bytes memory head =
             abi.encodePacked(paymaster, PAYMASTER_GAS, uint128(0), uint8(2), validAfter, validUntil, game);
         return abi.encodePacked(head, _signature(_typed(paymaster, _operationHash(op, head, game)), key));

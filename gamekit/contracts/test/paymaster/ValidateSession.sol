@@ -83,14 +83,12 @@ abstract contract ValidateSession is PaymasterHarness {
         Fields memory f = sponsored();
         bytes memory data = _sessionData(permissionIdOf(pack(f)), uint48(block.timestamp - 1));
         submitUnpaid(
-            _ownerOperation(data),
-            abi.encodeWithSelector(ISessionPaymaster.SessionNotCharged.selector, 0, paidWei())
+            _ownerOperation(data), abi.encodeWithSelector(ISessionPaymaster.SessionNotCharged.selector, 0, paidWei())
         );
         submit(_paid(f));
         // Nor afterwards: what was charged has been counted.
         submitUnpaid(
-            _ownerOperation(data),
-            abi.encodeWithSelector(ISessionPaymaster.SessionNotCharged.selector, 0, paidWei())
+            _ownerOperation(data), abi.encodeWithSelector(ISessionPaymaster.SessionNotCharged.selector, 0, paidWei())
         );
         assertEq(actions(), 1);
     }
@@ -196,8 +194,7 @@ abstract contract ValidateSession is PaymasterHarness {
         bytes memory data = _sessionData(permissionIdOf(pack(f)), uint48(block.timestamp - 1));
         submit(_ownerOperation(data));
         submitUnpaid(
-            _ownerOperation(data),
-            abi.encodeWithSelector(ISessionPaymaster.SessionNotCharged.selector, 0, paidWei())
+            _ownerOperation(data), abi.encodeWithSelector(ISessionPaymaster.SessionNotCharged.selector, 0, paidWei())
         );
         assertEq(seenWei(f), paidWei());
         assertEq(sessionOf(pack(f)).gasSpentWei, paidWei());
@@ -213,9 +210,7 @@ abstract contract ValidateSession is PaymasterHarness {
         submit(_paid(f));
         submitUnpaid(
             _paid(f),
-            abi.encodeWithSelector(
-                ISessionPaymaster.SessionLimitExceeded.selector, 3 * paidWei(), 3 * paidWei() - 1
-            )
+            abi.encodeWithSelector(ISessionPaymaster.SessionLimitExceeded.selector, 3 * paidWei(), 3 * paidWei() - 1)
         );
         _vouch(id, GAME, uint96(3 * paidWei()), sponsorKey);
         submit(_paid(f));
@@ -230,8 +225,7 @@ abstract contract ValidateSession is PaymasterHarness {
         _vouch(permissionIdOf(grant(f)), GAME, SESSION_MAX, sponsorKey);
         submit(_paid(f));
         submitRefused(
-            _paid(f),
-            abi.encodeWithSelector(ISessionValidator.GasBudgetExceeded.selector, 2 * paidWei(), paidWei())
+            _paid(f), abi.encodeWithSelector(ISessionValidator.GasBudgetExceeded.selector, 2 * paidWei(), paidWei())
         );
     }
 
@@ -309,9 +303,7 @@ abstract contract ValidateSession is PaymasterHarness {
         assertEq(paymaster.playerOf(GAME, address(account)).spentWei, 2 * paidWei());
         submitUnpaid(
             _claiming(f, uint48(midnight - 60)),
-            abi.encodeWithSelector(
-                ISessionPaymaster.GameDayCapExceeded.selector, GAME, 3 * paidWei(), 2 * paidWei()
-            )
+            abi.encodeWithSelector(ISessionPaymaster.GameDayCapExceeded.selector, GAME, 3 * paidWei(), 2 * paidWei())
         );
     }
 

@@ -160,9 +160,7 @@ abstract contract ValidateSigned is PaymasterHarness {
         paymaster.setCaps(GAME, DAY_MAX, uint96(paidWei() - 1), SESSION_MAX);
         submitUnpaid(
             _signed(sponsorKey),
-            abi.encodeWithSelector(
-                ISessionPaymaster.PlayerDayCapExceeded.selector, account, paidWei(), paidWei() - 1
-            )
+            abi.encodeWithSelector(ISessionPaymaster.PlayerDayCapExceeded.selector, account, paidWei(), paidWei() - 1)
         );
         vm.prank(operator);
         paymaster.setCaps(GAME, uint96(paidWei()), uint96(paidWei()), SESSION_MAX);

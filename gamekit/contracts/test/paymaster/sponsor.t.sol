@@ -172,9 +172,7 @@ contract SponsorTest is PaymasterHarness {
         signature = _voucher(paymaster, id, GAME, LIMIT, DEADLINE, sponsorKey);
         vm.prank(address(account));
         validator.revokeSession(id);
-        _refuses(
-            GAME, LIMIT, signature, abi.encodeWithSelector(ISessionPaymaster.SessionNotLive.selector, id, 2, 1, 1)
-        );
+        _refuses(GAME, LIMIT, signature, abi.encodeWithSelector(ISessionPaymaster.SessionNotLive.selector, id, 2, 1, 1));
     }
 
     /// @dev Beyond what the word can hold. No chain has so much ether; a module that says so is not believed.
