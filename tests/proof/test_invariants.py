@@ -5,11 +5,10 @@ from collections import Counter
 
 import pytest
 
-from gamekit.contracts import artifact
 from tests.proof import invariants
 from tests.proof.invariants import Campaign, RunFailed, Verdict
-from tests.proof.planted import CompileFailed, compile_validator, sources
-from tests.proof.plants import PLANTS, Edit, Plant, PlantUnknown, edited, plant_named
+from tests.proof.plants import PLANTS, Plant, PlantUnknown, plant_named
+from tests.proof.solidity import planted_sources, validator_sources
 
 
 def forge_says(status: str, reason: str | None, sequence: object = None) -> str:
@@ -75,28 +74,9 @@ def test_plants_have_names_of_their_own() -> None:
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
 def test_plant_fits_the_source(plant: Plant) -> None:
-    real = sources()
-    planted = edited(plant, real)
-    assert {path for path in real if planted[path] != real[path]} == {edit.path for edit in plant.edits}
-
-
-def test_plant_that_does_not_fit_is_an_error() -> None:
-    with pytest.raises(PlantUnknown):
-        edited(Plant("a", (Edit("a.sol", "three", ""),)), {"a.sol": "one two two"})
-    with pytest.raises(PlantUnknown):
-        edited(Plant("a", (Edit("a.sol", "two", ""),)), {"a.sol": "one two two"})
-
-
-@pytest.mark.slow
-def test_without_a_plant_it_is_the_contract_that_ships() -> None:
-    """So what a plant changes is all that differs."""
-    assert bytes.fromhex(compile_validator(sources())[2:]) == artifact("SessionValidator").bytecode
-
-
-def test_error_of_the_compiler_is_told() -> None:
-    broken = sources() | {"src/SessionValidator.sol": "contract SessionValidator { this is no Solidity }"}
-    with pytest.raises(CompileFailed, match="ParserError"):
-        compile_validator(broken)
+    real = validator_sources()
+    planted = planted_sources(plant.edits)
+    assert {path for path in real if planted[path] != real[path]} == {path for path, _, _ in plant.edits}
 
 
 def test_plant_unknown() -> None:
