@@ -2,9 +2,10 @@
 
 Run: python -m tests.proof.mutants [--sample N --seed S] [--only NAME] [--jobs 2] [--json FILE] [--write]
 
-The tests run in scratch copies of the project, where they deploy what is compiled (`dynamic_test_linking`), so that a
-bug compiles the sources that it stands in and no test. A bug that does not compile is an error of this program; one
-that no test finds makes the exit code 1. `--write` renews the table in the contracts' documents.
+The tests run in scratch copies of the project, where they deploy what is compiled (`dynamic_test_linking`): a bug
+compiles the module and no test. Only what none of them finds is planted in the tests of the libraries as well. A bug
+that does not compile is an error of this program; one that no test finds makes the exit code 1. `--write` renews the
+table in the contracts' documents.
 """
 
 import argparse
@@ -24,16 +25,18 @@ from typing import Final, NamedTuple
 
 from gamekit.contracts import build
 from tests.proof.mutations import MUTATIONS, NAMED, Mutation
+from tests.proof.solidity import validator_sources
 
 REPOSITORY: Final = Path(__file__).parents[2]
 SCRATCH: Final = REPOSITORY / "build" / "proof" / "mutants"
 TABLE: Final = build.PROJECT / "MUTANTS.md"
-SUITES: Final = ("Harness.sol", "validator", "lib")
+SUITES: Final = ("Harness.sol", "LongLists.sol", "validator", "lib")
 """Of the project's tests, those that are asked."""
 FUZZ_RUNS: Final = "64"
 """Fewer than in the project's own run: what a bug lets through is mostly found by a test that was written for it."""
 _TEST: Final = re.compile(r"\[FAIL[^\]]*(?:\][^\]]*)*?\] (\w+)\(")
 _COMPILED: Final = "Compiler run failed"
+COMPILED: Final = Path("out", "SessionValidator.sol", "SessionValidator.json")
 
 
 class Verdict(NamedTuple):
@@ -50,32 +53,16 @@ class RunFailed(Exception):
 
 
 class Project:
-    """A scratch copy of the Foundry project."""
+    """Scratch copies of the Foundry project: one that compiles the module, one that tests what was compiled."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("src", "test", "snapshots"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        shutil.copytree(build.PROJECT / "src", folder / "src")
-        (folder / "test").mkdir()
-        for name in SUITES:
-            source = build.PROJECT / "test" / name
-            if source.is_dir():
-                shutil.copytree(source, folder / "test" / name)
-            else:
-                shutil.copy(source, folder / "test" / name)
-        for name in ("solc.mjs", "package.json", "package-lock.json"):
-            shutil.copy(build.PROJECT / name, folder / name)
-        settings = (build.PROJECT / "foundry.toml").read_text()
-        changed = settings.replace("\noptimizer = true\n", "\noptimizer = true\ndynamic_test_linking = true\n")
-        if changed == settings:
-            raise RunFailed("foundry.toml does not say `optimizer = true`")
-        (folder / "foundry.toml").write_text(changed)
-        for name in ("node_modules", "devnet_artifacts"):
-            link = folder / name
-            if not link.exists():
-                link.symlink_to((build.PROJECT / name).resolve())
+        self._module, self._tests = folder / "module", folder / "tests"
+        for each, suites in ((self._module, ()), (self._tests, SUITES)):
+            _copy(each, suites)
+        keep = {"SessionValidator.sol", *validator_sources()}
+        for path in self._module.glob("src/**/*.sol"):
+            if path.name not in keep:
+                path.unlink()
 
     def test(self, mutation: Mutation | None) -> str:
         """Run the tests with a bug planted; gives the first that fails, empty if all pass.
@@ -84,27 +71,77 @@ class Project:
         """
         if mutation is None:
             return self._run()
-        source = self._folder / "src" / mutation.file
+        source = self._module / "src" / mutation.file
         before = source.read_text()
         if before.count(mutation.old) != 1:
             raise RunFailed(f"{mutation.name}: its text stands {before.count(mutation.old)} times in {mutation.file}")
         try:
             source.write_text(before.replace(mutation.old, mutation.new))
-            return self._run()
+            return self._run() or self._run_units(mutation)
         finally:
             source.write_text(before)
 
     def _run(self) -> str:
-        executable = next(build.PACKAGES.glob("@foundry-rs/forge-*/bin/forge"))
-        command = [str(executable), "test", "--fail-fast", "--threads", "1"]
-        variables = build._environment() | {"FOUNDRY_FUZZ_RUNS": FUZZ_RUNS}
-        done = subprocess.run(command, cwd=self._folder, env=variables, capture_output=True, text=True, check=False)
+        """Compile the module and put it where the tests deploy it from."""
+        built = _forge(self._module, "build")
+        if built.returncode != 0:
+            raise RunFailed((built.stdout + built.stderr)[-2000:])
+        if not (self._tests / COMPILED).exists() and _forge(self._tests, "build").returncode != 0:
+            raise RunFailed("the tests do not compile")
+        shutil.copy(self._module / COMPILED, self._tests / COMPILED)
+        return self._first_failure()
+
+    def _run_units(self, mutation: Mutation) -> str:
+        """Compile the tests of the libraries with the bug: they have the libraries inside."""
+        source = self._tests / "src" / mutation.file
+        before = source.read_text()
+        try:
+            source.write_text(before.replace(mutation.old, mutation.new))
+            return self._first_failure()
+        finally:
+            source.write_text(before)
+
+    def _first_failure(self) -> str:
+        done = _forge(self._tests, "test", "--fail-fast")
         if done.returncode == 0:
             return ""
         failed = _TEST.search(done.stdout)
         if _COMPILED in done.stdout + done.stderr or failed is None:
             raise RunFailed((done.stdout + done.stderr)[-2000:])
         return failed[1]
+
+
+def _copy(folder: Path, suites: Sequence[str]) -> None:
+    """Copy sources, settings and some tests; what was compiled there before stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("src", "test", "snapshots"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    shutil.copytree(build.PROJECT / "src", folder / "src")
+    (folder / "test").mkdir()
+    for name in suites:
+        source = build.PROJECT / "test" / name
+        if source.is_dir():
+            shutil.copytree(source, folder / "test" / name)
+        else:
+            shutil.copy(source, folder / "test" / name)
+    for name in ("solc.mjs", "package.json", "package-lock.json"):
+        shutil.copy(build.PROJECT / name, folder / name)
+    settings = (build.PROJECT / "foundry.toml").read_text()
+    changed = settings.replace("\noptimizer = true\n", "\noptimizer = true\ndynamic_test_linking = true\n")
+    if changed == settings:
+        raise RunFailed("foundry.toml does not say `optimizer = true`")
+    (folder / "foundry.toml").write_text(changed)
+    for name in ("node_modules", "devnet_artifacts"):
+        link = folder / name
+        if not link.exists():
+            link.symlink_to((build.PROJECT / name).resolve())
+
+
+def _forge(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    executable = next(build.PACKAGES.glob("@foundry-rs/forge-*/bin/forge"))
+    command = [str(executable), *arguments, "--threads", "1"]
+    variables = build._environment() | {"FOUNDRY_FUZZ_RUNS": FUZZ_RUNS}
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
 def judge(mutations: Sequence[Mutation], jobs: int) -> list[Verdict]:
