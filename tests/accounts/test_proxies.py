@@ -19,7 +19,7 @@ from gamekit.eth.proxy import BEACON_SLOT, IMPLEMENTATION, IMPLEMENTATION_SLOT, 
 from gamekit.eth.session_validator_abi import GRANT_SESSION, SESSION_VALIDATOR
 from gamekit.kit import GameKit
 from gamekit.runtime.proxies import accepted
-from gamekit.units import Address, Hash32, PlayerId
+from gamekit.units import ZERO_ADDRESS, Address, Hash32, PlayerId
 from tests.accounts.test_through_the_kit import Owner
 from tests.accounts.world import CHAIN_ID, MANIFEST, World
 from tests.eth.test_proxy import CLONE
@@ -73,8 +73,8 @@ async def read(world: World) -> tuple[Address, ...]:
 def codes() -> list[bytes]:
     """Written by hand, and many at random, thick with what matters: pushes, delegatecall and callcode."""
     dice = random.Random(20)
-    thick = [*range(0x5F, 0x80), 0xF1, 0xF2, 0xF3, 0xF4, 0xFA, 0xFE, 0x00, 0x80]
-    rare = [*range(0x5F, 0x80)] * 3 + [0xF2, 0xF4]
+    thick = [*range(0x5F, 0x68), 0xF1, 0xF2, 0xF3, 0xF4, 0xFA, 0xFE, 0x00, 0x80]
+    rare = [*range(0x5F, 0x80), 0xF2, 0xF4]
     chance = [
         bytes(dice.choice(pool) for _ in range(dice.randrange(1, 90))) for pool in (thick, rare) for _ in range(40)
     ]
@@ -110,20 +110,6 @@ async def test_what_can_run_others_is_what_the_module_says(node: DevnetNode) -> 
         (PROXY, {IMPLEMENTATION_SLOT: OTHER}, OTHER, True),
         (BEACON_PROXY, {BEACON_SLOT: BEACON}, OTHER, True),
     ],
-    ids=[
-        "clone",
-        "clone-with-arguments",
-        "near-clone",
-        "tells",
-        "tells-before-slot",
-        "tells-31-bytes",
-        "tells-no-address",
-        "tells-zero",
-        "invalid-instruction",
-        "endless",
-        "proxy",
-        "beacon",
-    ],
 )
 async def test_what_is_read_is_what_the_module_takes(
     node: DevnetNode, code: bytes, words: dict[Hash32, Address], expected: Address, others_taken: bool
@@ -154,6 +140,7 @@ async def test_a_game_behind_a_proxy_through_the_kit(anvil: Anvil, tmp_path: Pat
         await node.set_code(BEACON, answering(OTHER))
         await node.set_code(arena, BEACON_PROXY if beacon else PROXY)
         slot, first = (BEACON_SLOT, BEACON) if beacon else (IMPLEMENTATION_SLOT, OTHER)
+        await _store(node, arena, IMPLEMENTATION_SLOT, ZERO_ADDRESS)
         await _store(node, arena, slot, first)
         async with GameKit.from_config(stage.config) as kit:
             request = await kit.propose(PlayerId("ada"), "arena", "play_match", owner.address)
