@@ -413,8 +413,9 @@ class FakeChain:
         digest = operation_digest(hashed, permission, envelope.claimed_at, envelope.deadline)
         if recover_address(digest, envelope.signature) != scope.signer or scope.nonce_key != key:
             raise Refusal(place, "AA24 signature error")
-        gas = sum(split_pair(op.account_gas_limits)) + op.pre_verification_gas
-        cost = Wei(gas * split_pair(op.gas_fees)[1])
+        if (op.paymaster_and_data[:20] or None) != scope.gas.paymaster:
+            raise Refusal(place, "AA23 reverted")
+        cost = max_cost(op)
         value = Wei(sum(call.value for call in calls))
         charged = charge(scope, session.usage, envelope.claimed_at, len(calls), value, (0, 0), cost)
         if isinstance(charged, Denied):
@@ -482,6 +483,12 @@ class FakeChain:
             return words(0, 0, 0, 0, 0, 0, 0)
         usage = session.usage
         return words(session.state, 1, usage.uses, usage.arrival_ms, usage.gas_spent_wei, usage.value_spent_wei, 0)
+
+
+def max_cost(op: PackedUserOperation) -> Wei:
+    """All gas limits times the highest fee."""
+    gas = sum(split_pair(op.account_gas_limits)) + op.pre_verification_gas
+    return Wei((gas + sum(split_pair(op.paymaster_and_data[20:52]))) * split_pair(op.gas_fees)[1])
 
 
 def _dynamic(data: bytes) -> bytes:
