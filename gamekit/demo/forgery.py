@@ -65,10 +65,19 @@ class Attempt(Struct, frozen=True, kw_only=True):
 class Forger:
     """Signs attempts with one stolen key."""
 
-    def __init__(self, loot: Loot, now: UnixSeconds, fee_wei: int) -> None:
+    def __init__(self, loot: Loot, now: UnixSeconds, fee_wei: int, *, signs_deadline: bool = True) -> None:
+        """Get ready to sign.
+
+        Args:
+            loot: what was stolen.
+            now: chain time.
+            fee_wei: highest fee per gas, where an attempt does not say.
+            signs_deadline: False for a session validator that forgets the deadline, as one with a planted bug may.
+        """
         self.loot = loot
         self.now = now
         self._fee_wei = fee_wei
+        self._signs_deadline = signs_deadline
         self._scope = parse_hex(loot.scope)
         self._key = loot.limits.nonce_key
 
@@ -100,7 +109,8 @@ class Forger:
             version, entry_point = attempt.version, attempt.version.canonical_address
         name = user_op_hash(op, version, entry_point, chain)
         permission = permission_id(chain, attempt.module or loot.module, loot.sender, scope)
-        digest = operation_digest(name, permission, claimed_at, deadline)
+        signed_deadline = deadline if self._signs_deadline else UnixSeconds(0)
+        digest = operation_digest(name, permission, claimed_at, signed_deadline)
         signature = sign(attempt.secret or loot.secret, _personal(digest) if attempt.is_personal else digest)
         op = replace(op, signature=envelope(claimed_at, deadline, signature, attempt.hints, scope))
         return op if attempt.after_signing is None else attempt.after_signing(op)

@@ -113,6 +113,10 @@ class FakeChain:
         """Blocks between the head and the last final one."""
         self.base_fee = Wei(10**9)
         self.codes: dict[Address, bytes] = {}
+        self.words: dict[tuple[Address, Hash32], Hash32] = {}
+        """Storage of contracts; zero wherever nothing is said."""
+        self.answers: dict[tuple[Address, bytes], bytes] = {}
+        """What contracts answer to calls, by (contract, calldata)."""
         self.balances: dict[Address, Wei] = {}
         self.pending: list[DecodedTransaction] = []
         self.silent_after = 0
@@ -227,6 +231,8 @@ class FakeChain:
     async def call(self, to: Address, data: bytes, *, sender: Address | None = None, gas: Gas | None = None,
                    block: BlockHash | None = None) -> bytes:  # fmt: skip
         self._answer()
+        if (to, data) in self.answers:
+            return self.answers[to, data]
         world = (self.top if block is None else self._at(block)).world
         if data[:4] == ACCOUNT_ADDRESS.selector:
             return keccak256(b"account" + data)[12:].rjust(32, b"\0")
@@ -249,7 +255,7 @@ class FakeChain:
 
     async def storage(self, address: Address, slot: Hash32) -> Hash32:
         self._answer()
-        return Hash32(bytes(32))
+        return self.words.get((address, slot), Hash32(bytes(32)))
 
     async def balance(self, address: Address) -> Wei:
         self._answer()

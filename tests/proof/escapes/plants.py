@@ -25,6 +25,8 @@ class Hole(Struct, frozen=True):
     """File, text, and what stands instead."""
     accepted: tuple[str, ...]
     """Rows that it opens, on the reference account with EntryPoint 0.8; a trailing `*` for all that begin so."""
+    signs_deadline: bool = True
+    """Whether the session keys' digest holds the deadline; a hole that forgets it is no hole for who still signs it."""
     failed: tuple[str, ...] = ()
     """Rows that end in another refusal than they should."""
 
@@ -33,12 +35,54 @@ PLANTS: Final[dict[str, Hole]] = {
     "head-offset": Hole(
         "the head's offset is not checked",
         (("CalldataLib.sol", "if (offset != 0x40) _refuse(36, offset, 0x40);", ""),),
-        (),
+        (
+            "C22:inside",
+            "C22:batch-inside",
+            "C22:itself",
+            "C22:zero",
+            "C22:gap",
+            "C22:unaligned",
+            "C22:over-64-bits",
+            "C22:over-32-bits",
+            "C22:top-bit",
+            "C22:wrap",
+        ),
+        failed=(
+            "C22:behind",
+            "C22:batch-behind",
+        ),
     ),
     "mode": Hole(
         "any mode is taken for a single call",
         (("CalldataLib.sol", "else revert ISessionValidator.ModeNotAllowed(mode);", "else walk.count = 1;"),),
-        (),
+        (
+            "C08:delegatecall",
+            "C08:delegatecall-try",
+            "C08:delegatecall-payload",
+            "C10:static",
+            "C10:static-try",
+            "C10:call-type-2",
+            "C10:call-type-80",
+            "C10:exec-type-2",
+            "C10:exec-type-ff",
+            "C10:unused-first",
+            "C10:unused-last",
+            "C10:selector-first",
+            "C10:selector-last",
+            "C10:opdata",
+            "C10:payload-first",
+            "C10:payload-middle",
+            "C10:payload-last",
+            "C10:all-ones",
+            "C10:try-payload",
+        ),
+        failed=(
+            "C08:delegatecall-batch",
+            "C10:batch-exec-type-2",
+            "C10:batch-unused",
+            "C10:batch-payload",
+            "C10:batch-try-payload",
+        ),
     ),
     "first-call-only": Hole(
         "only the first call of a batch is checked",
@@ -49,7 +93,25 @@ PLANTS: Final[dict[str, Hole]] = {
                 "            walk.take(i, call);\n            if (i != 0) continue;\n",
             ),
         ),
-        (),
+        (
+            "C05:beneficiary",
+            "C05:beneficiary-neighbour",
+            "C05:beneficiary-zero",
+            "C06:total-in-batch",
+            "C06:total-over-time",
+            "C09:value",
+            "C11:bad-1",
+            "C11:bad-2",
+            "C11:bad-3",
+            "C11:bad-4",
+            "C12:account-in-batch",
+            "C25:address",
+            "C25:address-top",
+            "C25:address-left",
+            "C28:sum-batch",
+            "C28:sum-all-bits",
+            "C55:zero-in-batch",
+        ),
     ),
     "paymaster-left-out": Hole(
         "the scope's paymaster may be left out",
@@ -60,7 +122,8 @@ PLANTS: Final[dict[str, Hole]] = {
                 "if (paymasterAndData.length == 0) return;",
             ),
         ),
-        (),
+        ("C58:left-out",),
+        failed=("C58:after-signing",),
     ),
     "paymaster-unpinned": Hole(
         "any paymaster may be used",
@@ -71,7 +134,12 @@ PLANTS: Final[dict[str, Hole]] = {
                 "if (false) revert PaymasterMismatch(paymaster, allowed);",
             ),
         ),
-        (),
+        (
+            "C35:added",
+            "C35:other",
+            "C58:left-out",
+        ),
+        failed=("C58:after-signing",),
     ),
     "paymaster-budget": Hole(
         "the budget is not charged when a paymaster pays",
@@ -82,7 +150,11 @@ PLANTS: Final[dict[str, Hole]] = {
                 "walk.count, paymasterAndData.length != 0 ? 0 : GasLib.costWei(op, paymasterAndData)",
             ),
         ),
-        (),
+        (
+            "C58:verification-gas",
+            "C58:post-op-gas",
+            "C58:call-gas",
+        ),
     ),
     "gas-price": Hole(
         "gas is counted, its price is not",
@@ -93,12 +165,22 @@ PLANTS: Final[dict[str, Hole]] = {
                 "return gas * 1 gwei;",
             ),
         ),
-        (),
+        (
+            "C34:fee",
+            "C34:fee-huge",
+        ),
+        failed=("C34:most-fee",),
     ),
     "epoch": Hole(
         "the epoch is not checked",
         (("SessionValidator.sol", "if (epoch != accountEpoch) revert EpochStale(epoch, accountEpoch);", ""),),
-        (),
+        (
+            "C29:all-by-account",
+            "C29:all-by-revoker",
+            "C56:uninstalled",
+            "C56:reinstalled",
+            "C56:installed-twice",
+        ),
     ),
     "uninstall-epoch": Hole(
         "uninstalling does not bump the epoch",
@@ -109,12 +191,12 @@ PLANTS: Final[dict[str, Hole]] = {
                 "SessionAccount memory known;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]);",
             ),
         ),
-        (),
+        ("C56:uninstalled",),
     ),
     "signer-zero": Hole(
         "a session key of address 0 may be granted",
         (("GrantLib.sol", "if (signer == address(0) || signer == account", "if (signer == account"),),
-        (),
+        ("C39:grant-zero",),
     ),
     "deadline": Hole(
         "the deadline is outside the digest",
@@ -125,7 +207,13 @@ PLANTS: Final[dict[str, Hole]] = {
                 "uint256 times = claimedAt << 48 | (deadline & 0);",
             ),
         ),
-        (),
+        (
+            "C54:later",
+            "C54:later-by-one",
+            "C54:earlier",
+            "C54:endless",
+        ),
+        signs_deadline=False,
     ),
     "valid-until-zero": Hole(
         "a session that ends at 0 may be granted",
@@ -141,7 +229,10 @@ PLANTS: Final[dict[str, Hole]] = {
                 "if (validUntil != 0 && validUntil < block.timestamp) revert",
             ),
         ),
-        (),
+        (
+            "C38:grant-end-zero",
+            "C38:grant-end-zero-begun",
+        ),
     ),
     "target-zero": Hole(
         "address 0 may be granted and called",
@@ -157,22 +248,34 @@ PLANTS: Final[dict[str, Hole]] = {
                 "if (target != address(0) && target.code.length == 0) revert",
             ),
         ),
-        (),
+        ("C55:grant-zero",),
+        failed=(
+            "C55:zero",
+            "C55:zero-in-batch",
+        ),
     ),
     "erc-1271": Hole(
         "whatever asks by ERC-1271 is told yes",
         (("SessionValidator.sol", "return ERC1271_INVALID;", "return IERC1271.isValidSignature.selector;"),),
-        (),
+        (
+            "C21:module",
+            "C21:stranger",
+            "C21:envelope",
+            "C21:empty",
+        ),
     ),
     "malleable": Hole(
         "both of the two s are taken",
         (("EnvelopeLib.sol", "if (s > S_MAX) return false;", "if (s > type(uint256).max - 1) return false;"),),
-        (),
+        ("C40:high-s",),
     ),
     "lane": Hole(
         "the nonce key is not checked",
         (("SessionValidator.sol", "if (nonce >> 64 != scope.nonceKey()) revert", "if (false) revert"),),
-        (),
+        (
+            "C33:next-lane",
+            "C33:other-session",
+        ),
     ),
 }
 """By name, as `--plant` takes it."""

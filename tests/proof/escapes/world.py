@@ -64,6 +64,8 @@ class World:
         self.granted: tuple[Session, ...] = ()
         """Those that are there when the first row begins."""
         self.item_id = 0
+        self.signs_deadline = True
+        """Whether session keys sign what the real session validator asks for."""
         self.deposit_wei = 0
         """The account's deposit before the step that counts."""
         self.now = UnixSeconds(0)
@@ -141,7 +143,8 @@ class World:
 
     def forger(self, session: str, fee_wei: int = FEE_WEI) -> Forger:
         """Sign as the thief of a session's key, at the head's time."""
-        return Forger(self.sessions[session].loot, self.now, fee_wei)
+        loot = self.sessions[session].loot
+        return Forger(loot, self.now, fee_wei, signs_deadline=self.signs_deadline)
 
     async def sequence(self, session: str, sender: Address | None = None) -> int:
         """The next place on a session's lane."""
