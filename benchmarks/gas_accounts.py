@@ -34,6 +34,7 @@ from gamekit.eth.entry_point import DEPOSIT_TO, GET_NONCE, encode_handle_ops
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import checksum_address, keccak256, selector, to_hex
 from gamekit.eth.interface import Function
+from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.session_validator_abi import GRANT_SESSION
 from gamekit.eth.typed_data import Field, TypedData, typed_data_digest
 from gamekit.eth.user_op_hash import user_op_hash
@@ -349,7 +350,7 @@ class Session(OnStack):
         self.signer = signer
         self.limits = limits
         self.keys: list[Key] = []
-        self.scopes: list[bytes] = []
+        self.forms: list[ScopeForm] = []
         self.hint = 0
 
     async def prepare(self) -> None:
@@ -359,19 +360,14 @@ class Session(OnStack):
             self.keys.append(Key(place))
             scope = self._scope(place, now)
             self.hint = [entry.selector for entry in scope.calls.entries].index(self.function())
-            self.scopes.append(scope.pack())
-            await self.grant(place, self.scopes[place])
+            self.forms.append(ScopeForm(self.granted(scope.pack())))
+            # Targets whose code may change are accepted by name; there are none here.
+            grant = GRANT_SESSION.encode_call(self.forms[place].granted, ())
+            await self.chain.act(self.players[place], self.where.contracts.session_validator, grant)
 
-    async def grant(self, place: int, scope: bytes) -> None:
-        """Have the account grant a scope."""
-        # Targets whose code may change are accepted by name; there are none here.
-        rest = [()] * (len(GRANT_SESSION.inputs) - 1)
-        data = GRANT_SESSION.encode_call(scope, *rest)
-        await self.chain.act(self.players[place], self.where.contracts.session_validator, data)
-
-    def tail(self) -> bytes:
-        """What stands behind the scope in a signature; nothing by default."""
-        return b""
+    def granted(self, packed: bytes) -> bytes:
+        """Choose the form of the scope that is granted: as gamekit does, by the length of the list."""
+        return packed
 
     def nonce_key(self) -> NonceKey:
         """One of the session validator's."""
@@ -379,14 +375,13 @@ class Session(OnStack):
 
     def sign(self, asked: Asked, op: UserOperation) -> bytes:
         """Write the envelope: the digest binds hash, permission, claimed time and deadline."""
-        place, scope, deadline = asked.place, self.scopes[asked.place], UnixSeconds(asked.now + DEADLINE_S)
+        form, deadline = self.forms[asked.place], UnixSeconds(asked.now + DEADLINE_S)
         module = self.where.contracts.session_validator
-        permission = session_validator.permission_id(CHAIN_ID, module, self.players[place], scope)
+        permission = session_validator.permission_id(CHAIN_ID, module, self.players[asked.place], form.signed)
         digest = session_validator.operation_digest(self.hash(op), permission, asked.now, deadline)
-        hints = bytes([self.hint]) * asked.calls
-        envelope = session_validator.envelope(
-            asked.now, deadline, self.keys[place].sign(digest), hints, scope + self.tail()
-        )
+        hints, witnesses = form.show(form.places([self.hint] * asked.calls))
+        signed = self.keys[asked.place].sign(digest)
+        envelope = session_validator.envelope(asked.now, deadline, signed, hints, form.signed, witnesses)
         return self.stack.signature(envelope)
 
     def function(self) -> bytes:

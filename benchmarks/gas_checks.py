@@ -23,8 +23,8 @@ from gamekit.core.policy import ArgumentRule, Condition, ValueLimitPolicy
 from gamekit.core.setup import StackSetup
 from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point import DEPOSIT_TO
-from gamekit.eth.hashing import keccak256
 from gamekit.eth.interface import Function
+from gamekit.eth.scope_form import ENTRIES_AT, HEADER_LENGTH, entries_of
 from gamekit.units import Address, Wei
 
 MANY: Final = 25
@@ -42,50 +42,26 @@ class PinnedSession(Session):
         return [Call(self.chain.contracts.arena, Wei(0), ATTACK.encode_call(target, 5))] * asked.calls
 
 
+class InlineSession(Session):
+    """Whose whole list rides in every signature, however long it is."""
+
+    def granted(self, packed: bytes) -> bytes:
+        """Count the entries in the header; a list that is measured has no rules."""
+        return listed(packed, len(entries_of(packed)))
+
+
 class MerkleSession(Session):
-    """Whose scope carries the root of its list, and whose operations prove that the function is under it.
+    """Whose signatures carry the root of the list and prove the function that is called, however short it is."""
 
-    ::
-
-        granted   header with counts 0 | entries, 32 each
-        signed    header with counts 0 | root 32
-        witness   entry 32 | depth 1 | siblings, from the leaf up
-
-    Source: ScopeLib.sol, AllowlistLib.sol.
-    """
-
-    witness = b""
-
-    async def grant(self, place: int, scope: bytes) -> None:
-        """Grant the long form; keep the short one for signing."""
-        header = scope[:54] + bytes(2) + scope[56:192]
-        entries = [scope[at : at + 32] for at in range(192, len(scope), 32)]
-        root, siblings = merkle_proof([keccak256(entry) for entry in entries], self.hint)
-        self.witness = entries[self.hint] + bytes((len(siblings),)) + b"".join(siblings)
-        await super().grant(place, header + b"".join(entries))
-        self.scopes[place] = header + root
-        self.hint = 0  # of the witnesses: there is one
-
-    def tail(self) -> bytes:
-        """The witness."""
-        return self.witness
+    def granted(self, packed: bytes) -> bytes:
+        """Count nothing in the header: then the entries are leaves."""
+        return listed(packed, 0)
 
 
-def merkle_proof(level: Sequence[bytes], index: int) -> tuple[bytes, list[bytes]]:
-    """Give the root over leaves, and what proves the one at `index`.
-
-    Neighbours are hashed in pairs, the smaller one first; an odd one out goes up as it is.
-    """
-    siblings = []
-    while len(level) > 1:
-        if index ^ 1 < len(level):
-            siblings.append(level[index ^ 1])
-        level = [
-            keccak256(min(pair) + max(pair)) if len(pair) == 2 else pair[0]
-            for pair in (level[at : at + 2] for at in range(0, len(level), 2))
-        ]
-        index //= 2
-    return level[0], siblings
+def listed(packed: bytes, count: int) -> bytes:
+    """Write a granted form of a scope without rules that counts so many entries in its header."""
+    header = packed[:ENTRIES_AT] + bytes((count, 0)) + packed[ENTRIES_AT + 2 : HEADER_LENGTH]
+    return header + b"".join(entries_of(packed))
 
 
 class SponsoredSession(Session):
@@ -185,7 +161,7 @@ async def check_rows(chain: Chain, where: StackSetup) -> list[dict[str, object]]
     return rows
 
 
-FORMS: Final[dict[str, type[Session]]] = {"inline": Session, "merkle": MerkleSession}
+FORMS: Final[dict[str, type[Session]]] = {"inline": InlineSession, "merkle": MerkleSession}
 """How a list of functions travels with each operation: all of it, or its root and a proof for each one used."""
 
 

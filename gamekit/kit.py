@@ -133,7 +133,7 @@ class GameKit:
         module = self.setup.session_validator
         self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify)
         self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
-        self._observe = Observe(self.state, store, chain, self._dispatch, notify)
+        self._observe = Observe(self.state, store, chain, self.setup, self._dispatch, notify)
         followers = (
             pool,
             apart,

@@ -193,7 +193,10 @@ async def _paymasters(config: Config, setup: ChainSetup, root: Path, chain: EvmC
     elif not config.sponsor.keys_file:
         yield Finding("warning", "sponsors", "no file of sponsor keys is configured, so no session can be sponsored")
     games = [load_game(root / name) for name in config.games]
-    for paymaster, entry_point in setup.paymasters.items():
+    # By stack: a paymaster may stand beside an entry point that it does not obey.
+    for paymaster, entry_point in dict.fromkeys((each.paymaster, each.entry_point) for each in setup.stacks):
+        if paymaster is None:
+            continue
         name = f"paymaster {checksum_address(paymaster)}"
         found = await _code(chain, name, paymaster)
         wrong = await _paymaster_fault(chain, setup, paymaster, entry_point) if found.level == "ok" else found.said

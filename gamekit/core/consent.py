@@ -1,5 +1,7 @@
 """What a player is asked to agree to: the wallet's request, and the words beside it."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from gamekit.accounts import stack
@@ -7,6 +9,7 @@ from gamekit.core.explain import explain
 from gamekit.core.game import Game
 from gamekit.core.scope import Scope
 from gamekit.core.session import Session
+from gamekit.eth.proxy import Accepted
 from gamekit.eth.session_validator_grant import grant_typed_data
 from gamekit.eth.typed_data import TypedData
 from gamekit.units import Address, PermissionId, UnixSeconds
@@ -28,8 +31,18 @@ class GrantRequest(Struct, frozen=True):
     """Whether the wallet shows what is granted in words, or only a hash."""
 
 
-def consent(session: Session, scope: Scope, game: Game, owner: Address) -> GrantRequest:
-    """Say what the owner's wallet must sign, and what it means."""
+def consent(
+    session: Session, scope: Scope, game: Game, owner: Address, accepted: Sequence[Accepted] = ()
+) -> GrantRequest:
+    """Say what the owner's wallet must sign, and what it means.
+
+    Args:
+        session: as it was proposed.
+        scope: the session's.
+        game: says what the functions mean.
+        owner: whose wallet it is.
+        accepted: what the session's `implementations` are accepted for.
+    """
     typed_data = grant_typed_data(
         chain_id=session.chain_id,
         module=session.validator,
@@ -38,10 +51,11 @@ def consent(session: Session, scope: Scope, game: Game, owner: Address) -> Grant
         functions=[entry.function for entry in scope.calls.entries],
         epoch=session.epoch,
         deadline=session.grant_deadline,
+        implementations=session.implementations,
     )
     adapter = stack(session.stack)
     asked = adapter.grant_request(typed_data)
-    words = explain(scope, game, adapter)
+    words = explain(scope, game, adapter, accepted)
     if asked.note:
         words += f"\n\nIn your wallet: {asked.note}"
     return GrantRequest(

@@ -22,6 +22,7 @@ from gamekit.core.policy import (
 )
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
+from gamekit.eth.proxy import Accepted
 from gamekit.units import ZERO_ADDRESS, Address, ChainId
 
 WEI_PER_ETHER: Final = 10**18
@@ -120,18 +121,23 @@ class Explanation(Struct, frozen=True):
         return "\n\n".join((self.title, *sections)) + "\n"
 
 
-def explain(subject: Scope | Unbound, game: Described, stack: AccountStack | None = None) -> str:
+def explain(
+    subject: Scope | Unbound, game: Described, stack: AccountStack | None = None, accepted: Sequence[Accepted] = ()
+) -> str:
     """Explain a session's scope, or a unit before any key exists, as text.
 
     Args:
         subject: a bound scope, or a unit.
         game: says what the functions mean.
         stack: the account's; without it, what depends on it is left out.
+        accepted: what the owner accepts for targets that can run code of others.
     """
-    return str(describe(subject, game, stack))
+    return str(describe(subject, game, stack, accepted))
 
 
-def describe(subject: Scope | Unbound, game: Described, stack: AccountStack | None = None) -> Explanation:
+def describe(
+    subject: Scope | Unbound, game: Described, stack: AccountStack | None = None, accepted: Sequence[Accepted] = ()
+) -> Explanation:
     """Explain as `explain` does, in parts."""
     scope, unit = (subject, None) if isinstance(subject, Scope) else (subject.policies, subject)
     functions = {(game.address, each.function.selector): each for each in game.functions.values()}
@@ -146,7 +152,11 @@ def describe(subject: Scope | Unbound, game: Described, stack: AccountStack | No
         most_lost=_most_lost(scope, figures),
         never=_never(scope, is_bound=unit is None),
         revoke=_revoke(scope, is_bound=unit is None),
-        not_enforced=_not_enforced(scope, [function for _, function in allowed if function], stack),
+        not_enforced=(
+            *_not_enforced(scope, [function for _, function in allowed if function]),
+            *map(_accepted, accepted),
+            *(() if stack is None else (*stack.limits.not_enforced, *stack.limits.other_voices)),
+        ),
         figures=figures,
     )
 
@@ -341,7 +351,7 @@ def _revoke(scope: Scope, *, is_bound: bool) -> tuple[str, ...]:
     )
 
 
-def _not_enforced(scope: Scope, functions: Sequence[PlayFunction], stack: AccountStack | None) -> tuple[str, ...]:
+def _not_enforced(scope: Scope, functions: Sequence[PlayFunction]) -> tuple[str, ...]:
     lines = [
         "That the functions do what is written here: these are the game's own words about its contract.",
         "That the game's contract stays as it is: an upgrade changes what it does. The server watches for that.",
@@ -358,9 +368,15 @@ def _not_enforced(scope: Scope, functions: Sequence[PlayFunction], stack: Accoun
             lines.append(
                 f"{function.key} is called that and gives nothing away, says the game: {function.harmless_name}."
             )
-    if stack is not None:
-        lines += (*stack.limits.not_enforced, *stack.limits.other_voices)
     return tuple(lines)
+
+
+def _accepted(each: Accepted) -> str:
+    target = checksum_address(each.target)
+    if each.implementation == each.target:
+        return f"That {target} runs no other code than its own: it could, and does not say which; you accept it."
+    runs = checksum_address(each.implementation)
+    return f"That {target} stays what it is: it is a proxy that runs {runs}, which you accept, once, at the grant."
 
 
 def _signature(entry: CallEntry) -> str:

@@ -76,6 +76,11 @@ class Game(Struct, frozen=True, eq=False):
         return self.function(function).gas
 
     @property
+    def targets(self) -> tuple[Address, ...]:
+        """What its sessions may call."""
+        return (self.address,)
+
+    @property
     def signatures(self) -> tuple[str, ...]:
         """Signature texts of all functions that are play: what a packed scope does not hold."""
         return tuple(function.function.signature for function in self.functions.values())

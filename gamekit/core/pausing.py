@@ -35,6 +35,10 @@ class GameCode(Row, frozen=True):
     code_hash: Hash32
     implementation: Hash32
     """The word that a proxy keeps its implementation in; zero for a contract that is none."""
+    told: bytes = b""
+    """What its code or its own answer names as what it runs: 20 bytes, or empty."""
+    behind: bytes = b""
+    """What its beacon names, the same way."""
 
 
 def game_subject(game: str) -> str:

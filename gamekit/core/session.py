@@ -97,6 +97,8 @@ class Session(Row, frozen=True):
     """How the game pays: `voucher`, `signature`; empty when the account pays. Who pays stands in the scope."""
     sponsored_wei_max: int = 0
     """Most that the game pays for this session, in wei, as the module charges it."""
+    implementations: tuple[Address, ...] = ()
+    """What the grant accepts for targets that can run code of others, in the scope's order."""
 
     def admit(self, stored: "Session | None") -> str:
         """A session ends once: what has ended never opens again; a reorg only makes it end again."""

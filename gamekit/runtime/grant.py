@@ -38,6 +38,7 @@ from gamekit.eth.session_validator_abi import (
 from gamekit.ports import ChainReader, KeyMaker, Store
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
+from gamekit.runtime.proxies import accepted
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
@@ -106,12 +107,14 @@ class Grant(Follower):
         Nothing can be done with the key until the owner has signed and the chain has taken the grant.
 
         Raises: Overloaded when the player has too many proposals that nobody signed; ConfigInvalid for a unit that the
-            account could not be granted.
+            account could not be granted, or a target that runs what is no contract; ChainUnavailable.
         """
         self._relayers.require("sessions")
         self._require_room(player)
         account = await self.account(owner, where)
         epoch = await self._epoch(account)
+        targets = [entry.target for entry in unit.policies.calls.entries]
+        proxies = await accepted(self._chain, targets, self._setup.session_validator)
         head = self._state.head
         # Read again after the awaits: the lane number must be taken and written in one step.
         account = self._state.accounts[account.address]
@@ -142,11 +145,12 @@ class Grant(Follower):
         session = replace(
             session,
             epoch=epoch,
+            implementations=tuple(each.implementation for each in proxies),
             grant_deadline=UnixSeconds(head.timestamp + self._state.config.sessions.grant_deadline_s),
         )
         self._state.sessions[session.permission_id] = session
         await self._store.commit((self._state.accounts[account.address], session))
-        return consent(session, scopes[0], unit.game, owner)
+        return consent(session, scopes[0], unit.game, owner, proxies)
 
     async def open(self, permission_id: PermissionId, signature: bytes) -> Session:
         """Take the wallet's signature and send the grant; the session opens when the chain has it.
@@ -291,6 +295,7 @@ class Grant(Follower):
             functions=[entry.function for entry in scope.calls.entries],
             deadline=session.grant_deadline,
             signature=signature,
+            implementations=session.implementations,
             paymaster=paymaster,
             voucher=voucher,
         )

@@ -12,21 +12,18 @@ from gamekit.core import event as events
 from gamekit.core.event import OperationEvent, PauseEvent
 from gamekit.core.journal import Event, Row
 from gamekit.core.pausing import GameCode, Pause, RevertRate, function_subject, game_subject
+from gamekit.core.setup import ChainSetup
 from gamekit.errors import ChainError
-from gamekit.eth.hashing import keccak256
+from gamekit.eth.hashing import checksum_address, keccak256
 from gamekit.ports import ChainReader, Store
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import ALL, Notify
+from gamekit.runtime.proxies import read_target
 from gamekit.runtime.state import State
-from gamekit.units import Address, BlockNumber, Hash32, PlayerId
+from gamekit.units import Address, BlockNumber, PlayerId
 
 log = logging.getLogger(__name__)
-
-IMPLEMENTATION_SLOT = Hash32(
-    (int.from_bytes(keccak256(b"eip1967.proxy.implementation"), "big") - 1).to_bytes(32, "big")
-)
-"""Where a proxy keeps its implementation. Source: ERC-1967."""
 
 BY_ITSELF = "gamekit"
 
@@ -34,10 +31,19 @@ BY_ITSELF = "gamekit"
 class Observe(Follower):
     """Pauses, resumes, and decides when to pause by itself."""
 
-    def __init__(self, state: State, store: Store, chain: ChainReader, dispatch: Dispatch, notify: Notify) -> None:
+    def __init__(
+        self,
+        state: State,
+        store: Store,
+        chain: ChainReader,
+        setup: ChainSetup,
+        dispatch: Dispatch,
+        notify: Notify,
+    ) -> None:
         self._state = state
         self._store = store
         self._chain = chain
+        self._setup = setup
         self._dispatch = dispatch
         self._notify = notify
         self._code: dict[Address, GameCode] = {}
@@ -89,28 +95,36 @@ class Observe(Follower):
                 log.warning("reading the games' code, again at the next head: %s", error)
 
     async def compare_code(self) -> None:
-        """Pause each game whose contract is not what it was; one that was never seen is taken as it is.
+        """Pause each game one of whose contracts is not what it was; one that was never seen is taken as it is.
 
         At start-up too, before anything is signed: an upgrade does not wait for the server to be there.
 
         Raises: ChainUnavailable when a contract cannot be read; those before it are compared.
         """
+        targets: dict[Address, list[str]] = {}
         for game in self._state.games.values():
-            now = await self._read_code(game.address)
-            before = self._code.get(game.address)
-            if now == before:
-                continue
-            if before is None:
-                await self._store.commit((now,))
-            else:
-                what = "code" if now.code_hash != before.code_hash else "implementation"
-                await self._pause(game_subject(game.name), f"the game's contract changed its {what}", BY_ITSELF, now)
-            self._code[game.address] = now
+            for target in game.targets:
+                targets.setdefault(target, []).append(game.name)
+        for target, games in targets.items():
+            await self._compare(target, games)
         self._checked_at = self._state.head.number
 
-    async def _read_code(self, address: Address) -> GameCode:
-        code = await self._chain.code(address)
-        return GameCode(address, keccak256(code), await self._chain.storage(address, IMPLEMENTATION_SLOT))
+    async def _compare(self, target: Address, games: Sequence[str]) -> None:
+        """Look at one contract, and pause all games that call it if it has changed."""
+        read = await read_target(self._chain, target, self._setup.session_validator)
+        now = GameCode(target, keccak256(read.code), read.word, read.told or b"", read.behind or b"")
+        before = self._code.get(target)
+        if now == before:
+            return
+        if before is None:
+            await self._store.commit((now,))
+        else:
+            reason = f"the game's contract {checksum_address(target)} changed its {_change(before, now)}"
+            for place, game in enumerate(games, 1):
+                # What was seen is written with the last pause: a crash in between leads here again.
+                why = (now,) if place == len(games) else ()
+                await self._pause(game_subject(game), reason, BY_ITSELF, *why)
+        self._code[target] = now
 
     def _on_events(self, told: Sequence[Event]) -> None:
         """Count reverts per function."""
@@ -131,3 +145,9 @@ class Observe(Follower):
         if reverted and rate.over(limits.revert_percent_max):
             del self._reverts[subject]  # After a resume, a whole window must fill again.
             self._over.append(subject)
+
+
+def _change(before: GameCode, now: GameCode) -> str:
+    if now.code_hash != before.code_hash:
+        return "code"
+    return "beacon's implementation" if now.behind != before.behind else "implementation"

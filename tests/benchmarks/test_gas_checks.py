@@ -1,39 +1,19 @@
-"""Lists of functions: the tree that a proof climbs, and where it begins to pay."""
+"""Lists of functions: their two forms whatever their length, and where a proof begins to pay."""
 
-import pytest
+from benchmarks.gas_checks import crossover, listed
+from gamekit.eth.scope_form import ENTRIES_AT, ScopeForm, entries_of, is_long
 
-from benchmarks.gas_checks import crossover, merkle_proof
-from gamekit.eth.hashing import keccak256
-
-LEAVES = [keccak256(bytes([number])) for number in range(7)]
-
-
-def pair(first: bytes, second: bytes) -> bytes:
-    return keccak256(min(first, second) + max(first, second))
+ENTRIES = [bytes([number]) * 24 + bytes(8) for number in range(1, 4)]
+SHORT = b"\x11" * ENTRIES_AT + bytes((3, 0)) + b"\x22" * (192 - ENTRIES_AT - 2) + b"".join(ENTRIES)
 
 
-def test_merkle_proof_success_one_leaf_is_the_root() -> None:
-    assert merkle_proof(LEAVES[:1], 0) == (LEAVES[0], [])
-
-
-def test_merkle_proof_success_an_odd_one_goes_up_as_it_is() -> None:
-    first, second, third = LEAVES[:3]
-    root = pair(pair(first, second), third)
-    assert merkle_proof(LEAVES[:3], 0) == (root, [second, third])
-    assert merkle_proof(LEAVES[:3], 2) == (root, [pair(first, second)])
-
-
-@pytest.mark.parametrize("count", range(1, 8))
-def test_merkle_proof_success_every_leaf_climbs_to_the_root(count: int) -> None:
-    roots = set()
-    for index, leaf in enumerate(LEAVES[:count]):
-        root, siblings = merkle_proof(LEAVES[:count], index)
-        climbed: bytes = leaf
-        for sibling in siblings:
-            climbed = pair(climbed, sibling)
-        assert climbed == root
-        roots.add(root)
-    assert len(roots) == 1
+def test_listed_success_the_same_list_in_either_form() -> None:
+    long = listed(SHORT, 0)
+    assert is_long(long)
+    assert not is_long(SHORT)
+    assert entries_of(long) == entries_of(SHORT) == ENTRIES
+    assert listed(long, 3) == SHORT
+    assert len(ScopeForm(long).signed) == 224 < len(ScopeForm(SHORT).signed) == 192 + 3 * 32
 
 
 def test_crossover_success_the_shortest_that_pays() -> None:

@@ -12,6 +12,8 @@ AUDITED = {"SessionValidator", "ISessionValidator", "ScopeLib", "CalldataLib", "
     "TargetLib",
     "GasLib",
     "SlotLib",
+    "AllowlistLib",
+    "ProxyLib",
     "AssetSelectors",
 }
 

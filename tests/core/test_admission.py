@@ -8,16 +8,20 @@ from gamekit.core import admission
 from gamekit.core.action import ActionRequest
 from gamekit.core.admission import Queues
 from gamekit.core.pausing import Pause, Pauses
+from gamekit.core.policy import GasPolicy
+from gamekit.core.sponsoring import Stops
 from gamekit.errors import (
     ActionInvalid,
     Overloaded,
     Paused,
+    PaymasterRejected,
     ScopeDenied,
     SessionExpired,
     SessionNotOpen,
     SessionRevoked,
+    SponsorshipExhausted,
 )
-from gamekit.units import UnixSeconds, Wei
+from gamekit.units import Address, UnixSeconds, Wei
 from tests.core.rows import actions, lane
 from tests.core.scopes import START
 
@@ -29,6 +33,26 @@ def queues(accepting: int = 0, accepted: int = 0, **limits: Any) -> Queues:
 def asked(groups: str) -> list[ActionRequest]:
     """One request for each character; a dot stands alone."""
     return [ActionRequest(str(at), "move", group=each.strip(".")) for at, each in enumerate(groups)]
+
+
+class TestUnpaid:
+    PAYMASTER = Address(b"\x99" * 20)
+
+    def test_what_the_paymaster_refused_is_told(self) -> None:
+        found = lane(gas=GasPolicy(Wei(10**18), Wei(10**17), self.PAYMASTER))
+        stops = Stops()
+        assert admission.unpaid(found, stops, START) is None
+        error = PaymasterRejected("no", aa_code="AA31", reason="")
+        stops.note(found.session, self.PAYMASTER, Wei(5), error, START)
+        told = admission.unpaid(found, stops, START)
+        assert isinstance(told, SponsorshipExhausted)
+        assert told.compared == {"reason": "AA31", "asked": 5, "limit": 0}
+
+    def test_an_account_that_pays_for_itself_is_not_concerned(self) -> None:
+        stops = Stops()
+        error = PaymasterRejected("no", aa_code="AA31", reason="")
+        stops.note(lane().session, self.PAYMASTER, Wei(5), error, START)
+        assert admission.unpaid(lane(), stops, START) is None
 
 
 class TestClosed:

@@ -5,7 +5,8 @@ from gamekit.core.consent import consent
 from gamekit.core.session import Session
 from gamekit.errors import EncodingInvalid
 from gamekit.eth.hashing import checksum_address, to_hex
-from gamekit.units import NonceKey, UnixSeconds
+from gamekit.eth.proxy import Accepted
+from gamekit.units import Address, NonceKey, UnixSeconds
 from tests.core.games import UNIT, game_of
 from tests.core.rows import session
 from tests.core.scopes import ACCOUNT, REVOKER, SIGNER, START
@@ -40,6 +41,13 @@ def test_the_wallet_shows_what_is_granted() -> None:
 
 def test_the_words_name_the_game() -> None:
     assert "quest" in consent(proposed(), SCOPE, GAME, REVOKER).explanation
+
+
+def test_the_wallet_and_the_words_say_what_is_accepted_of_a_proxy() -> None:
+    runs = Address(b"\x22" * 20)
+    request = consent(proposed(implementations=(runs,)), SCOPE, GAME, REVOKER, [Accepted(GAME.address, runs)])
+    assert request.typed_data.message["acceptedImplementations"] == [checksum_address(runs)]
+    assert f"a proxy that runs {checksum_address(runs)}" in request.explanation
 
 
 def test_a_scope_whose_functions_have_no_text_is_refused() -> None:

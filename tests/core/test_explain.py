@@ -15,6 +15,8 @@ from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
 from gamekit.core.policy import ArgumentRule, Condition, SpendingLimitPolicy, TimeFramePolicy
 from gamekit.core.scope import Scope
+from gamekit.eth.hashing import checksum_address
+from gamekit.eth.proxy import Accepted
 from gamekit.units import ZERO_ADDRESS, Address, NonceKey, UnixSeconds
 from tests.core.games import GOLDEN, quest
 from tests.core.scopes import ACCOUNT, GAME, MOVE, REVOKER, SIGNER, START, entry, scope_of
@@ -85,6 +87,14 @@ def test_behavior_parts_are_json() -> None:
     assert list(parts) == [
         "title", "may", "until", "pace", "most_lost", "never", "revoke", "not_enforced", "figures",
     ]  # fmt: skip
+
+
+def test_behavior_what_a_proxy_runs_is_accepted_and_can_change() -> None:
+    proxies = Accepted(GAME, Address(b"\x22" * 20)), Accepted(Address(b"\x33" * 20), Address(b"\x33" * 20))
+    told = describe(bound(quest(), "raid"), quest(), accepted=proxies).not_enforced
+    proxy, other = "0x2222222222222222222222222222222222222222", "0x3333333333333333333333333333333333333333"
+    assert f"{checksum_address(GAME)} stays what it is: it is a proxy that runs {proxy}, which you accept" in told[-2]
+    assert f"{other} runs no other code than its own: it could, and does not say which; you accept it" in told[-1]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@ from msgspec.structs import replace
 
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied, GasPolicy, UsageLimitPolicy, ValueLimitPolicy
+from gamekit.core.sponsoring import SPONSOR_POLICY
 from gamekit.core.tracking import CONSUMED, EXPIRED
 from gamekit.core.usage import Usage
-from gamekit.units import NonceSequence, Wei
+from gamekit.units import Gas, NonceSequence, Wei
 from tests.core.rows import action, actions, lane, live, operation
 
 
@@ -127,3 +128,33 @@ class TestCharge:
         found = lane(gas=GasPolicy(Wei(budget), Wei(budget)))
         charged = found.charge(actions(1), operation())
         assert isinstance(charged, Denied) is denied
+
+
+class TestSponsored:
+    """What the game pays at most for a session, beside the scope's own budget."""
+
+    def found(self, limit: int, spent: int) -> Lane:
+        found = lane(Usage(gas_spent_wei=Wei(spent)))
+        found.session = replace(found.session, sponsored_by="voucher", sponsored_wei_max=limit)
+        return found
+
+    def test_exactly_at_the_limit(self) -> None:
+        planned = operation()
+        found = self.found(limit=1000 + planned.max_cost, spent=1000)
+        assert isinstance(found.charge(actions(1), planned), Usage)
+
+    def test_one_wei_over_it(self) -> None:
+        planned = operation()
+        found = self.found(limit=999 + planned.max_cost, spent=1000)
+        denied = found.charge(actions(1), planned)
+        assert isinstance(denied, Denied)
+        asked = 1000 + planned.max_cost
+        assert (denied.policy, denied.limit, denied.asked) == (SPONSOR_POLICY, asked - 1, asked)
+
+    def test_the_paymasters_gas_counts(self) -> None:
+        planned = operation(paymaster_verification_gas_limit=Gas(7))
+        assert planned.max_cost == operation().max_cost + 70
+        assert isinstance(self.found(operation().max_cost, 0).charge(actions(1), planned), Denied)
+
+    def test_nothing_where_the_account_pays(self) -> None:
+        assert isinstance(self.found(limit=0, spent=10**15).charge(actions(1), operation()), Usage)

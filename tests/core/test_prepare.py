@@ -2,24 +2,29 @@ import pytest
 from msgspec.structs import replace
 
 from gamekit.accounts import stack
-from gamekit.config import BatchConfig
+from gamekit.config import BatchConfig, SponsorConfig
 from gamekit.core.fees import Fees
-from gamekit.core.policy import TimeFramePolicy
-from gamekit.core.prepare import call_gas, pre_verification_gas, times, verification_gas
+from gamekit.core.policy import GasPolicy, TimeFramePolicy
+from gamekit.core.prepare import SessionCodec, call_gas, pre_verification_gas, times, verification_gas
+from gamekit.core.relay import operation_gas
+from gamekit.core.tracking import Operation
 from gamekit.core.usage import time_range
 from gamekit.eth.calldata import Mode, decode_execute
 from gamekit.eth.entry_point import pack_bundle_element
 from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.session_paymaster import session_data
 from gamekit.eth.session_validator import decode_envelope, operation_digest
 from gamekit.eth.user_op_hash import user_op_hash
-from gamekit.units import ChainId, NonceSequence, UnixSeconds, Wei
-from tests.core.rows import ENTRY_POINT, NONCE_KEY, PERMISSION, actions, codec, head
+from gamekit.eth.user_operation import UserOperation
+from gamekit.units import Address, ChainId, NonceSequence, UnixSeconds, Wei
+from tests.core.rows import ENTRY_POINT, NONCE_KEY, PERMISSION, actions, codec, head, session
 from tests.core.scopes import ACCOUNT, START, scope_of
 
 LIMITS = BatchConfig()
 FEES = Fees(Wei(30), Wei(3))
 TIMES = UnixSeconds(START + 9), UnixSeconds(START + 99)
 TWO = actions(1, 2)
+PAYMASTER = Address(b"\x99" * 20)
 
 
 class TestGas:
@@ -102,6 +107,55 @@ class TestPlan:
         planned = writer.plan(many, call_data, True, NonceSequence(0), TIMES, FEES)
         submitted = writer.submission(replace(planned, signature=b"\x01" * 65), call_data)
         assert planned.calldata_bytes >= len(pack_bundle_element(submitted, EntryPointVersion.V07)) + 32
+
+
+class TestPaymaster:
+    GAS = GasPolicy(Wei(10**18), Wei(10**17), PAYMASTER)
+    SPONSOR = SponsorConfig()
+
+    def planned(self) -> tuple[SessionCodec, Operation, bytes]:
+        writer = codec(scope_of(gas=self.GAS))
+        call_data = writer.call_data(TWO, try_mode=True)
+        return writer, writer.plan(TWO, call_data, True, NonceSequence(5), TIMES, FEES), call_data
+
+    def test_a_voucher_names_the_session_and_the_claimed_time(self) -> None:
+        _, planned, _ = self.planned()
+        assert (planned.paymaster, planned.paymaster_data) == (PAYMASTER, session_data(TIMES[0], PERMISSION))
+
+    def test_its_gas_is_paid_by_the_session_too(self) -> None:
+        _, planned, _ = self.planned()
+        plain = codec(scope_of()).plan(TWO, b"", True, NonceSequence(5), TIMES, FEES)
+        added = self.SPONSOR.verification_gas + self.SPONSOR.pre_verification_gas
+        assert planned.max_cost - plain.max_cost == 30 * added
+        assert operation_gas(planned) - operation_gas(plain) >= self.SPONSOR.verification_gas
+
+    def test_the_hash_is_that_of_what_is_submitted(self) -> None:
+        writer, planned, call_data = self.planned()
+        submitted = writer.submission(replace(planned, signature=b"\x01" * 65), call_data)
+        assert (submitted.paymaster, submitted.paymaster_post_op_gas_limit) == (PAYMASTER, 0)
+        assert user_op_hash(submitted, EntryPointVersion.V07, ENTRY_POINT, ChainId(31337)) == planned.user_op_hash
+
+    def test_calldata_bytes_cover_it(self) -> None:
+        writer, planned, call_data = self.planned()
+        submitted = writer.submission(replace(planned, signature=b"\x01" * 65), call_data)
+        assert planned.calldata_bytes >= len(pack_bundle_element(submitted, EntryPointVersion.V07)) + 32
+
+    def test_another_payer_sees_the_whole_operation(self) -> None:
+        seen = []
+
+        class Other:
+            def data(self, op: UserOperation, times: tuple[UnixSeconds, UnixSeconds]) -> bytes:
+                seen.append((op, times))
+                return b"signed"
+
+        scope = scope_of(gas=self.GAS)
+        row = session(scope=scope.pack())
+        writer = SessionCodec(row, scope, stack("reference"), LIMITS, payer=Other())
+        planned = writer.plan(TWO, b"call data", True, NonceSequence(5), TIMES, FEES)
+        assert planned.paymaster_data == b"signed"
+        ((op, times),) = seen
+        assert (op.call_data, op.paymaster, op.paymaster_data, times) == (b"call data", PAYMASTER, b"", TIMES)
+        assert op.pre_verification_gas == planned.pre_verification_gas
 
 
 class TestSubmission:

@@ -39,6 +39,15 @@ def test_every_entry_point_counts() -> None:
     assert chain_setup(chain(REFERENCE, REFERENCE_08, NEXUS)).entry_points == {b"\x11" * 20, b"\x66" * 20}
 
 
+def test_paymasters() -> None:
+    assert chain_setup(chain(REFERENCE, NEXUS)).paymasters == {}
+    both = chain_setup(
+        chain(replace(REFERENCE, paymaster=PLACES[1]), replace(NEXUS, paymaster=PLACES[1]), REFERENCE_08)
+    )
+    assert both.paymasters == {b"\x22" * 20: b"\x11" * 20}
+    assert [each.paymaster for each in both.stacks] == [b"\x22" * 20, b"\x22" * 20, None]
+
+
 class TestStack:
     @pytest.mark.parametrize(
         ("asked", "place"), [(("", ""), 0), (("nexus", ""), 2), (("", "0.8"), 1), (("reference", "0.8"), 1)]
@@ -63,6 +72,7 @@ class TestInvalid:
             (chain(replace(REFERENCE, entry_point="x")), "chain.stacks reference on 0.7: entry_point"),
             (chain(replace(REFERENCE, owner_validator="")), "chain.stacks reference on 0.7: owner_validator"),
             (chain(replace(NEXUS, bootstrap="0x")), "chain.stacks nexus on 0.7: bootstrap"),
+            (chain(replace(NEXUS, paymaster="0x1")), "chain.stacks nexus on 0.7: paymaster"),
         ],
     )
     def test_the_setting_is_named(self, config: ChainConfig, setting: str) -> None:

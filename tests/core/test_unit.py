@@ -1,7 +1,10 @@
+import msgspec
 import pytest
 from msgspec.structs import replace
 
+from gamekit.core.manifest import UnitManifest
 from gamekit.core.policy import (
+    CONFIGURED_PAYMASTER,
     ArgumentRule,
     CallEntry,
     Condition,
@@ -13,6 +16,7 @@ from gamekit.core.policy import (
     ValueLimitPolicy,
 )
 from gamekit.core.scope import Scope
+from gamekit.core.sponsoring import Sponsoring
 from gamekit.core.unit import Unit, raw_scope
 from gamekit.errors import ConfigInvalid
 from gamekit.units import ZERO_ADDRESS, Address, NonceKey, Wei
@@ -71,6 +75,46 @@ class TestBind:
         assert "For 30 minutes from its grant" in unit_of().explain()
 
 
+class TestSponsored:
+    """A unit whose gas the game pays."""
+
+    def test_nobody_by_default(self) -> None:
+        assert unit_of().sponsoring is None
+        assert bind(unit_of()).gas.paymaster is None
+
+    def test_the_configured_paymaster_is_known_once_it_is_bound(self) -> None:
+        unit = unit_of(paymaster="configured")
+        assert unit.sponsoring == Sponsoring(by_signature=False, limit_wei=Wei(10**16))
+        assert unit.policies.gas.paymaster == CONFIGURED_PAYMASTER
+        assert "paid by the game's paymaster" in unit.explain()
+        scope = unit.bind(
+            account=ACCOUNT,
+            signer=SIGNER,
+            revoker=REVOKER,
+            nonce_key=NonceKey(9),
+            valid_after=START,
+            paymaster=PAYMASTER,
+        )
+        assert scope.gas == GasPolicy(Wei(10**16), Wei(10**15), PAYMASTER)
+
+    def test_error_none_is_configured(self) -> None:
+        with pytest.raises(ConfigInvalid, match="no paymaster is configured"):
+            bind(unit_of(paymaster="configured"))
+
+    def test_args(self) -> None:
+        unit = unit_of(paymaster="configured", sponsored_by="signature", sponsored_wei_max=7)
+        assert unit.sponsoring == Sponsoring(by_signature=True, limit_wei=Wei(7))
+
+    def test_an_address_is_meant_as_it_stands(self) -> None:
+        unit = unit_of(paymaster="0x" + PAYMASTER.hex())
+        assert unit.sponsoring is not None
+        assert bind(unit).gas.paymaster == PAYMASTER
+
+    def test_error_another_way(self) -> None:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({**msgspec.to_builtins(UNIT), "sponsored_by": "magic"}, UnitManifest)
+
+
 class TestBuildUnit:
     @pytest.mark.parametrize(
         ("settings", "words"),
@@ -88,6 +132,9 @@ class TestBuildUnit:
             ({"gas_per_operation_wei_max": 10**17}, "gas per_operation_wei_max must be 1"),
             ({"uses_max": 0}, "uses_max must be 1"),
             ({"paymaster": "0x01"}, "paymaster"),
+            ({"sponsored_wei_max": 5}, "sponsored_wei_max needs a paymaster"),
+            ({"paymaster": "configured", "sponsored_wei_max": 0}, "sponsored_wei_max must be 1"),
+            ({"paymaster": "configured", "sponsored_wei_max": 1 << 96}, "sponsored_wei_max must be 1"),
             ({"value_total_wei_max": 5}, "value needs both caps"),
             ({"functions": ()}, "number of entries must be 1"),
             ({"functions": ("fly",)}, "not play"),

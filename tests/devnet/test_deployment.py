@@ -8,7 +8,7 @@ import pytest
 from gamekit.chain.rpc import to_data
 from gamekit.core.setup import chain_setup
 from gamekit.devnet import Anvil, AnvilSettings, DevnetContracts, DevnetNode, deploy
-from gamekit.devnet.deployment import ENTRY_POINT_SALTS, Plan, carry_out, plan_devnet, require_code
+from gamekit.devnet.deployment import ENTRY_POINT_SALTS, OPERATOR, Plan, carry_out, plan_devnet, require_code
 from gamekit.errors import ChainError, ChainMismatch
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import selector
@@ -81,6 +81,13 @@ async def test_deploy_behaviour_the_pieces_know_each_other(node: DevnetNode) -> 
     for contract in (contracts.safe7579_factory, contracts.reference_delegate_08):
         assert await ask_address(node, contract, "SESSION_VALIDATOR()") == contracts.session_validator
     assert await ask_address(node, contracts.reference_delegate_08, "entryPoint()") == contracts.entry_point_08
+    for paymaster, entry_point in (
+        (contracts.session_paymaster_07, contracts.entry_point_07),
+        (contracts.session_paymaster_08, contracts.entry_point_08),
+    ):
+        assert await ask_address(node, paymaster, "ENTRY_POINT()") == entry_point
+        assert await ask_address(node, paymaster, "SESSION_VALIDATOR()") == contracts.session_validator
+        assert await ask_address(node, paymaster, "owner()") == OPERATOR
 
 
 async def test_carry_out_error_constructor_reverts(node: DevnetNode) -> None:
@@ -117,6 +124,8 @@ def test_chain_config_default_is_a_usable_configuration() -> None:
     assert (own.factory, own.owner_validator) == (contracts.reference_delegate_08, ZERO_ADDRESS)
     assert setup.stack("safe7579", "0.7").contracts.factory == contracts.safe7579_factory
     assert [each.name for each in setup.stacks] == ["reference", "reference", "nexus", "safe7579", "reference_7702"]
+    assert setup.stack("nexus", "0.7").paymaster == contracts.session_paymaster_07
+    assert setup.stack("reference", "0.8").paymaster == contracts.session_paymaster_08
 
 
 def test_chain_config_behaviour_an_older_deployment_has_the_older_stacks() -> None:

@@ -19,6 +19,7 @@ from gamekit.core.action import REFUSED
 from gamekit.core.event import ALARM, AlarmEvent
 from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
+from gamekit.core.relay import HANDLE_OPS, OPEN, RelayTransaction
 from gamekit.demo.stage import Stage, arena_manifest, make_keys, server_config, set_stage
 from gamekit.devnet import Anvil, AnvilSettings, DevnetNode
 from gamekit.devnet.deployment import OPERATOR
@@ -43,6 +44,7 @@ from gamekit.keys.keystore import Keystore
 from gamekit.kit import GameKit
 from gamekit.runtime.handle import SessionHandle
 from gamekit.units import Address, ChainId, Cursor, PlayerId, Wei
+from tests.e2e.opcodes import banned, opcodes_within
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -169,6 +171,22 @@ async def test_an_account_without_ether_plays(chain: Chain, unit: str) -> None:
     expected = charged if unit == "play_free" else 0
     assert (await chain.sponsorship(session)).seen_wei == expected
     assert row.sponsored_by == ("voucher" if unit == "play_free" else "signature")
+
+
+@pytest.mark.parametrize("unit", ["play_free", "play_signed"])
+async def test_validation_runs_no_banned_opcode(chain: Chain, unit: str) -> None:
+    async with chain.kit() as kit:
+        session = await chain.open(kit, unit)
+        await (await session.act("move", [1, 1], key="a")).settled(WAIT_S)
+        rows = {row.kind: row for row in await kit.store.select(RelayTransaction) if row.mined_at_block}
+    validation = await opcodes_within(chain.node, rows[HANDLE_OPS], chain.paymaster)
+    assert "SSTORE" in validation
+    assert "STATICCALL" in validation
+    assert banned(validation) == set()
+    # The same check finds what stands outside of validation: taking a voucher reads the clock.
+    taken = await opcodes_within(chain.node, rows[OPEN], chain.paymaster)
+    assert banned(taken) == ({"TIMESTAMP"} if unit == "play_free" else set())
+    assert bool(taken) == (unit == "play_free")
 
 
 async def test_what_the_player_reads_names_who_pays(chain: Chain) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gamekit.errors import EncodingInvalid
 from gamekit.eth.hashing import keccak256
+from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.session_validator import (
     OPERATION_TYPEHASH,
     Envelope,
@@ -33,9 +34,15 @@ def word(number: int) -> bytes:
 def test_permission_id_behavior_equals_deployed(module: Module) -> None:
     rng = random.Random("permissions")
     for _ in range(20):
-        account, scope = Address(rng.randbytes(20)), rng.randbytes(rng.randrange(600))
-        said = module.call(PERMISSION_ID_OF.encode_call(account, scope))
-        assert permission_id(ANVIL, module.address, account, scope) == said
+        account, entries, rules = Address(rng.randbytes(20)), rng.randrange(8), rng.randrange(4)
+        if entries:
+            tail = rng.randbytes(32 * entries + 64 * rules)
+        else:
+            leaves = rng.randrange(1, 9)
+            tail = b"".join(rng.randbytes(25) + bytes((rules,)) + rng.randbytes(6 + 64 * rules) for _ in range(leaves))
+        granted = rng.randbytes(54) + bytes((entries, rules)) + rng.randbytes(136) + tail
+        said = module.call(PERMISSION_ID_OF.encode_call(account, granted))
+        assert permission_id(ANVIL, module.address, account, ScopeForm(granted).signed) == said
 
 
 def test_operation_digest_behavior_equals_deployed(module: Module) -> None:
@@ -72,7 +79,7 @@ def test_operation_digest_error_times(times: tuple[int, int]) -> None:
         envelope(claimed_at, deadline, bytes(65), b"", b"")
 
 
-@given(TIMES, TIMES, st.binary(min_size=65, max_size=65), st.binary(max_size=64), st.integers(0, 4), st.integers(0, 4))
+@given(TIMES, TIMES, st.binary(min_size=65, max_size=65), st.binary(max_size=64), st.integers(1, 4), st.integers(0, 4))
 def test_decode_envelope_behavior_inverts_envelope(
     claimed_at: UnixSeconds, deadline: UnixSeconds, signature: bytes, hints: bytes, entries: int, rules: int
 ) -> None:
@@ -81,6 +88,18 @@ def test_decode_envelope_behavior_inverts_envelope(
     assert data[:12] == claimed_at.to_bytes(6, "big") + deadline.to_bytes(6, "big")
     assert data[12:77] == signature
     assert decode_envelope(data, len(hints)) == Envelope(claimed_at, deadline, signature, hints, scope)
+
+
+def test_decode_envelope_of_a_long_list() -> None:
+    leaf = b"\x01" * 24 + bytes(8)
+    form = ScopeForm(scope_bytes() + leaf + b"\x02" + leaf[1:])
+    hints, witnesses = form.show(form.places([1, 0, 1]))
+    data = envelope(UnixSeconds(1), UnixSeconds(2), bytes(65), hints, form.signed, witnesses)
+    assert decode_envelope(data, 3) == Envelope(
+        UnixSeconds(1), UnixSeconds(2), bytes(65), b"\0\1\0", form.signed, witnesses
+    )
+    with pytest.raises(EncodingInvalid, match="of a long list 224"):
+        decode_envelope(data[: 77 + 3 + 223], 3)
 
 
 def test_envelope_error_signature() -> None:

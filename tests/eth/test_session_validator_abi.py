@@ -87,7 +87,8 @@ def test_decode_session_error_form(data: bytes) -> None:
 
 def test_decode_account_default(module: Module) -> None:
     kind = ACCOUNT_OF.outputs[0].type
-    assert decode_account(encode([kind], [(True, 7, MODULE, True, 1)])) == AccountRecord(True, 7, MODULE)
+    assert decode_account(encode([kind], [(True, 7, MODULE, True, 1)])) == AccountRecord(True, 7, MODULE, 1)
+    assert decode_account(encode([kind], [(True, 7, MODULE, False, 0)])) == AccountRecord(True, 7, MODULE)
     assert decode_account(encode([kind], [(False, 0, ZERO_ADDRESS, False, 0)])) == AccountRecord(False, 0, None)
     assert decode_account(module.call(ACCOUNT_OF.encode_call(ACCOUNT))) == AccountRecord(False, 0, None)
 

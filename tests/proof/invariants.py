@@ -14,22 +14,21 @@ import argparse
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gamekit.contracts import artifact, build
 from gamekit.eth.hashing import selector, to_hex
-from tests.proof.plants import PLANTS, Plant, PlantUnknown, apply, plant_named
+from tests.proof.plants import PLANTS, Plant, PlantUnknown, plant_named
+from tests.proof.solidity import creation_codes, planted_sources
 
 DEPTH = 250
 """Calls of one run: long enough for sessions to be used up, short enough for the book to stay small."""
@@ -150,31 +149,31 @@ def verdict_of(answer: str, seed: int) -> Verdict:
     return Verdict(seed, calls, reason, [f"{step['func_name']}({step['args']})" for step in steps])
 
 
-def command(project: Path, seed: int) -> list[str]:
+def command(seed: int) -> list[str]:
     """Give the command line of one forge process."""
-    executable = next((project / "node_modules").glob("@foundry-rs/forge-*/bin/forge"))
+    executable = next(build.PACKAGES.glob("@foundry-rs/forge-*/bin/forge"))
     return [str(executable), "test", "--match-path", SUITE, "--threads", "1", "--fuzz-seed", hex(seed), "--json"]
 
 
-def environment(project: Path, runs: int, report: Path) -> dict[str, str]:
+def environment(runs: int, report: Path, planted: Path | None) -> dict[str, str]:
     """Give what one forge process is told beside its command line."""
     variables = build._environment() | {
         "FOUNDRY_INVARIANT_RUNS": str(runs),
         "FOUNDRY_INVARIANT_DEPTH": str(DEPTH),
         # Nothing of an earlier run may be played first.
         "FOUNDRY_INVARIANT_FAILURE_PERSIST_DIR": str(report.with_suffix("")),
-        "INVARIANT_REPORT": str(report.relative_to(project)),
+        "INVARIANT_REPORT": str(report.relative_to(build.PROJECT)),
     }
-    if project != build.PROJECT:
-        # A planted hole then compiles the sources alone, and not the tests that deploy them; and how it was found needs
-        # no shortening.
-        variables |= {"FOUNDRY_DYNAMIC_TEST_LINKING": "true", "FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT": "0"}
+    if planted is not None:
+        # How a planted hole was found needs no shortening.
+        variables |= {"FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT": "0"}
+        variables |= {"INVARIANT_VALIDATOR": str(planted.relative_to(build.PROJECT))}
     return variables
 
 
-def run(project: Path, calls: int, seed: int, jobs: int) -> Campaign:
+def run(calls: int, seed: int, jobs: int, planted: Path | None = None) -> Campaign:
     """Run `calls` calls or a few more, in `jobs` processes whose seeds follow each other; says how far it is."""
-    folder = project / REPORTS
+    folder = build.PROJECT / REPORTS
     folder.mkdir(parents=True, exist_ok=True)
     runs = -(-calls // (DEPTH * jobs))
     started = time.monotonic()
@@ -187,8 +186,8 @@ def run(project: Path, calls: int, seed: int, jobs: int) -> Campaign:
             with answer.open("wb") as stdout, report.with_suffix(".err").open("wb") as stderr:
                 processes.append(
                     subprocess.Popen(
-                        command(project, seed + job), cwd=project, stdout=stdout, stderr=stderr,
-                        env=environment(project, runs, report),
+                        command(seed + job), cwd=build.PROJECT, stdout=stdout, stderr=stderr,
+                        env=environment(runs, report, planted),
                     )
                 )  # fmt: skip
         try:
@@ -233,39 +232,22 @@ def _add(campaign: Campaign, lines: Sequence[str], errors: dict[str, str]) -> No
             campaign.counts[named(name, errors)] += number
 
 
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """Copy what the suite needs of the Foundry project into a folder that goes away again."""
-    with tempfile.TemporaryDirectory(prefix="gamekit-invariants-") as own:
-        project = Path(own)
-        shutil.copytree(build.PROJECT / "src", project / "src")
-        shutil.copytree(build.PROJECT / "test/invariant", project / "test/invariant")
-        for name in ("test/Harness.sol", "test/NexusHarness.sol", "foundry.toml", "solc.mjs"):
-            shutil.copy(build.PROJECT / name, project / name)
-        for name in ("node_modules", "devnet_artifacts"):
-            (project / name).symlink_to((build.PROJECT / name).resolve())
-        yield project
-
-
-def compile_suite(project: Path) -> None:
-    """Compile once, before several processes start.
+def compile_suite() -> None:
+    """Compile once, before several processes start. It is what `build.py test` compiles as well.
 
     Raises:
         RunFailed: it does not compile.
     """
-    listing = [*command(project, 0)[:-1], "--list"]
-    variables = environment(project, 1, project / REPORTS / "none.jsonl")
-    done = subprocess.run(listing, cwd=project, env=variables, check=False, capture_output=True, text=True)
+    listing = [*command(0)[:-1], "--list"]
+    done = subprocess.run(
+        listing, cwd=build.PROJECT, env=build._environment(), check=False, capture_output=True, text=True
+    )
     if done.returncode != 0:
         raise RunFailed(f"the suite does not compile: {done.stdout[-4000:]}{done.stderr[-2000:]}")
 
 
 def hunt(plants: Sequence[Plant], calls: int, seed: int, jobs: int) -> list[tuple[Plant, Verdict]]:
-    """Plant one hole after the other, each of `jobs` scratch copies its share, and look for each.
-
-    Raises:
-        PlantUnknown: a plant's text is not in the source.
-    """
+    """Plant one hole after the other, `jobs` at once, and look for each."""
     with ThreadPoolExecutor(jobs) as pool:
         shares = pool.map(lambda job: _hunt_share(plants[job::jobs], calls, seed), range(jobs))
         found = [row for share in shares for row in share]
@@ -274,18 +256,18 @@ def hunt(plants: Sequence[Plant], calls: int, seed: int, jobs: int) -> list[tupl
 
 def _hunt_share(plants: Sequence[Plant], calls: int, seed: int) -> list[tuple[Plant, Verdict]]:
     found = []
-    with scratch() as project:
-        for plant in plants:
-            former = apply(plant, project)
-            compile_suite(project)
-            started = time.monotonic()
-            (verdict,) = run(project, calls, seed, 1).verdicts
-            seconds = time.monotonic() - started
-            for path, text in former.items():
-                path.write_text(text, encoding="utf-8")
-            found.append((plant, verdict))
-            told = f"found after {verdict.calls:,} calls" if is_found(verdict) else "NOT FOUND"
-            _say(f"{plant.name:28} {told}: {verdict.breach} ({seconds:.1f} s)")
+    folder = build.PROJECT / REPORTS
+    folder.mkdir(parents=True, exist_ok=True)
+    for plant in plants:
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            planted = Path(own, "SessionValidator.json")
+            code = creation_codes(planted_sources(plant.edits))["SessionValidator"]
+            planted.write_text(json.dumps({"abi": [], "bytecode": {"object": to_hex(code)}}), encoding="utf-8")
+            campaign = run(calls, seed, 1, planted)
+        (verdict,) = campaign.verdicts
+        found.append((plant, verdict))
+        told = f"found after {verdict.calls:,} calls" if is_found(verdict) else "NOT FOUND"
+        _say(f"{plant.name:28} {told}: {verdict.breach} ({campaign.seconds:.1f} s)")
     return found
 
 
@@ -324,10 +306,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     build.build()
     try:
+        compile_suite()
         if options.plant:
             return _hunt(options)
         return _campaign(options)
-    except (RunFailed, PlantUnknown) as failure:
+    except (PlantUnknown, RunFailed) as failure:
         _say(str(failure))
         return 1
 
@@ -335,11 +318,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _campaign(options: argparse.Namespace) -> int:
     seed = secrets.randbits(48) if options.seed is None else options.seed
     _say(f"seed {seed:#x}")
-    compile_suite(build.PROJECT)
-    campaign = run(build.PROJECT, options.calls or 100_000, seed, options.jobs)
+    campaign = run(options.calls or 100_000, seed, options.jobs)
     show(campaign)
     if options.json:
-        written = asdict(campaign) | {"calls": campaign.calls, "missing": campaign.missing}
+        written = {
+            "calls": campaign.calls,
+            "operations": campaign.submitted,
+            "accepted": campaign.accepted,
+            "seconds": round(campaign.seconds),
+            "seed": hex(campaign.seed),
+            "breaches": [asdict(verdict) for verdict in campaign.breaches],
+            "missing": campaign.missing,
+            "counts": dict(campaign.counts),
+        }
         options.json.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return 1 if campaign.breaches or campaign.missing else 0
 

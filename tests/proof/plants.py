@@ -1,33 +1,20 @@
 """Holes to plant in the session validator, each by replacing exact text of the real source.
 
-`tests.proof.invariants --plant` builds each in a scratch copy, and the same invariants that hold for the real source
-must find it. A text that does not occur exactly once is an error, so a change of the source cannot silence a plant.
+`tests.proof.invariants --plant` compiles each, and the same invariants that hold for the real source must find it. A
+text that does not occur exactly once is an error, so a change of the source cannot silence a plant.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
-VALIDATOR = "src/SessionValidator.sol"
-CALLDATA = "src/CalldataLib.sol"
-ENVELOPE = "src/EnvelopeLib.sol"
-GAS = "src/GasLib.sol"
-ALLOWLIST = "src/AllowlistLib.sol"
-HARNESS = "test/Harness.sol"
+VALIDATOR = "SessionValidator.sol"
+CALLDATA = "CalldataLib.sol"
+ENVELOPE = "EnvelopeLib.sol"
+GAS = "GasLib.sol"
+ALLOWLIST = "AllowlistLib.sol"
 
 
 class PlantUnknown(Exception):
-    """The text to replace is not in the source exactly once, or there is no plant of that name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One replacement in one file of the Foundry project."""
-
-    path: str
-    """From the project's root."""
-    old: str
-    """Occurs exactly once in the file."""
-    new: str
+    """There is no plant of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +22,18 @@ class Plant:
     """A hole, and what it takes to open it."""
 
     name: str
-    edits: tuple[Edit, ...]
+    edits: tuple[tuple[str, str, str], ...]
+    """A file under src/, a text that stands there exactly once, and what is to stand instead."""
 
 
 def in_validator(name: str, old: str, new: str) -> Plant:
     """Plant `new` for `old` in the validator's own file."""
-    return Plant(name, (Edit(VALIDATOR, old, new),))
+    return Plant(name, ((VALIDATOR, old, new),))
 
 
 def in_calldata(name: str, old: str, new: str = "") -> Plant:
     """Plant `new` for `old` in the decoder of call data."""
-    return Plant(name, (Edit(CALLDATA, old, new),))
+    return Plant(name, ((CALLDATA, old, new),))
 
 
 PLANTS = (
@@ -69,21 +57,26 @@ PLANTS = (
         "if (entry.key() != uint256(uint160(target)) << 32 | uint32(selector)) {",
         "if (entry.target() != target) {",
     ),
-    in_validator("calls_max_unchecked", "if (calls > scope.callsMax())", "if (false)"),
-    Plant("witness_unproven", (Edit(ALLOWLIST, "if (hash != list.root)", "if (false)"),)),
-    Plant("witnesses_without_end", (Edit(ALLOWLIST, "if (list.next != list.end)", "if (false)"),)),
+    in_validator(
+        "target_not_compared",
+        "if (entry.key() != uint256(uint160(target)) << 32 | uint32(selector)) {",
+        "if (entry.selector() != selector) {",
+    ),
+    in_validator("calls_max_unchecked", "if (calls > max) revert", "if (false) revert"),
+    Plant("witness_unproven", ((ALLOWLIST, "if (hash != list.root)", "if (false)"),)),
+    Plant("witnesses_without_end", ((ALLOWLIST, "if (list.next != list.end)", "if (false)"),)),
     # Arguments.
     in_validator(
         "pinned_argument_unchecked",
-        "return condition == ScopeLib.PINNED && found == uint160(msg.sender);",
-        "return condition == ScopeLib.PINNED;",
+        "holds = found == uint160(msg.sender);",
+        "holds = true;",
     ),
     in_validator(
         "one_of_unchecked",
-        "if (condition == ScopeLib.EQUAL || condition == ScopeLib.ONE_OF) return found == value;",
-        "if (condition == ScopeLib.EQUAL || condition == ScopeLib.ONE_OF) return true;",
+        "holds = found == value;\n                    while",
+        "holds = true;\n                    while",
     ),
-    in_validator("at_most_unchecked", "return found <= value;", "return true;"),
+    in_validator("at_most_unchecked", "holds = found <= value;", "holds = true;"),
     in_validator("argument_not_summed", "_addToLane(lanes, envelope, index, head.lane(), found, value);", ""),
     # Value.
     in_validator(
@@ -93,9 +86,9 @@ PLANTS = (
     ),
     in_validator("value_per_call_unchecked", "if (value > perCall)", "if (false)"),
     # Gas, and who pays.
-    Plant("gas_price_not_bounded", (Edit(GAS, "* feePerGas;", "* 1 gwei;"),)),
-    in_validator("gas_per_operation_unchecked", "if (gasWei > scope.gasPerOperationWeiMax())", "if (false)"),
-    in_validator("gas_budget_unchecked", "if (gasSpentWei > scope.gasBudgetWei())", "if (false)"),
+    Plant("gas_price_not_bounded", ((GAS, "* feePerGas;", "* 1 gwei;"),)),
+    in_validator("gas_per_operation_unchecked", "if (gasWei > max) revert", "if (false) revert"),
+    in_validator("gas_budget_unchecked", "if (gasSpentWei > budgetWei) revert", "if (false) revert"),
     in_validator("paymaster_not_pinned", "if (paymaster != allowed || allowed == address(0))", "if (false)"),
     in_validator(
         "paymaster_left_out",
@@ -108,31 +101,24 @@ PLANTS = (
     # When.
     in_validator("epoch_not_checked", "if (epoch != accountEpoch)", "if (false)"),
     in_validator(
-        "revocation_not_checked", "if (state != SessionState.Live)", "if (state == SessionState.None)"
+        "revocation_not_checked", "if (!SlotLib.isLive(session))", "if (SlotLib.stateOf(session) == SessionState.None)"
     ),
     in_validator("time_range_not_returned", "validationData = _timeRange(envelope);", "_timeRange(envelope);"),
     in_validator(
         "slack_unchecked", "if (claimedAt + SLACK < validUntil) validUntil = claimedAt + SLACK;", ""
     ),
     in_validator(
-        "session_end_unchecked", "uint256 validUntil = scope.validUntil();", "uint256 validUntil = type(uint48).max;"
+        "session_end_unchecked", "(uint256 validAfter, uint256 validUntil) = scope.timeFrame();",
+        "uint256 validUntil = type(uint48).max;\n            (uint256 validAfter,) = scope.timeFrame();"
     ),
     Plant(
         "deadline_outside_digest",
-        (
-            Edit(ENVELOPE, "= uint256(claimedAt) << 48 | deadline;", "= uint256(claimedAt) << 48;"),
-            # The key signs what the contract hashes.
-            Edit(
-                HARNESS,
-                "bytes20(0),\n                claimedAt,\n                deadline",
-                "bytes20(0), claimedAt, uint48(0)",
-            ),
-        ),
+        ((ENVELOPE, "uint256 times = claimedAt << 48 | deadline;", "uint256 times = claimedAt << 48;"),),
     ),
     # Who signed, and for what.
     in_validator("signature_unchecked", "if (!envelope.signed(userOpHash)) return", "if (false) return"),
-    Plant("other_s_accepted", (Edit(ENVELOPE, "if (s > S_MAX) return false;", ""),)),
-    in_validator("nonce_key_unchecked", "if (nonceKey != scope.nonceKey())", "if (false)"),
+    Plant("other_s_accepted", ((ENVELOPE, "if (s > S_MAX) return false;", ""),)),
+    in_validator("nonce_key_unchecked", "if (nonce >> 64 != scope.nonceKey())", "if (false)"),
     in_validator("erc1271_accepted", "return ERC1271_INVALID;", "return 0x1626ba7e;"),
     # Grant, revoke, install.
     in_validator("grant_signature_unchecked", "_requireOwnerSigned(account, digest, ownerSignature);", ""),
@@ -142,12 +128,12 @@ PLANTS = (
     Plant(
         "install_without_bump",
         (
-            Edit(
+            (
                 VALIDATOR,
                 "known.installed = true;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]) + 1;",
                 "known.installed = true;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]);",
             ),
-            Edit(
+            (
                 VALIDATOR,
                 "SessionAccount memory known;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]) + 1;",
                 "SessionAccount memory known;\n        known.epoch = SlotLib.epochOf(_accounts[msg.sender]);",
@@ -168,20 +154,3 @@ def plant_named(name: str) -> Plant:
         if plant.name == name:
             return plant
     raise PlantUnknown(f"no plant is called {name}; there are {', '.join(plant.name for plant in PLANTS)}")
-
-
-def apply(plant: Plant, project: Path) -> dict[Path, str]:
-    """Change the files of a scratch copy; gives the former text of each, to be written back.
-
-    Raises:
-        PlantUnknown: a text does not occur exactly once.
-    """
-    former: dict[Path, str] = {}
-    for edit in plant.edits:
-        path = project / edit.path
-        text = path.read_text(encoding="utf-8")
-        if text.count(edit.old) != 1:
-            raise PlantUnknown(f"{plant.name}: {edit.path} has {text.count(edit.old)} times: {edit.old}")
-        former.setdefault(path, text)
-        path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
-    return former

@@ -113,6 +113,10 @@ class FakeChain:
         """Blocks between the head and the last final one."""
         self.base_fee = Wei(10**9)
         self.codes: dict[Address, bytes] = {}
+        self.words: dict[tuple[Address, Hash32], Hash32] = {}
+        """Storage of contracts; zero wherever nothing is said."""
+        self.answers: dict[tuple[Address, bytes], bytes] = {}
+        """What contracts answer to calls, by (contract, calldata)."""
         self.balances: dict[Address, Wei] = {}
         self.pending: list[DecodedTransaction] = []
         self.silent_after = 0
@@ -227,6 +231,8 @@ class FakeChain:
     async def call(self, to: Address, data: bytes, *, sender: Address | None = None, gas: Gas | None = None,
                    block: BlockHash | None = None) -> bytes:  # fmt: skip
         self._answer()
+        if (to, data) in self.answers:
+            return self.answers[to, data]
         world = (self.top if block is None else self._at(block)).world
         if data[:4] == ACCOUNT_ADDRESS.selector:
             return keccak256(b"account" + data)[12:].rjust(32, b"\0")
@@ -249,7 +255,7 @@ class FakeChain:
 
     async def storage(self, address: Address, slot: Hash32) -> Hash32:
         self._answer()
-        return Hash32(bytes(32))
+        return self.words.get((address, slot), Hash32(bytes(32)))
 
     async def balance(self, address: Address) -> Wei:
         self._answer()
@@ -407,8 +413,9 @@ class FakeChain:
         digest = operation_digest(hashed, permission, envelope.claimed_at, envelope.deadline)
         if recover_address(digest, envelope.signature) != scope.signer or scope.nonce_key != key:
             raise Refusal(place, "AA24 signature error")
-        gas = sum(split_pair(op.account_gas_limits)) + op.pre_verification_gas
-        cost = Wei(gas * split_pair(op.gas_fees)[1])
+        if (op.paymaster_and_data[:20] or None) != scope.gas.paymaster:
+            raise Refusal(place, "AA23 reverted")
+        cost = max_cost(op)
         value = Wei(sum(call.value for call in calls))
         charged = charge(scope, session.usage, envelope.claimed_at, len(calls), value, (0, 0), cost)
         if isinstance(charged, Denied):
@@ -476,6 +483,12 @@ class FakeChain:
             return words(0, 0, 0, 0, 0, 0, 0)
         usage = session.usage
         return words(session.state, 1, usage.uses, usage.arrival_ms, usage.gas_spent_wei, usage.value_spent_wei, 0)
+
+
+def max_cost(op: PackedUserOperation) -> Wei:
+    """All gas limits times the highest fee."""
+    gas = sum(split_pair(op.account_gas_limits)) + op.pre_verification_gas
+    return Wei((gas + sum(split_pair(op.paymaster_and_data[20:52]))) * split_pair(op.gas_fees)[1])
 
 
 def _dynamic(data: bytes) -> bytes:

@@ -1,11 +1,17 @@
 import asyncio
+from typing import cast
 
 import pytest
 
 from gamekit.core.session import Account, Session
 from gamekit.errors import ConfigInvalid, OutcomeUnknown, Overloaded, SessionExpired, SessionNotFound, SessionNotOpen
-from gamekit.units import Address, PermissionId, PlayerId
-from tests.runtime.world import ALICE, OWNER, World, attack
+from gamekit.eth.hashing import checksum_address
+from gamekit.eth.proxy import IMPLEMENTATION_SLOT
+from gamekit.eth.session_opener import OPEN
+from gamekit.units import Address, Hash32, PermissionId, PlayerId
+from tests.runtime.world import ALICE, ARENA, OWNER, World, attack
+
+IMPLEMENTED = Address(b"\x1a" * 20)
 
 
 async def proposed(world: World) -> PermissionId:
@@ -30,6 +36,35 @@ async def test_a_proposal_is_durable_with_its_lane_number(world: World) -> None:
     assert len({row.nonce_key for row in rows if row}) == 2
     accounts = await world.store.select(Account)
     assert [account.lanes for account in accounts] == [2]
+
+
+class TestProxies:
+    """A target that can run code of others: the owner signs which."""
+
+    async def test_what_it_runs_is_signed_written_and_sent(self, world: World) -> None:
+        world.chain.codes[ARENA] = b"\xf4"
+        world.chain.words[ARENA, IMPLEMENTATION_SLOT] = Hash32(IMPLEMENTED.rjust(32, b"\0"))
+        request = await world.kit.propose(ALICE, "arena", "play", OWNER)
+        assert request.typed_data.message["acceptedImplementations"] == [checksum_address(IMPLEMENTED)]
+        assert f"a proxy that runs {checksum_address(IMPLEMENTED)}" in request.explanation
+        await world.restart()
+        await world.kit.open(request.permission_id, b"signature")
+        (sent,) = world.chain.pending
+        (grant,) = cast("tuple[tuple[object, ...]]", OPEN.decode_call(sent.data)[5])
+        assert grant[2] == (IMPLEMENTED,)
+
+    async def test_a_contract_that_runs_itself_alone_is_not_asked_about(self, world: World) -> None:
+        request = await world.kit.propose(ALICE, "arena", "play", OWNER)
+        assert request.typed_data.message["acceptedImplementations"] == []
+        assert "which you accept" not in request.explanation
+
+    async def test_one_that_runs_no_contract_is_refused_before_a_key_is_made(self, world: World) -> None:
+        world.chain.codes |= {ARENA: b"\xf4", IMPLEMENTED: b""}
+        world.chain.words[ARENA, IMPLEMENTATION_SLOT] = Hash32(IMPLEMENTED.rjust(32, b"\0"))
+        with pytest.raises(ConfigInvalid, match="no code") as refused:
+            await world.kit.propose(ALICE, "arena", "play", OWNER)
+        assert refused.value.compared == {"target": ARENA, "told": None, "implementation": IMPLEMENTED}
+        assert world.kit.state.sessions == {}
 
 
 async def test_lane_numbers_are_not_used_again_after_a_restart(world: World) -> None:

@@ -3,7 +3,8 @@ from msgspec.structs import replace
 from gamekit.config import PauseConfig
 from gamekit.core.pausing import Pause
 from gamekit.errors import ChainUnavailable
-from gamekit.units import Address, PlayerId
+from gamekit.eth.proxy import BEACON_SLOT, IMPLEMENTATION
+from gamekit.units import Address, Hash32, PlayerId
 from tests.runtime.world import ALICE, ARENA, OWNER, Keys, World, config, targets
 
 
@@ -66,6 +67,28 @@ class TestCode:
         world.chain.storage = storage  # type: ignore[method-assign]
         (pause,) = await world.store.select(Pause)
         assert "implementation" in pause.reason
+
+    async def test_so_does_a_beacon_that_names_another(self, world: World) -> None:
+        beacon = Address(b"\xbe" * 20)
+        world.chain.words[ARENA, BEACON_SLOT] = Hash32(beacon.rjust(32, b"\0"))
+        world.chain.answers[beacon, IMPLEMENTATION.encode_call()] = b"\x01".rjust(32, b"\0")
+        await world.block(10)
+        await world.kit.resume("game:arena", "we put it behind a beacon", "olga")
+        world.chain.answers[beacon, IMPLEMENTATION.encode_call()] = b"\x02".rjust(32, b"\0")
+        await world.block(10)
+        (pause,) = await world.store.select(Pause)
+        assert pause.active
+        assert "beacon's implementation" in pause.reason
+
+    async def test_so_does_a_proxy_that_answers_another_from_a_place_of_its_own(self, world: World) -> None:
+        world.chain.codes[ARENA] = b"\xf4"
+        await world.block(10)
+        await world.kit.resume("game:arena", "we put it behind a proxy", "olga")
+        world.chain.answers[ARENA, IMPLEMENTATION.encode_call()] = b"\x02".rjust(32, b"\0")
+        await world.block(10)
+        (pause,) = await world.store.select(Pause)
+        assert pause.active
+        assert "changed its implementation" in pause.reason
 
     async def test_the_same_code_pauses_nothing(self, world: World) -> None:
         await world.block(25)

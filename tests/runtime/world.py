@@ -133,13 +133,22 @@ class World:
         self.keys = keys
         self.config = settings or config()
         self.before_action = before_action
-        self.chain = FakeChain(ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR)
+        self.chain = self._chain()
         self.chain.mine(5)
         self.clock = HandClock()
         self.store = MemoryStore(KINDS)
         self.kit = self._kit()
         self.signed: list[bytes] = []
         """Every digest that the session keys signed, in order."""
+
+    def _chain(self) -> FakeChain:
+        return FakeChain(ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR)
+
+    def _game(self) -> Game:
+        return arena()
+
+    def _sponsors(self) -> dict[Address, Any]:
+        return {}
 
     def _kit(self) -> GameKit:
         async def close() -> None:
@@ -154,8 +163,8 @@ class World:
 
         signer.sign_many = watched  # type: ignore[method-assign]
         ports = Ports(self.store, self.chain, self.chain, signer, self.keys.keystore, self.keys.pool, self.keys.apart,
-                      self.clock, close)  # fmt: skip
-        return GameKit(self.config, [arena()], ports, before_action=self.before_action)
+                      self.clock, close, self._sponsors())  # fmt: skip
+        return GameKit(self.config, [self._game()], ports, before_action=self.before_action)
 
     async def start(self) -> None:
         """What `kit.start` does, without its loops."""
@@ -166,9 +175,9 @@ class World:
         self.kit = self._kit()
         await self.start()
 
-    async def open(self, player: PlayerId = ALICE, owner: Address = OWNER) -> PermissionId:
+    async def open(self, player: PlayerId = ALICE, owner: Address = OWNER, unit: str = "play") -> PermissionId:
         """Propose, sign, grant: a session that plays."""
-        request = await self.kit.propose(player, "arena", "play", owner)
+        request = await self.kit.propose(player, "arena", unit, owner)
         await self.kit.open(request.permission_id, b"owner's signature")
         await self.block()
         assert self.kit.session_row(request.permission_id).state == "open"

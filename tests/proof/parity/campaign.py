@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from msgspec import Struct, field
 
 from gamekit.core.usage import stored_usage
+from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.session_validator_abi import SessionRecord
 from gamekit.eth.user_operation import PackedUserOperation
 from gamekit.units import Address, PermissionId, UnixSeconds
@@ -169,7 +170,10 @@ class Campaign:
         verdicts = await self._contract.judge([(each.permission, each.op) for each in inputs], records, entry_point)
         known = {
             each.drawn.signed: Known(
-                each.drawn.scope if each.drawn.is_ours else None, each.drawn.tree, each.permission, each.record
+                each.drawn.scope if each.drawn.is_ours else None,
+                ScopeForm(each.drawn.granted) if each.drawn.is_ours else None,
+                each.permission,
+                each.record,
             )
             for each in sessions
         }

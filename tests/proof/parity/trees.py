@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from gamekit.eth.hashing import keccak256
 
 HEADER = 192
-SIGNED = HEADER + 32
-"""Bytes of the signed form."""
 _COUNTS_AT = 54
 
 
@@ -56,8 +54,11 @@ def write_witness(leaf: bytes, siblings: Sequence[bytes]) -> bytes:
 
 
 def as_tree(packed: bytes) -> tuple[bytes, bytes, Tree]:
-    """Give the granted and the signed form of a scope that is packed as a short list, and its tree."""
+    """Give the granted and the signed form of a scope as a long list, and its tree; `packed` may be either."""
     entries, rules = packed[_COUNTS_AT], packed[_COUNTS_AT + 1]
+    if entries == 0:
+        tree = Tree(_leaves(packed))
+        return packed, packed[:HEADER] + tree.root, tree
     rules_at = HEADER + 32 * entries
     header = packed[:_COUNTS_AT] + bytes(2) + packed[_COUNTS_AT + 2 : HEADER]
     leaves = []
@@ -70,15 +71,19 @@ def as_tree(packed: bytes) -> tuple[bytes, bytes, Tree]:
     return header + b"".join(leaves), header + tree.root, tree
 
 
+def _leaves(granted: bytes) -> list[bytes]:
+    leaves, at = [], HEADER
+    while at < len(granted):
+        end = at + 32 + 64 * granted[at + 25]
+        leaves.append(granted[at:end])
+        at = end
+    return leaves
+
+
 def show(tree: Tree, places: Sequence[int]) -> tuple[bytes, bytes]:
     """Give the hints and the witnesses of calls whose entries stand at these places: each shown when first used."""
     order = list(dict.fromkeys(places))
     return bytes(order.index(place) for place in places), b"".join(map(tree.witness, order))
-
-
-def is_tree(scope: bytes) -> bool:
-    """Whether these bytes, if they are a scope, begin one with a long list."""
-    return len(scope) >= SIGNED and scope[_COUNTS_AT] == 0
 
 
 def _pair(first: bytes, second: bytes) -> bytes:

@@ -16,18 +16,16 @@ from gamekit.errors import EncodingInvalid
 from gamekit.eth import session_validator
 from gamekit.eth.calldata import Call, Execution, decode_execute
 from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.scope_form import ScopeForm, is_long
 from gamekit.eth.session_validator import decode_envelope
 from gamekit.eth.session_validator_abi import SessionRecord, SessionState
 from gamekit.eth.signature import recover_address
 from gamekit.eth.user_op_hash import hash_on_chain_form
 from gamekit.eth.user_operation import PackedUserOperation, split_nonce, unpack
-from gamekit.units import PermissionId, UnixSeconds, UserOpHash, Wei
+from gamekit.units import PermissionId, UserOpHash, Wei
 from tests.proof.parity.ground import Ground
-from tests.proof.parity.trees import SIGNED, Tree, is_tree, show
 
 OTHER_FORM = "ScopeForm"
-HEAD = 77
-"""Bytes of a signature before its hints."""
 
 
 class Accepted(Struct, frozen=True):
@@ -52,8 +50,8 @@ class Known(Struct, frozen=True):
 
     scope: Scope | None
     """None when `Scope.unpack` does not read what was granted."""
-    tree: Tree | None
-    """Of a long list: what its witnesses are written from."""
+    form: ScopeForm | None
+    """What hints and witnesses are written from; None as for `scope`."""
     permission: PermissionId
     record: SessionRecord
 
@@ -105,7 +103,7 @@ class PythonSide:
         try:
             op = unpack(packed, version)
             calls = self._parts.decode(op.call_data).calls
-            envelope, witnesses = _open(op.signature, len(calls))
+            envelope = decode_envelope(op.signature, len(calls))
             name = hash_on_chain_form(packed, version, self._ground.entry_points[version], self._ground.chain_id)
         except EncodingInvalid as error:
             return Refused("Encoding", str(error))
@@ -117,7 +115,7 @@ class PythonSide:
         dead = self._dead(known)
         if dead:
             return Refused("Session", dead)
-        if known.scope is None:
+        if known.scope is None or known.form is None:
             return Refused(OTHER_FORM, "the scope is in a form that the package does not read")
         if split_nonce(op.nonce)[0] != known.scope.nonce_key:
             return Refused("NonceKey", "it stands on another nonce key")
@@ -127,7 +125,7 @@ class PythonSide:
             if isinstance(found, Denied):
                 return _refused(found)
         assert isinstance(cost, int)
-        return self._judge_calls(known, known.scope, calls, envelope, witnesses, cost, name)
+        return self._judge_calls(known, known.scope, known.form, calls, envelope, cost, name)
 
     def _dead(self, known: Known) -> str:
         if known.record.state is not SessionState.LIVE:
@@ -140,9 +138,9 @@ class PythonSide:
         self,
         known: Known,
         scope: Scope,
+        form: ScopeForm,
         calls: Sequence[Call],
         envelope: session_validator.Envelope,
-        witnesses: bytes,
         cost: Wei,
         name: UserOpHash,
     ) -> Accepted | Refused:
@@ -152,10 +150,10 @@ class PythonSide:
             if isinstance(verdict, Denied):
                 return _refused(verdict)
             allowed.append(verdict)
-        places = [each.hint for each in allowed]
-        own = show(known.tree, places) if known.tree else (bytes(places), b"")
-        if self._parts.looks_at_witnesses and (envelope.hints, witnesses) != own:
-            return Refused("Witnesses" if known.tree else "Hints", "other hints or witnesses than the calls' own")
+        own = form.show(form.places([each.hint for each in allowed]))
+        if self._parts.looks_at_witnesses and (envelope.hints, envelope.witnesses) != own:
+            reason = "Witnesses" if is_long(form.granted) else "Hints"
+            return Refused(reason, "other hints or witnesses than the calls' own")
         window = time_range(scope, envelope.claimed_at, envelope.deadline)
         if isinstance(window, Denied):
             return _refused(window)
@@ -171,17 +169,6 @@ class PythonSide:
         if signer != scope.signer:
             return Refused("Signature", "another key signed it")
         return Accepted(*window, usage)
-
-
-def _open(signature: bytes, calls: int) -> tuple[session_validator.Envelope, bytes]:
-    """Take a signature apart: the envelope, with the scope in its signed form, and the witnesses."""
-    scope = signature[HEAD + calls :]
-    if not is_tree(scope):
-        return decode_envelope(signature, calls), b""
-    times = UnixSeconds(int.from_bytes(signature[:6], "big")), UnixSeconds(int.from_bytes(signature[6:12], "big"))
-    hints = signature[HEAD : HEAD + calls]
-    envelope = session_validator.Envelope(*times, signature[12:HEAD], hints, scope[:SIGNED])
-    return envelope, scope[SIGNED:]
 
 
 def _refused(denied: Denied) -> Refused:

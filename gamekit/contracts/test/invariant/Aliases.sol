@@ -10,12 +10,12 @@ import {Tricks} from "./Tricks.sol";
 /// @notice Each hides harmful calls in the arguments of an allowed one, and bends one offset so that a decoder who follows
 /// offsets finds them, and one who reads on does not. Also plain damage: words replaced, cut, lengthened.
 abstract contract Aliases is Tricks {
-    uint256 internal constant ALIAS_EXECUTION = 26;
-    uint256 internal constant ALIAS_ARRAY = 27;
-    uint256 internal constant ALIAS_CALL = 28;
-    uint256 internal constant ALIAS_DATA = 29;
-    uint256 internal constant DIRTY = 30;
-    uint256 internal constant DAMAGE = 31;
+    uint256 internal constant ALIAS_EXECUTION = 27;
+    uint256 internal constant ALIAS_ARRAY = 28;
+    uint256 internal constant ALIAS_CALL = 29;
+    uint256 internal constant ALIAS_DATA = 30;
+    uint256 internal constant DIRTY = 31;
+    uint256 internal constant DAMAGE = 32;
 
     /// @dev Where things stand in call data: selector 4, mode 32, offset 32, length 32, execution.
     uint256 private constant EXECUTION = 100;

@@ -28,9 +28,11 @@ library CountsLib {
         }
     }
 
-    function number(Counts storage counts, string memory name) internal view returns (uint256) {
-        uint256 known = counts.index[keccak256(bytes(name))];
-        return known == 0 ? 0 : counts.numbers[known - 1];
+    /// @notice How many names begin like this.
+    function kinds(Counts storage counts, bytes8 beginning) internal view returns (uint256 number_) {
+        for (uint256 i = 0; i < counts.names.length; ++i) {
+            if (bytes8(bytes(counts.names[i])) == beginning) ++number_;
+        }
     }
 
     /// @notice All of it as one JSON object.

@@ -209,9 +209,9 @@ contract Handler is Submitting {
         );
     }
 
-    /// @notice How often something of this name happened.
-    function countOf(string calldata name) external view returns (uint256) {
-        return counts.number(name);
+    /// @notice How many kinds of operations were accepted, and for how many reasons operations were refused.
+    function kinds() external view returns (uint256 acceptances, uint256 refusals) {
+        return (counts.kinds("accepted"), counts.kinds("refused:"));
     }
 
     // -------------------------------------------------------------------------------------------------- helpers

@@ -5,7 +5,7 @@ import {Execution} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
 import {IEntryPointNonces, PackedUserOperation} from "@openzeppelin/contracts/interfaces/IERC4337.sol";
 import {Session} from "src/ISessionValidator.sol";
 import {ScopeLib} from "src/ScopeLib.sol";
-import {Entry, Fields, Rule} from "test/Harness.sol";
+import {Entry, Fields, IEntryPointUnderTest, Rule} from "test/Harness.sol";
 import {Draft, Granted} from "./Book.sol";
 import {Dice} from "./Dice.sol";
 import {Game} from "./Games.sol";
@@ -225,10 +225,15 @@ abstract contract Moves is Grants {
     /// @dev Signs the plan as it stands.
     function _seal(Plan memory plan) internal returns (Draft memory draft) {
         uint256 sender = _playerOf(plan.op.sender);
-        use(sender == PLAYERS ? plan.player : sender);
-        entryPoint = players[plan.player].entryPoint;
-        draft.op = seal(plan.op, plan.hints, plan.scope, plan.claimedAt, plan.deadline, plan.key);
-        draft.op.signature = bytes.concat(draft.op.signature, plan.witnesses);
+        IEntryPointUnderTest on = players[plan.player].entryPoint;
+        bytes32 permissionId = keccak256(abi.encodePacked(block.chainid, validator, plan.op.sender, plan.scope));
+        // The contract says itself what is to be signed; that these are the right bytes is the business of other suites.
+        bytes32 digest =
+            validator.operationDigest(on.getUserOpHash(plan.op), permissionId, plan.claimedAt, plan.deadline);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(plan.key, digest);
+        draft.op = plan.op;
+        draft.op.signature =
+            abi.encodePacked(plan.claimedAt, plan.deadline, r, s, v, plan.hints, plan.scope, plan.witnesses);
         draft.session = sender == PLAYERS ? NO_SESSION : sessionWith(sender, plan.scope);
         (draft.key, draft.claimedAt, draft.deadline) = (plan.key, plan.claimedAt, plan.deadline);
         draft.trick = plan.trick;

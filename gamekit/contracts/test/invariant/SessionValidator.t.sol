@@ -11,6 +11,9 @@ contract SessionValidatorInvariants is Test {
     /// @dev Least share of operations that must be accepted, in percent: below it, refusals prove little.
     uint256 private constant ACCEPTED_PERCENT_MIN = 20;
 
+    /// @dev Least kinds of acceptances and of refusals that a run must have seen. A campaign must have seen them all.
+    uint256 private constant KINDS_MIN = 12;
+
     Handler private _handler;
 
     function setUp() public {
@@ -42,6 +45,9 @@ contract SessionValidatorInvariants is Test {
         assertEq(_handler.checkAll(), "");
         uint256 percent = 100 * _handler.accepted() / (_handler.submitted() + 1);
         assertGe(percent, ACCEPTED_PERCENT_MIN, "share of accepted operations");
+        (uint256 acceptances, uint256 refusals) = _handler.kinds();
+        assertGe(acceptances, KINDS_MIN, "kinds of accepted operations");
+        assertGe(refusals, KINDS_MIN, "reasons of refusals");
         string memory path = vm.envOr("INVARIANT_REPORT", string(""));
         if (bytes(path).length != 0) vm.writeLine(path, _handler.report());
     }

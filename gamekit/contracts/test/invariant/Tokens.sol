@@ -47,6 +47,11 @@ contract Coin is Token {
         return true;
     }
 
+    /// @notice Burns. Games have a harmless function of the same name, so the same selector.
+    function spend(uint256 amount) external changing {
+        balanceOf[msg.sender] -= amount;
+    }
+
     function increaseAllowance(address spender, uint256 amount) external changing returns (bool) {
         allowance[msg.sender][spender] += amount;
         return true;

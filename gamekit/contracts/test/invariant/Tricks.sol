@@ -44,7 +44,8 @@ abstract contract Tricks is Moves {
     uint256 internal constant SPECIAL_TARGET = 23;
     uint256 internal constant INIT_CODE = 24;
     uint256 internal constant WITNESS = 25;
-    uint256 internal constant TRICKS = 26;
+    uint256 internal constant OTHER_TARGET = 26;
+    uint256 internal constant TRICKS = 27;
 
     /// @dev Makes a plan, and spoils it by one trick.
     function _trick(Dice memory dice) internal returns (Plan memory plan) {
@@ -61,12 +62,15 @@ abstract contract Tricks is Moves {
         else if (trick <= TIMES || trick == INIT_CODE) _spoilOperation(plan, trick, dice);
         else if (trick <= HINTS) _spoilSignature(plan, trick, dice);
         else if (trick == WITNESS) _spoilWitness(plan, dice);
+        else if (trick == OTHER_TARGET) _otherTarget(plan, dice);
     }
 
     // --------------------------------------------------------------------------------------------------- calls
 
     function _spoilCalls(Plan memory plan, uint256 trick, Dice memory dice) private view {
         uint256 i = dice.roll(plan.calls.length);
+        bytes memory hints = plan.hints;
+        bytes memory witnesses = plan.witnesses;
         if (trick == EXTRA_CALL) {
             plan.calls = _with(plan.calls, _harmful(plan, dice));
             if (plan.mode == SINGLE) plan.mode = BATCH;
@@ -96,6 +100,25 @@ abstract contract Tricks is Moves {
             plan.mode = BATCH_TRY;
         }
         _encode(plan);
+        // A hint that names the entry of the call that was there before.
+        if (hints.length == plan.hints.length && dice.chance(50)) (plan.hints, plan.witnesses) = (hints, witnesses);
+    }
+
+    /// @dev The same call, of the same hint, to somebody else.
+    function _otherTarget(Plan memory plan, Dice memory dice) private view {
+        address[6] memory targets = [
+            address(coin),
+            address(game),
+            address(raider),
+            address(upgradable),
+            address(players[VICTIM].account),
+            address(uint160(dice.word()))
+        ];
+        plan.calls[dice.roll(plan.calls.length)].target = targets[dice.chance(60) ? 0 : dice.roll(6)];
+        bytes memory hints = plan.hints;
+        bytes memory witnesses = plan.witnesses;
+        _encode(plan);
+        (plan.hints, plan.witnesses) = (hints, witnesses);
     }
 
     function _with(Execution[] memory calls, Execution memory more) internal pure returns (Execution[] memory longer) {

@@ -25,6 +25,7 @@ abstract contract PaymasterInvariantTest is Test {
     /// forge-config: default.invariant.depth = 64
     /// forge-config: default.invariant.include-storage = false
     /// forge-config: default.invariant.include-push-bytes = false
+    /// forge-config: default.invariant.shrink-run-limit = 32
     /// forge-config: default.invariant.fail-on-revert = true
     function invariant_sponsorshipIsBounded() public view {
         assertEq(_handler.violation(), "");

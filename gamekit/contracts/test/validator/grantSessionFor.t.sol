@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IERC7579Validator} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {ISessionValidator, SessionState} from "src/ISessionValidator.sol";
 import {Arena} from "src/example/Arena.sol";
-import {Fields, Harness} from "test/Harness.sol";
+import {Entry, Fields, Harness} from "test/Harness.sol";
 
 contract GrantSessionForTest is Harness {
     uint48 private constant DEADLINE = uint48(NOW + 300);
@@ -227,7 +228,125 @@ contract GrantSessionForTest is Harness {
         _refuses(f, _sign(f, ownerKey), abi.encodeWithSelector(ISessionValidator.SignerInvalid.selector, address(0)));
     }
 
+    // ---------------------------------------------------------------------------------------------- implementations
+
+    function test_grantSessionFor_success_acceptedImplementations() public {
+        (Fields memory f, address[] memory accepted) = _twoProxies();
+        bytes memory signature = _sign(f, accepted);
+        validator.grantSessionFor(address(account), pack(f), _texts(f), accepted, DEADLINE, signature);
+        assertState(pack(f), SessionState.Live);
+    }
+
+    function test_grantSessionFor_revert_implementationsSwapped() public {
+        // Neither proxy tells what it runs, so only the signature binds which is which.
+        (Fields memory f, address[] memory accepted) = _twoProxies();
+        bytes memory signature = _sign(f, accepted);
+        (accepted[0], accepted[1]) = (accepted[1], accepted[0]);
+        _refuses(f, accepted, signature, _invalid());
+        _refuses(f, none, signature, _invalid());
+        (accepted[0], accepted[1]) = (accepted[1], accepted[0]);
+        accepted[1] = address(factory);
+        _refuses(f, accepted, signature, _invalid());
+    }
+
+    function test_grantSessionFor_revert_implementationsAdded() public {
+        Fields memory f = fields();
+        bytes memory signature = _sign(f, ownerKey);
+        address[] memory added = new address[](1);
+        added[0] = address(arena);
+        _refuses(f, added, signature, _invalid());
+        _refuses(
+            f, added, _sign(f, added), abi.encodeWithSelector(ISessionValidator.ImplementationsUnused.selector, 1, 0)
+        );
+    }
+
+    function test_grantSessionFor_revert_implementationNotAccepted() public {
+        // The owner signed, and named none.
+        (Fields memory f,) = _twoProxies();
+        _refuses(
+            f,
+            none,
+            _sign(f, none),
+            abi.encodeWithSelector(
+                ISessionValidator.ImplementationNotAccepted.selector, f.entries[0].target, address(0), address(0)
+            )
+        );
+    }
+
+    // -------------------------------------------------------------------------------------------------------- lead
+
+    function test_grantSessionFor_success_leadBeforeTheValidator() public {
+        // What the account is asked, byte for byte: lead 1 | validator 20 | signature.
+        bytes memory signature = "what the owner's validator wants";
+        bytes1[3] memory leads = [bytes1(0x01), 0x00, 0xff];
+        for (uint256 i = 0; i < leads.length; ++i) {
+            _asks(abi.encodePacked(leads[i], thief), abi.encodePacked(leads[i], thief, signature), signature);
+        }
+        _asks(abi.encodePacked(thief), abi.encodePacked(thief, signature), signature);
+    }
+
+    function test_grantSessionFor_revert_leadForgotten() public {
+        // Installed anew without a lead, the account is not asked with one.
+        bytes memory signature = "signature";
+        Particular player = new Particular(abi.encodePacked(bytes1(0x01), thief, signature));
+        Fields memory f = fields();
+        string[] memory texts = _texts(f);
+        vm.startPrank(address(player));
+        validator.onInstall(abi.encodePacked(bytes1(0x01), thief));
+        validator.onUninstall("");
+        validator.onInstall(abi.encodePacked(thief));
+        vm.stopPrank();
+        vm.expectRevert(
+            abi.encodeWithSelector(ISessionValidator.GrantSignatureInvalid.selector, address(player), thief)
+        );
+        validator.grantSessionFor(address(player), pack(f), texts, none, DEADLINE, signature);
+        vm.prank(address(player));
+        validator.onInstall(abi.encodePacked(bytes1(0x01), thief));
+        validator.grantSessionFor(address(player), pack(f), texts, none, DEADLINE, signature);
+    }
+
     // -------------------------------------------------------------------------------------------------- helpers
+
+    function _asks(bytes memory installData, bytes memory expected, bytes memory signature) private {
+        Particular player = new Particular(expected);
+        vm.prank(address(player));
+        validator.onInstall(installData);
+        Fields memory f = fields();
+        string[] memory texts = _texts(f);
+        bytes32 digest = validator.grantDigest(address(player), pack(f), texts, none, DEADLINE);
+        vm.expectCall(address(player), abi.encodeCall(IERC1271.isValidSignature, (digest, expected)), 1);
+        validator.grantSessionFor(address(player), pack(f), texts, none, DEADLINE, signature);
+        bytes32 id = validator.permissionIdOf(address(player), pack(f));
+        assertEq(uint256(validator.sessionOf(address(player), id).state), uint256(SessionState.Live));
+    }
+
+    /// @dev Two contracts that can run others and do not say whom, and what the owner accepts there.
+    function _twoProxies() private returns (Fields memory f, address[] memory accepted) {
+        f = fields();
+        f.entries = new Entry[](2);
+        for (uint256 i = 0; i < 2; ++i) {
+            f.entries[i] = Entry(
+                address(new ERC1967Proxy(address(arena), abi.encodeCall(Arena.deposit, ()))), Arena.move.selector, 0, 0
+            );
+        }
+        _sort(f.entries);
+        accepted = new address[](2);
+        (accepted[0], accepted[1]) = (address(arena), address(new Arena()));
+    }
+
+    function _refuses(Fields memory f, address[] memory implementations, bytes memory signature, bytes memory reason)
+        private
+    {
+        string[] memory texts = _texts(f);
+        vm.expectRevert(reason);
+        validator.grantSessionFor(address(account), pack(f), texts, implementations, DEADLINE, signature);
+    }
+
+    function _sign(Fields memory f, address[] memory implementations) private view returns (bytes memory) {
+        bytes32 digest = validator.grantDigest(address(account), pack(f), _texts(f), implementations, DEADLINE);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(ownerKey, digest);
+        return abi.encodePacked(r, s, v);
+    }
 
     function _refuses(Fields memory f, bytes memory signature, bytes memory reason) private {
         string[] memory texts = _texts(f);
@@ -268,5 +387,18 @@ contract YesValidator {
 
     function isValidSignatureWithSender(address, bytes32, bytes calldata) external pure returns (bytes4) {
         return 0x1626ba7e;
+    }
+}
+
+/// @notice An account that takes one signature, byte for byte, whatever it is asked about.
+contract Particular {
+    bytes32 private immutable _expected;
+
+    constructor(bytes memory expected) {
+        _expected = keccak256(expected);
+    }
+
+    function isValidSignature(bytes32, bytes calldata signature) external view returns (bytes4) {
+        return keccak256(signature) == _expected ? IERC1271.isValidSignature.selector : bytes4(0xffffffff);
     }
 }

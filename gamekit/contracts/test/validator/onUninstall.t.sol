@@ -17,6 +17,19 @@ contract OnUninstallTest is Harness {
         assertFalse(validator.isInitialized(address(account)));
     }
 
+    function test_onUninstall_success_forgetsTheLead() public {
+        vm.startPrank(thief);
+        validator.onInstall(abi.encodePacked(bytes1(0xff), ownerValidator));
+        assertEq(validator.accountOf(thief).lead, 0xff);
+        validator.onUninstall("");
+        SessionAccount memory known = validator.accountOf(thief);
+        assertFalse(known.installed);
+        assertFalse(known.hasLead);
+        assertEq(known.lead, 0);
+        assertEq(known.ownerValidator, address(0));
+        assertEq(known.epoch, 2);
+    }
+
     function test_onUninstall_success_withAnyData() public {
         vm.prank(address(account));
         account.uninstallModule(1, address(validator), "whatever");
