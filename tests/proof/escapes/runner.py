@@ -1,5 +1,6 @@
 """Run rows: the twin must pass as a mined transaction, the escape must not, and then nothing may have moved."""
 
+import asyncio
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -228,8 +229,10 @@ async def _failure(world: World, receipt: Mapping[str, Any]) -> tuple[Refusal, t
     """Say why a mined transaction reverted, and what it left different all the same."""
     hides, name = world.where.name in HIDES_ERRORS, receipt["transactionHash"]
     options = {"tracer": "callTracer", "tracerConfig": {"onlyTopCall": not hides}}
-    trace = await world.node.request(dict[str, Any], "debug_traceTransaction", name, options)
-    left = await touched(world, name, parse_address(receipt["from"]))
+    trace, left = await asyncio.gather(
+        world.node.request(dict[str, Any], "debug_traceTransaction", name, options),
+        touched(world, name, parse_address(receipt["from"])),
+    )
     found = refusal(from_data(trace.get("output", "0x")))
     if hides and found.text.endswith(HIDES_ERRORS[world.where.name]):
         found = deeper(found, _said_by(trace, to_data(world.module)))
