@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gamekit.demo.stage import set_stage
-from gamekit.devnet import Anvil
+from gamekit.devnet import Anvil, DevnetNode
+from gamekit.units import Address
 from tests.cli.test_userop import status
 
 pytestmark = pytest.mark.slow
@@ -100,3 +101,27 @@ def test_doctor_error_another_contract_as_the_module(config: Path, capsys: pytes
         f'session_validator = "{addresses["session_opener"]}"',
     )
     assert wrong(config, capsys) == ["session validator"]
+
+
+def test_doctor_behavior_each_contract_of_a_game(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = config.parent / "arena.toml"
+    further = f'\n[contract.bank]\nabi = "Arena"\naddress = "0x{"77" * 20}"\n'
+    manifest.write_text(manifest.read_text() + further)
+    said = {each["about"]: each["level"] for each in findings(config, capsys)}
+    assert said["contract arena of arena"] == "ok"
+    assert said["contract bank of arena"] == "error"
+
+
+def test_doctor_behavior_a_contract_that_can_run_others(
+    anvil: Anvil, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = config.parent / "arena.toml"
+    manifest.write_text(manifest.read_text() + f'\n[contract.bank]\nabi = "Arena"\naddress = "0x{"78" * 20}"\n')
+
+    async def put_code() -> None:
+        async with DevnetNode(anvil.url) as node:
+            await node.set_code(Address(b"\x78" * 20), b"\x00\xf4")
+
+    asyncio.run(put_code())
+    (told,) = [each for each in findings(config, capsys) if each["level"] == "warning" and "bank" in each["about"]]
+    assert "can run code of others" in told["said"]
