@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 from msgspec import Struct
 
 from gamekit.accounts.stack import AccountStack
-from gamekit.core.play import PlayFunction
+from gamekit.core.play import Contract, PlayFunction
 from gamekit.core.policy import (
     CONFIGURED_PAYMASTER,
     SLACK_S,
@@ -57,7 +57,12 @@ class Described(Protocol):
 
     @property
     def address(self) -> Address:
-        """Its contract."""
+        """Its own contract."""
+        ...
+
+    @property
+    def contracts(self) -> Sequence[Contract]:
+        """All that its sessions may call, its own first."""
         ...
 
     @property
@@ -140,13 +145,13 @@ def describe(
 ) -> Explanation:
     """Explain as `explain` does, in parts."""
     scope, unit = (subject, None) if isinstance(subject, Scope) else (subject.policies, subject)
-    functions = {(game.address, each.function.selector): each for each in game.functions.values()}
+    functions = {(each.target, each.function.selector): each for each in game.functions.values()}
     allowed = [(entry, functions.get((entry.target, entry.selector))) for entry in scope.calls.entries]
     counters = _counters(allowed)
     figures = _figures(scope, counters, is_bound=unit is None)
     return Explanation(
         title=_title(game, scope, unit.meaning if unit else ""),
-        may=tuple(_may(entry, function, counters) for entry, function in allowed),
+        may=tuple(_may(entry, function, counters, game) for entry, function in allowed),
         until=_until(figures),
         pace=_pace(scope, figures),
         most_lost=_most_lost(scope, figures),
@@ -187,7 +192,8 @@ def _never(scope: Scope, *, is_bound: bool) -> tuple[str, ...]:
 
 
 def _title(game: Described, scope: Scope, meaning: str) -> str:
-    where = f"{game.name} (contract {checksum_address(game.address)}, chain {game.chain_id})"
+    further = [f", {each.name} {checksum_address(each.address)}" for each in game.contracts[1:]]
+    where = f"{game.name} (contract {checksum_address(game.address)}{''.join(further)}, chain {game.chain_id})"
     if meaning:
         return f"This key is for you to {meaning} in {where}."
     return f"The session key {checksum_address(scope.signer)} for {where}."
@@ -244,11 +250,12 @@ def _spending(counters: Mapping[int, _Counter]) -> dict[str, int]:
     return caps
 
 
-def _may(entry: CallEntry, function: PlayFunction | None, counters: Mapping[int, _Counter]) -> str:
+def _may(entry: CallEntry, function: PlayFunction | None, counters: Mapping[int, _Counter], game: Described) -> str:
     meaning = function.meaning if function else f"call a function of {checksum_address(entry.target)}"
     names = function.word_names if function else {}
     rules = _rules(entry, names, counters)
-    return f"{meaning} ({_signature(entry)}){': ' if rules else ''}{'; '.join(rules)}"
+    of = f" of {function.contract.name}" if function and len(game.contracts) > 1 else ""
+    return f"{meaning} ({_signature(entry)}{of}){': ' if rules else ''}{'; '.join(rules)}"
 
 
 def _rules(entry: CallEntry, names: dict[int, str], counters: Mapping[int, _Counter]) -> list[str]:

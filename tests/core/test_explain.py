@@ -20,6 +20,7 @@ from gamekit.eth.proxy import Accepted
 from gamekit.units import ZERO_ADDRESS, Address, NonceKey, UnixSeconds
 from tests.core.games import GOLDEN, quest
 from tests.core.scopes import ACCOUNT, GAME, MOVE, REVOKER, SIGNER, START, entry, scope_of
+from tests.core.towns import town
 
 ARENA = Path(__file__).parents[2] / "examples" / "arena.toml"
 
@@ -48,6 +49,7 @@ TEXTS: dict[str, Callable[[], str]] = {
     "arena_play_match_bound": lambda: explain(bound(arena(), "play_match"), arena(), stack("reference")),
     "quest_raid": lambda: quest().unit("raid").explain(stack("reference")),
     "quest_raid_bound": lambda: explain(bound(quest(), "raid"), quest()),
+    "town_two": lambda: town().unit("two").explain(),
     "raw": lambda: explain(raw(), quest()),
 }
 

@@ -256,10 +256,11 @@ OTHERS: Final = (
         "refuse the last call of a burst",
     ),
     _gone("allowlist", VALIDATOR, "            _requireAllowed(i, call, entry);\n", "call anything"),
-    _gone(
+    Mutation(
         "forbidden-at-use",
         VALIDATOR,
         "        TargetLib.requireNotForbidden(target, msg.sender);\n        bytes4 selector",
+        "        bytes4 selector",
         "rely on what grant has seen",
     ),
     Mutation(
@@ -389,10 +390,11 @@ OTHERS: Final = (
         "        _requireOwnerSigned(account, digest, ownerSignature);\n",
         "grant without the owner",
     ),
-    _gone(
+    Mutation(
         "grant-uninstalled",
         VALIDATOR,
         "        _requireInstalled(msg.sender);\n        return _grant(",
+        "        return _grant(",
         "grant where the module is not installed",
     ),
     Mutation(
