@@ -23,6 +23,7 @@ from gamekit.core.policy import (
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.proxy import Accepted
+from gamekit.eth.token import UNLIMITED, Approval
 from gamekit.units import ZERO_ADDRESS, Address, ChainId
 
 WEI_PER_ETHER: Final = 10**18
@@ -127,7 +128,11 @@ class Explanation(Struct, frozen=True):
 
 
 def explain(
-    subject: Scope | Unbound, game: Described, stack: AccountStack | None = None, accepted: Sequence[Accepted] = ()
+    subject: Scope | Unbound,
+    game: Described,
+    stack: AccountStack | None = None,
+    accepted: Sequence[Accepted] = (),
+    approvals: Sequence[Approval] = (),
 ) -> str:
     """Explain a session's scope, or a unit before any key exists, as text.
 
@@ -136,12 +141,17 @@ def explain(
         game: says what the functions mean.
         stack: the account's; without it, what depends on it is left out.
         accepted: what the owner accepts for targets that can run code of others.
+        approvals: what the account has let the game's contracts take.
     """
-    return str(describe(subject, game, stack, accepted))
+    return str(describe(subject, game, stack, accepted, approvals))
 
 
 def describe(
-    subject: Scope | Unbound, game: Described, stack: AccountStack | None = None, accepted: Sequence[Accepted] = ()
+    subject: Scope | Unbound,
+    game: Described,
+    stack: AccountStack | None = None,
+    accepted: Sequence[Accepted] = (),
+    approvals: Sequence[Approval] = (),
 ) -> Explanation:
     """Explain as `explain` does, in parts."""
     scope, unit = (subject, None) if isinstance(subject, Scope) else (subject.policies, subject)
@@ -160,6 +170,7 @@ def describe(
         not_enforced=(
             *_not_enforced(scope, [function for _, function in allowed if function]),
             *map(_accepted, accepted),
+            *map(_approved, approvals),
             *(() if stack is None else (*stack.limits.not_enforced, *stack.limits.other_voices)),
         ),
         figures=figures,
@@ -376,6 +387,19 @@ def _not_enforced(scope: Scope, functions: Sequence[PlayFunction]) -> tuple[str,
                 f"{function.key} is called that and gives nothing away, says the game: {function.harmless_name}."
             )
     return tuple(lines)
+
+
+def _approved(each: Approval) -> str:
+    token, spender = checksum_address(each.token), checksum_address(each.spender)
+    if each.item is not None:
+        what = f"item {each.item:,} of {token}"
+    elif each.amount is None:
+        what = f"every item that it has of {token}"
+    elif each.amount == UNLIMITED:
+        what = f"everything that it has of {token}, without limit"
+    else:
+        what = f"{each.amount:,} of {token}, in that token's smallest units"
+    return f"That {spender} leaves alone what it may take: your account has let it take {what}."
 
 
 def _accepted(each: Accepted) -> str:

@@ -18,6 +18,9 @@ from gamekit.eth.hashing import parse_address, to_hex
 from gamekit.eth.interface import Interface, Revert
 from gamekit.units import ZERO_ADDRESS, Address, ChainId, Gas, Wei
 
+TOKENS_MAX: Final = 16
+"""Most tokens that a game names: each is asked, for each of its contracts, when a session is proposed."""
+
 _NO_VALUE: Final = Wei(0)
 
 
@@ -33,6 +36,8 @@ class Game(Struct, frozen=True, eq=False):
     functions: dict[str, PlayFunction]
     """Those that are play, by the name that clients use."""
     units: dict[str, Unit]
+    tokens: tuple[Address, ...] = ()
+    """What players have and the game's contracts may have been let to take."""
 
     def function(self, name: str) -> PlayFunction:
         """Find a function that is play.
@@ -135,13 +140,24 @@ def build_game(
                 raise ConfigInvalid(f"function {key}: {error}", function=key) from error
             functions[key] = play_function(key, contract, function, written)
     own = contracts[""].address
-    game = Game(manifest.name, ChainId(manifest.chain_id), own, tuple(contracts.values()), functions, {})
+    game = Game(
+        manifest.name, ChainId(manifest.chain_id), own, tuple(contracts.values()), functions, {}, _tokens(manifest)
+    )
     for name, unit in manifest.unit.items():
         missing = [key for key in unit.functions if key not in functions]
         if missing or len(set(unit.functions)) != len(unit.functions):
             raise ConfigInvalid(f"unit {name}: these are not play, or named twice: {missing or unit.functions}")
         game.units[name] = build_unit(name, unit, game, [functions[key] for key in unit.functions])
     return game
+
+
+def _tokens(manifest: GameManifest) -> tuple[Address, ...]:
+    if len(manifest.tokens) > TOKENS_MAX:
+        raise ConfigInvalid(f"game {manifest.name}: at most {TOKENS_MAX} tokens, got {len(manifest.tokens)}")
+    try:
+        return tuple(map(parse_address, manifest.tokens))
+    except EncodingInvalid as error:
+        raise ConfigInvalid(f"game {manifest.name}: tokens: {error}") from error
 
 
 def _contracts(

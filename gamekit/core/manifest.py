@@ -136,6 +136,9 @@ class GameManifest(Struct, frozen=True, forbid_unknown_fields=True):
     unit: dict[str, UnitManifest]
     address: str = ""
     """The game's contract. Empty only where it is known after deployment and given then."""
+    tokens: tuple[str, ...] = ()
+    """Addresses of tokens that players have: what their accounts have let the game's contracts take of these is said to
+    them before they agree. Sessions can call none of them."""
     contract: dict[str, ContractManifest] = {}
     """Further contracts by name; the functions without a name before them are those of the game's own contract."""
 

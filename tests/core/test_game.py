@@ -50,6 +50,14 @@ class TestBuildGame:
         with pytest.raises(ConfigInvalid, match="game quest"):
             build_game(parse_manifest(QUEST), {"abi": []})
 
+    def test_args_tokens(self) -> None:
+        tokens = checksum_address(TOWN), checksum_address(BANK)
+        manifest = replace(parse_manifest(QUEST), tokens=tokens)
+        assert build_game(manifest, ABI).tokens == (TOWN, BANK)
+        for wrong, said in ((("0x00",), "tokens"), (tokens * 9, "at most 16 tokens, got 18")):
+            with pytest.raises(ConfigInvalid, match=said):
+                build_game(replace(manifest, tokens=wrong), ABI)
+
     @pytest.mark.parametrize("written", ["0x00", "0x" + "00" * 20, ""])
     def test_error_address(self, written: str) -> None:
         manifest = replace(parse_manifest(QUEST), address=written)

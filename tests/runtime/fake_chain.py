@@ -115,6 +115,8 @@ class FakeChain:
         self.codes: dict[Address, bytes] = {}
         self.words: dict[tuple[Address, Hash32], Hash32] = {}
         """Storage of contracts; zero wherever nothing is said."""
+        self.strange_logs: list[Log] = []
+        """Of contracts that are not modelled."""
         self.answers: dict[tuple[Address, bytes], bytes] = {}
         """What contracts answer to calls, by (contract, calldata)."""
         self.balances: dict[Address, Wei] = {}
@@ -248,6 +250,11 @@ class FakeChain:
         except Refusal as refusal:
             raise CallReverted(f"execution reverted: {refusal}", refusal.data) from refusal
         return b""
+
+    async def logs(self, topics: Sequence[Sequence[Hash32]], first: BlockNumber, most: int) -> tuple[Log, ...]:
+        self._answer()
+        asked = [log for log in self.strange_logs if all(log.topics[at] in each for at, each in enumerate(topics))]
+        return tuple(asked[-most:])
 
     async def code(self, address: Address) -> bytes:
         self._answer()
