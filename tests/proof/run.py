@@ -73,7 +73,13 @@ PARTS: Final = (
         ("--count", "50000", "--seed", "1"),
         ("--count", "1000000", "--seed", "2"),
     ),
-    Part("symbolic", "proofs by Halmos, each with a twin that must fail", "tests.proof.symbolic", (), ()),
+    Part(
+        "symbolic",
+        "proofs by Halmos, each with a twin that must fail",
+        "tests.proof.symbolic",
+        (),
+        ("--nightly", "--all-holes"),
+    ),
     Part(
         "mutants",
         "bugs planted in the module's source, each to be found",
