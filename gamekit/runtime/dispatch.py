@@ -142,7 +142,7 @@ class Dispatch:
             state.accepted -= len(late)
             await self.refuse(lane, late, "action_expired", f"not_after passed: chain time is {head.timestamp}")
         stop = state.stops.find(lane.session, lane.scope.gas.paymaster, head.timestamp)
-        if stop is not None and lane.ready:
+        if stop is not None:
             error = stop.error()
             await self.refuse(lane, tuple(lane.ready), error.code, str(error))
             return None

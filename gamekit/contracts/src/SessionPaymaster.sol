@@ -43,8 +43,8 @@ import {ISessionValidator, Session, SessionState} from "./ISessionValidator.sol"
 ///
 /// In wei, per game and day, per account (of a game) and day, and per session. A day is one of UTC, by the time that the
 /// operation claims; the EntryPoint holds it to that claim through the returned range [claimedAt, claimedAt + SLACK].
-/// What is claimed for a day that a counter has left already counts to the counter's day; until then, within SLACK after
-/// midnight, what the day before has left may still be taken. On EntryPoint 0.8 the first second of the range is excluded.
+/// What is claimed for a day that a counter has left already counts to the counter's day. On EntryPoint 0.8 the first
+/// second of the range is excluded.
 ///
 /// Paused (`dayWeiMax` 0): nothing of the game is sponsored. A new sponsor (`setSponsor`) starts a generation: all
 /// sponsorships, vouchers and signatures of earlier ones are void at once; a session needs a voucher of the new sponsor.

@@ -15,7 +15,6 @@ import {Hole, Holes} from "test/paymaster/PaymasterHoles.sol";
 /// operation's own fields, never from what the paymaster says.
 contract PaymasterHandler is PaymasterHarness {
     uint256 private constant SESSIONS = 6;
-    uint256 private constant STEPS = 32;
     uint96 private constant SMALL_DAY = 0.12 ether;
     uint96 private constant SMALL_PLAYER = 0.06 ether;
     uint96 private constant SMALL_SESSION = 0.09 ether;
@@ -84,17 +83,8 @@ contract PaymasterHandler is PaymasterHarness {
 
     // ------------------------------------------------------------------------------------------- what happens
 
-    /// @notice Some steps of a random life, each chosen by the seed; what they break is remembered.
-    /// @dev Many in one call: the fuzzer's own work on a call is a hundred times that of a step.
-    function live(uint256 seed) external {
-        for (uint256 i = 0; i < STEPS; ++i) {
-            step(uint256(keccak256(abi.encode(seed, i))));
-            if (i % 4 == 3 && bytes(_seen).length == 0) _seen = violation();
-        }
-    }
-
-    /// @notice One of the things below.
-    function step(uint256 seed) public {
+    /// @notice One of the things below, chosen by the seed.
+    function step(uint256 seed) external {
         uint256 what = seed % 20;
         uint256 rest = seed >> 8;
         if (what < 5 || what > 15) play(rest, rest >> 8, rest >> 72);
@@ -238,7 +228,7 @@ contract PaymasterHandler is PaymasterHarness {
     // ----------------------------------------------------------------------------------------------- the rules
 
     /// @notice The first rule that does not hold; empty if all do.
-    function violation() public view returns (string memory) {
+    function violation() external view returns (string memory) {
         if (bytes(_seen).length != 0) return _seen;
         for (uint256 i = 0; i < _ids.length; ++i) {
             bytes32 id = _ids[i];
