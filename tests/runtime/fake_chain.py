@@ -46,7 +46,7 @@ from gamekit.eth.signature import recover_address
 from gamekit.eth.user_op_hash import hash_on_chain_form
 from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack, split_pair
 from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, UserOpHash, Wei
-from tests.runtime.wire import DecodedTransaction, event_log, rlp_decode, words
+from tests.runtime.wire import DecodedTransaction, dynamic, event_log, rlp_decode, words
 
 CHAIN_ID = ChainId(31337)
 GENESIS_AT = 1_800_000_000
@@ -443,10 +443,10 @@ class FakeChain:
         ]
         if undone:
             reason = REVERT_REASON.topic, hashed, op.sender.rjust(32, b"\0")
-            told = words(op.nonce, 64) + _dynamic(next(iter(failures.values())))
+            told = words(op.nonce, 64) + dynamic(next(iter(failures.values())))
             return [event_log(self.entry_point, *reason, data=told), self._closing(hashed, op.sender, op.nonce, False)]
         logs = [
-            event_log(op.sender, TRY_EXECUTE_FAIL.topic, data=words(place, 64) + _dynamic(data))
+            event_log(op.sender, TRY_EXECUTE_FAIL.topic, data=words(place, 64) + dynamic(data))
             for place, data in ({len(calls) + 7: b""} if self.garble else failures).items()
         ]
         return [*logs, self._closing(hashed, op.sender, op.nonce, True)]
@@ -468,7 +468,7 @@ class FakeChain:
             world.sessions[permission] = Session(scope)
             head = words(int.from_bytes(scope.revoker, "big"), scope.time.valid_after, scope.time.valid_until, 1, 160)
             topics = (SESSION_GRANTED.topic, account.rjust(32, b"\0"), permission, scope.signer.rjust(32, b"\0"))
-            logs.append(event_log(self.module, *topics, data=head + _dynamic(packed)))
+            logs.append(event_log(self.module, *topics, data=head + dynamic(packed)))
         return logs
 
     def _revoke(self, world: World, data: bytes) -> list[Log]:
@@ -496,10 +496,6 @@ def max_cost(op: PackedUserOperation) -> Wei:
     """All gas limits times the highest fee."""
     gas = sum(split_pair(op.account_gas_limits)) + op.pre_verification_gas
     return Wei((gas + sum(split_pair(op.paymaster_and_data[20:52]))) * split_pair(op.gas_fees)[1])
-
-
-def _dynamic(data: bytes) -> bytes:
-    return words(len(data)) + data + bytes(-len(data) % 32)
 
 
 __all__ = ["BLOCK_S", "CHAIN_ID", "Executed", "FakeChain", "Refusal", "rlp_decode", "rlp_encode"]
