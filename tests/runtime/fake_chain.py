@@ -438,9 +438,8 @@ class FakeChain:
         mode, calls = decode_execute(op.call_data)
         failures = {place: data for place, call in enumerate(calls) if (data := self.reverts(call)) is not None}
         undone = bool(failures) and not mode.is_try
-        executed += [
-            Executed(hashed, place, op.sender, call, undone or place in failures) for place, call in enumerate(calls)
-        ]
+        for place, call in enumerate(calls):
+            executed.append(Executed(hashed, place, op.sender, call, undone or place in failures))
         if undone:
             reason = REVERT_REASON.topic, hashed, op.sender.rjust(32, b"\0")
             told = words(op.nonce, 64) + dynamic(next(iter(failures.values())))
@@ -494,8 +493,8 @@ class FakeChain:
 
 def max_cost(op: PackedUserOperation) -> Wei:
     """All gas limits times the highest fee."""
-    gas = sum(split_pair(op.account_gas_limits)) + op.pre_verification_gas
-    return Wei((gas + sum(split_pair(op.paymaster_and_data[20:52]))) * split_pair(op.gas_fees)[1])
+    limits = *split_pair(op.account_gas_limits), op.pre_verification_gas, *split_pair(op.paymaster_and_data[20:52])
+    return Wei(sum(limits) * split_pair(op.gas_fees)[1])
 
 
 __all__ = ["BLOCK_S", "CHAIN_ID", "Executed", "FakeChain", "Refusal", "rlp_decode", "rlp_encode"]
