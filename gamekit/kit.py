@@ -423,10 +423,17 @@ def load_game(path: Path) -> Game:
     Raises: ConfigInvalid naming what does not fit.
     """
     manifest = parse_manifest(path.read_text(encoding="utf-8"))
-    beside = path.parent / manifest.abi
-    if beside.suffix == ".json":
-        return build_game(manifest, msgspec.json.decode(beside.read_bytes()))
-    return build_game(manifest, artifact(manifest.abi).abi)
+    further = {name: (read_abi(path.parent, each.abi), None) for name, each in manifest.contract.items()}
+    return build_game(manifest, read_abi(path.parent, manifest.abi), further=further)
+
+
+def read_abi(folder: Path, name: str) -> object:
+    """Read an ABI: a JSON file beside the manifest, or that of a contract of gamekit's by its name.
+
+    Raises: ConfigInvalid for a contract that gamekit has not; OSError, msgspec.DecodeError for a file.
+    """
+    beside = folder / name
+    return msgspec.json.decode(beside.read_bytes()) if beside.suffix == ".json" else artifact(name).abi
 
 
 class MonotonicClock:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from gamekit.core.journal import Row
-from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.eth.block import Head, Log, TransactionReceipt
 from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
 
 R = TypeVar("R", bound=Row)
@@ -125,6 +125,16 @@ class ChainReader(Protocol):
         block: BlockHash | None = None,
     ) -> bytes:
         """Call without effect, at the head or at one block; raises CallReverted with the revert data."""
+        ...
+
+    async def logs(self, topics: Sequence[Sequence[Hash32]], first: BlockNumber, most: int) -> tuple[Log, ...]:
+        """Logs of any contract from a block to the head, in order; the latest `most` of them.
+
+        Args:
+            topics: for each place what the topic there may be.
+            first: where to begin.
+            most: how many are given.
+        """
         ...
 
     async def code(self, address: Address) -> bytes:

@@ -4,6 +4,8 @@ Implements `ports.ChainReader` and `ports.TransactionSender`. Every hash is chec
 that answers for another block has not answered.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from gamekit.chain.rpc import JsonRpc, RpcRefused, from_data, from_quantity, to_data, to_quantity
@@ -122,6 +124,18 @@ class EvmChain:
         at: object = "latest" if block is None else {"blockHash": to_data(block)}
         return from_data(await self._rpc.request(str, "eth_call", call, at))
 
+    async def logs(self, topics: Sequence[Sequence[Hash32]], first: BlockNumber, most: int) -> tuple[Log, ...]:
+        """Logs of any contract from a block to the head whose topics are, place by place, among these; the latest."""
+        asked = {"fromBlock": to_quantity(first), "toBlock": "latest", "topics": [[*map(to_data, at)] for at in topics]}
+        found = tuple(map(_log, await self._rpc.request(list[_Log], "eth_getLogs", asked)))
+        for log in found:
+            # A node that filters otherwise than it was asked has not answered.
+            if len(log.topics) < len(topics) or any(
+                topic not in at for topic, at in zip(log.topics, topics, strict=False)
+            ):
+                raise ChainUnavailable(f"a log of {log.address.hex()} has other topics than asked for", got=log.topics)
+        return found[-most:]
+
     async def code(self, address: Address) -> bytes:
         """The code at an address."""
         return from_data(await self._rpc.request(str, "eth_getCode", to_data(address), "latest"))
@@ -198,13 +212,14 @@ def _receipt(receipt: _Receipt) -> TransactionReceipt:
         from_quantity(receipt.status) == 1,
         Gas(from_quantity(receipt.gas_used)),
         Wei(from_quantity(receipt.effective_gas_price)),
-        tuple(
-            Log(
-                Address(from_data(log.address, 20)),
-                tuple(Hash32(from_data(topic, 32)) for topic in log.topics),
-                from_data(log.data),
-                from_quantity(log.log_index),
-            )
-            for log in receipt.logs
-        ),
+        tuple(map(_log, receipt.logs)),
+    )
+
+
+def _log(log: _Log) -> Log:
+    return Log(
+        Address(from_data(log.address, 20)),
+        tuple(Hash32(from_data(topic, 32)) for topic in log.topics),
+        from_data(log.data),
+        from_quantity(log.log_index),
     )

@@ -6,7 +6,7 @@ Reads only, and never prints a secret. The journal of a running server is not op
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -23,6 +23,7 @@ from gamekit.commands.admin import ServerNotRunning, ask
 from gamekit.commands.output import Output
 from gamekit.config import Config, load
 from gamekit.contracts import artifact
+from gamekit.core.game import Game
 from gamekit.core.policy import SLACK_S
 from gamekit.core.setup import ChainSetup, chain_setup
 from gamekit.errors import CallReverted, ConfigInvalid, GamekitError
@@ -39,6 +40,7 @@ from gamekit.eth.session_paymaster import (
 from gamekit.eth.session_validator import DOMAIN_NAME, DOMAIN_VERSION
 from gamekit.keys.keystore import Keystore
 from gamekit.kit import KINDS, load_game
+from gamekit.runtime.proxies import accepted
 from gamekit.store.sqlite import SqliteStore
 from gamekit.units import Address
 
@@ -66,7 +68,8 @@ def run(config: Path, output: Output) -> int:
 async def examine(path: Path) -> list[Finding]:
     """Look at everything that a configuration names."""
     config = load(path)
-    findings = [Finding("ok", "configuration", f"{path} can be read"), *_games(config, path.parent)]
+    games: list[Game] = []
+    findings = [Finding("ok", "configuration", f"{path} can be read"), *_games(config, path.parent, games)]
     try:
         setup = chain_setup(config.chain)
     except ConfigInvalid as error:
@@ -79,6 +82,7 @@ async def examine(path: Path) -> list[Finding]:
         chain = EvmChain(rpc, config.chain)
         try:
             findings += [finding async for finding in _chain(config, setup, chain)]
+            findings += [finding async for finding in _contracts(games, setup, chain)]
             findings.append(await _module(config, setup))
             findings += [finding async for finding in _keys(config, path.parent, chain)]
             findings += [finding async for finding in _paymasters(config, setup, path.parent, chain)]
@@ -87,7 +91,8 @@ async def examine(path: Path) -> list[Finding]:
     return [*findings, *[finding async for finding in _server(config, path)]]
 
 
-def _games(config: Config, root: Path) -> Iterator[Finding]:
+def _games(config: Config, root: Path, read: list[Game]) -> Iterator[Finding]:
+    """Look at each manifest; the games that can be read are added to `read`."""
     if not config.games:
         yield Finding("warning", "games", "no game is configured, so nothing can be played")
     for name in config.games:
@@ -96,6 +101,7 @@ def _games(config: Config, root: Path) -> Iterator[Finding]:
         except (ConfigInvalid, OSError) as error:
             yield Finding("error", f"game {name}", str(error))
             continue
+        read.append(game)
         if game.chain_id != config.chain.chain_id:
             text = f"it is for chain {game.chain_id}, configured is {config.chain.chain_id}"
             yield Finding("error", f"game {game.name}", text)
@@ -122,6 +128,25 @@ async def _chain(config: Config, setup: ChainSetup, chain: EvmChain) -> AsyncIte
             named[f"bootstrap of {where}"] = each.contracts.bootstrap
     for name, address in named.items():
         yield await _code(chain, name, address)
+
+
+async def _contracts(games: Sequence[Game], setup: ChainSetup, chain: EvmChain) -> AsyncIterator[Finding]:
+    """Look at each contract of each game, and say which can come to run other code."""
+    for game in games:
+        for contract in game.contracts:
+            name = f"contract {contract.name} of {game.name}"
+            yield await _code(chain, name, contract.address)
+            try:
+                proxies = await accepted(chain, [contract.address], setup.session_validator)
+            except ConfigInvalid as error:
+                yield Finding("error", name, str(error))
+                continue
+            for each in proxies:
+                runs = checksum_address(each.implementation)
+                text = "it can run code of others, and does not say which; owners are asked to accept it as it is"
+                if each.implementation != each.target:
+                    text = f"it is a proxy that runs {runs}; owners are asked to accept that"
+                yield Finding("warning", name, text)
 
 
 async def _code(chain: EvmChain, name: str, address: Address) -> Finding:

@@ -6,17 +6,14 @@ import msgspec
 
 from gamekit.accounts import stack as find_stack
 from gamekit.commands.output import Output
-from gamekit.contracts import artifact
 from gamekit.core.explain import Explanation, describe
 from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
 from gamekit.core.scope import Scope
 from gamekit.errors import ConfigInvalid
 from gamekit.eth.hashing import parse_hex
+from gamekit.kit import read_abi
 from gamekit.units import Address
-
-UNKNOWN_ADDRESS = Address(b"\xff" * 20)
-"""Stands for the game's contract where the manifest leaves it open."""
 
 
 def run(manifest: Path, unit: str, stack: str, scope: str, output: Output) -> None:
@@ -36,19 +33,25 @@ def run(manifest: Path, unit: str, stack: str, scope: str, output: Output) -> No
 
 
 def read_game(path: Path) -> Game:
-    """Read a manifest; an address that it leaves open is shown as all ones.
+    """Read a manifest; addresses that it leaves open are shown as all ones, counted down.
 
     Raises: ConfigInvalid.
     """
     try:
         manifest = parse_manifest(path.read_text(encoding="utf-8"))
-        beside = path.parent / manifest.abi
-        abi: object = (
-            msgspec.json.decode(beside.read_bytes()) if beside.suffix == ".json" else artifact(manifest.abi).abi
-        )
+        abi = read_abi(path.parent, manifest.abi)
+        further = {
+            name: (read_abi(path.parent, each.abi), None if each.address else unknown_address(place))
+            for place, (name, each) in enumerate(manifest.contract.items(), 1)
+        }
     except (OSError, msgspec.DecodeError) as error:
         raise ConfigInvalid(f"cannot read {path}: {error}", path=str(path)) from error
-    return build_game(manifest, abi, None if manifest.address else UNKNOWN_ADDRESS)
+    return build_game(manifest, abi, None if manifest.address else unknown_address(0), further)
+
+
+def unknown_address(place: int) -> Address:
+    """What stands for a contract's address where the manifest leaves it open; the game's own has place 0."""
+    return Address((2**160 - 1 - place).to_bytes(20, "big"))
 
 
 def _words(name: str, explanation: Explanation) -> str:

@@ -54,6 +54,4 @@ def artifact(name: str) -> Artifact:
                 bytecode=bytes.fromhex(stored.bytecode.removeprefix("0x")),
                 deployed_bytecode=bytes.fromhex(stored.deployed_bytecode.removeprefix("0x")),
             )
-    raise ConfigInvalid(
-        f"there is no compiled contract {name!r}; `make compile` builds them in a checkout", name=name
-    )
+    raise ConfigInvalid(f"there is no compiled contract {name!r}; `make compile` builds them in a checkout", name=name)

@@ -11,6 +11,7 @@ from gamekit.core.scope import Scope
 from gamekit.core.session import Session
 from gamekit.eth.proxy import Accepted
 from gamekit.eth.session_validator_grant import grant_typed_data
+from gamekit.eth.token import Approval
 from gamekit.eth.typed_data import TypedData
 from gamekit.units import Address, PermissionId, UnixSeconds
 
@@ -32,7 +33,12 @@ class GrantRequest(Struct, frozen=True):
 
 
 def consent(
-    session: Session, scope: Scope, game: Game, owner: Address, accepted: Sequence[Accepted] = ()
+    session: Session,
+    scope: Scope,
+    game: Game,
+    owner: Address,
+    accepted: Sequence[Accepted] = (),
+    approvals: Sequence[Approval] = (),
 ) -> GrantRequest:
     """Say what the owner's wallet must sign, and what it means.
 
@@ -42,6 +48,7 @@ def consent(
         game: says what the functions mean.
         owner: whose wallet it is.
         accepted: what the session's `implementations` are accepted for.
+        approvals: what the account has let the game's contracts take.
     """
     typed_data = grant_typed_data(
         chain_id=session.chain_id,
@@ -55,7 +62,7 @@ def consent(
     )
     adapter = stack(session.stack)
     asked = adapter.grant_request(typed_data)
-    words = explain(scope, game, adapter, accepted)
+    words = explain(scope, game, adapter, accepted, approvals)
     if asked.note:
         words += f"\n\nIn your wallet: {asked.note}"
     return GrantRequest(

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 from msgspec import Struct
 
 from gamekit.accounts.stack import AccountStack
-from gamekit.core.play import PlayFunction
+from gamekit.core.play import Contract, PlayFunction
 from gamekit.core.policy import (
     CONFIGURED_PAYMASTER,
     SLACK_S,
@@ -23,6 +23,7 @@ from gamekit.core.policy import (
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.proxy import Accepted
+from gamekit.eth.token import UNLIMITED, Approval
 from gamekit.units import ZERO_ADDRESS, Address, ChainId
 
 WEI_PER_ETHER: Final = 10**18
@@ -57,7 +58,12 @@ class Described(Protocol):
 
     @property
     def address(self) -> Address:
-        """Its contract."""
+        """Its own contract."""
+        ...
+
+    @property
+    def contracts(self) -> Sequence[Contract]:
+        """All that its sessions may call, its own first."""
         ...
 
     @property
@@ -122,7 +128,11 @@ class Explanation(Struct, frozen=True):
 
 
 def explain(
-    subject: Scope | Unbound, game: Described, stack: AccountStack | None = None, accepted: Sequence[Accepted] = ()
+    subject: Scope | Unbound,
+    game: Described,
+    stack: AccountStack | None = None,
+    accepted: Sequence[Accepted] = (),
+    approvals: Sequence[Approval] = (),
 ) -> str:
     """Explain a session's scope, or a unit before any key exists, as text.
 
@@ -131,22 +141,27 @@ def explain(
         game: says what the functions mean.
         stack: the account's; without it, what depends on it is left out.
         accepted: what the owner accepts for targets that can run code of others.
+        approvals: what the account has let the game's contracts take.
     """
-    return str(describe(subject, game, stack, accepted))
+    return str(describe(subject, game, stack, accepted, approvals))
 
 
 def describe(
-    subject: Scope | Unbound, game: Described, stack: AccountStack | None = None, accepted: Sequence[Accepted] = ()
+    subject: Scope | Unbound,
+    game: Described,
+    stack: AccountStack | None = None,
+    accepted: Sequence[Accepted] = (),
+    approvals: Sequence[Approval] = (),
 ) -> Explanation:
     """Explain as `explain` does, in parts."""
     scope, unit = (subject, None) if isinstance(subject, Scope) else (subject.policies, subject)
-    functions = {(game.address, each.function.selector): each for each in game.functions.values()}
+    functions = {(each.target, each.function.selector): each for each in game.functions.values()}
     allowed = [(entry, functions.get((entry.target, entry.selector))) for entry in scope.calls.entries]
     counters = _counters(allowed)
     figures = _figures(scope, counters, is_bound=unit is None)
     return Explanation(
         title=_title(game, scope, unit.meaning if unit else ""),
-        may=tuple(_may(entry, function, counters) for entry, function in allowed),
+        may=tuple(_may(entry, function, counters, game) for entry, function in allowed),
         until=_until(figures),
         pace=_pace(scope, figures),
         most_lost=_most_lost(scope, figures),
@@ -155,6 +170,7 @@ def describe(
         not_enforced=(
             *_not_enforced(scope, [function for _, function in allowed if function]),
             *map(_accepted, accepted),
+            *map(_approved, approvals),
             *(() if stack is None else (*stack.limits.not_enforced, *stack.limits.other_voices)),
         ),
         figures=figures,
@@ -187,7 +203,8 @@ def _never(scope: Scope, *, is_bound: bool) -> tuple[str, ...]:
 
 
 def _title(game: Described, scope: Scope, meaning: str) -> str:
-    where = f"{game.name} (contract {checksum_address(game.address)}, chain {game.chain_id})"
+    further = [f", {each.name} {checksum_address(each.address)}" for each in game.contracts[1:]]
+    where = f"{game.name} (contract {checksum_address(game.address)}{''.join(further)}, chain {game.chain_id})"
     if meaning:
         return f"This key is for you to {meaning} in {where}."
     return f"The session key {checksum_address(scope.signer)} for {where}."
@@ -244,11 +261,12 @@ def _spending(counters: Mapping[int, _Counter]) -> dict[str, int]:
     return caps
 
 
-def _may(entry: CallEntry, function: PlayFunction | None, counters: Mapping[int, _Counter]) -> str:
+def _may(entry: CallEntry, function: PlayFunction | None, counters: Mapping[int, _Counter], game: Described) -> str:
     meaning = function.meaning if function else f"call a function of {checksum_address(entry.target)}"
     names = function.word_names if function else {}
     rules = _rules(entry, names, counters)
-    return f"{meaning} ({_signature(entry)}){': ' if rules else ''}{'; '.join(rules)}"
+    of = f" of {function.contract.name}" if function and len(game.contracts) > 1 else ""
+    return f"{meaning} ({_signature(entry)}{of}){': ' if rules else ''}{'; '.join(rules)}"
 
 
 def _rules(entry: CallEntry, names: dict[int, str], counters: Mapping[int, _Counter]) -> list[str]:
@@ -369,6 +387,19 @@ def _not_enforced(scope: Scope, functions: Sequence[PlayFunction]) -> tuple[str,
                 f"{function.key} is called that and gives nothing away, says the game: {function.harmless_name}."
             )
     return tuple(lines)
+
+
+def _approved(each: Approval) -> str:
+    token, spender = checksum_address(each.token), checksum_address(each.spender)
+    if each.item is not None:
+        what = f"item {each.item:,} of {token}"
+    elif each.amount is None:
+        what = f"every item that it has of {token}"
+    elif each.amount == UNLIMITED:
+        what = f"everything that it has of {token}, without limit"
+    else:
+        what = f"{each.amount:,} of {token}, in that token's smallest units"
+    return f"That {spender} leaves alone what it may take: your account has let it take {what}."
 
 
 def _accepted(each: Accepted) -> str:

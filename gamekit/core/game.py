@@ -1,6 +1,6 @@
-"""A game: its contract, the functions that are play, and the units of delegation that players agree to.
+"""A game: its contracts, the functions that are play, and the units of delegation that players agree to.
 
-Built from a manifest (`manifest.py`) and the contract's ABI; building refuses what could move value out (`lint.py`). A
+Built from a manifest (`manifest.py`) and the contracts' ABIs; building refuses what could move value out (`lint.py`). A
 session is opened by the name of a unit; `unit.raw_scope` is there for what no unit says.
 """
 
@@ -10,13 +10,16 @@ from typing import Final
 from msgspec import Struct
 
 from gamekit.core.manifest import GameManifest
-from gamekit.core.play import PlayFunction, play_function
+from gamekit.core.play import Contract, PlayFunction, play_function
 from gamekit.core.unit import Unit, build_unit
 from gamekit.errors import ConfigInvalid, EncodingInvalid
 from gamekit.eth.calldata import Call, CallTemplate
 from gamekit.eth.hashing import parse_address, to_hex
 from gamekit.eth.interface import Interface, Revert
 from gamekit.units import ZERO_ADDRESS, Address, ChainId, Gas, Wei
+
+TOKENS_MAX: Final = 16
+"""Most tokens that a game names: each is asked, for each of its contracts, when a session is proposed."""
 
 _NO_VALUE: Final = Wei(0)
 
@@ -27,11 +30,14 @@ class Game(Struct, frozen=True, eq=False):
     name: str
     chain_id: ChainId
     address: Address
-    """The game's contract: the only one that its sessions may call."""
-    interface: Interface
+    """The game's own contract."""
+    contracts: tuple[Contract, ...]
+    """All that its sessions may call, the game's own first."""
     functions: dict[str, PlayFunction]
     """Those that are play, by the name that clients use."""
     units: dict[str, Unit]
+    tokens: tuple[Address, ...] = ()
+    """What players have and the game's contracts may have been let to take."""
 
     def function(self, name: str) -> PlayFunction:
         """Find a function that is play.
@@ -65,7 +71,8 @@ class Game(Struct, frozen=True, eq=False):
 
         Raises: EncodingInvalid for another function, or arguments that do not fit its ABI.
         """
-        return Call(self.address, value, self.function(function).encode(arguments))
+        found = self.function(function)
+        return Call(found.target, value, found.encode(arguments))
 
     def call_template(self, function: str) -> CallTemplate:
         """Give the compiled encoder of a function that is play. Raises EncodingInvalid if it is not."""
@@ -78,40 +85,64 @@ class Game(Struct, frozen=True, eq=False):
     @property
     def targets(self) -> tuple[Address, ...]:
         """What its sessions may call."""
-        return (self.address,)
+        return tuple(contract.address for contract in self.contracts)
 
     @property
     def signatures(self) -> tuple[str, ...]:
         """Signature texts of all functions that are play: what a packed scope does not hold."""
         return tuple(function.function.signature for function in self.functions.values())
 
-    def decode_revert(self, data: bytes) -> Revert:
-        """Say why a call reverted, in the game's own custom errors."""
-        return self.interface.decode_revert(data)
+    def decode_revert(self, data: bytes, target: Address | None = None) -> Revert:
+        """Say why a call reverted, in the game's own custom errors.
+
+        Args:
+            data: what it reverted with.
+            target: the contract that was called, whose errors come first; a contract may pass on another's.
+        """
+        first, *others = sorted(self.contracts, key=lambda contract: contract.address != target)
+        told = first.interface.decode_revert(data)
+        for contract in others:
+            if told.name:
+                break
+            told = contract.interface.decode_revert(data)
+        return told
 
 
-def build_game(manifest: GameManifest, abi: object, address: Address | None = None) -> Game:
+def build_game(
+    manifest: GameManifest,
+    abi: object,
+    address: Address | None = None,
+    further: Mapping[str, tuple[object, Address | None]] | None = None,
+) -> Game:
     """Build a game.
 
     Args:
         manifest: what the operator wrote.
         abi: the contract's ABI as its compiler writes it, a list.
         address: the contract, where the manifest leaves it open.
+        further: ABI and address of each further contract, the same way.
 
     Raises: ConfigInvalid for anything that does not fit together, or that a session must not be able to do.
     """
     if manifest.chain_id < 1:
         raise ConfigInvalid(f"game {manifest.name}: chain_id starts at 1, got {manifest.chain_id}")
-    interface = _interface(manifest, abi)
-    target = _address(manifest, address)
+    contracts = _contracts(manifest, abi, address, further or {})
     functions = {}
     for key, written in manifest.function.items():
         if written.play:
+            name, dot, rest = key.partition(".")
+            contract = contracts.get(name if dot else "")
+            if contract is None:
+                raise ConfigInvalid(f"function {key}: there is no contract {name!r} in the manifest", function=key)
             try:
-                functions[key] = play_function(key, interface.function(key), written)
+                function = contract.interface.function(rest if dot else key)
             except EncodingInvalid as error:
                 raise ConfigInvalid(f"function {key}: {error}", function=key) from error
-    game = Game(manifest.name, ChainId(manifest.chain_id), target, interface, functions, {})
+            functions[key] = play_function(key, contract, function, written)
+    own = contracts[""].address
+    game = Game(
+        manifest.name, ChainId(manifest.chain_id), own, tuple(contracts.values()), functions, {}, _tokens(manifest)
+    )
     for name, unit in manifest.unit.items():
         missing = [key for key in unit.functions if key not in functions]
         if missing or len(set(unit.functions)) != len(unit.functions):
@@ -120,21 +151,45 @@ def build_game(manifest: GameManifest, abi: object, address: Address | None = No
     return game
 
 
-def _interface(manifest: GameManifest, abi: object) -> Interface:
+def _tokens(manifest: GameManifest) -> tuple[Address, ...]:
+    if len(manifest.tokens) > TOKENS_MAX:
+        raise ConfigInvalid(f"game {manifest.name}: at most {TOKENS_MAX} tokens, got {len(manifest.tokens)}")
     try:
-        return Interface.from_json(abi)
+        return tuple(map(parse_address, manifest.tokens))
     except EncodingInvalid as error:
-        raise ConfigInvalid(f"game {manifest.name}: {error}") from error
+        raise ConfigInvalid(f"game {manifest.name}: tokens: {error}") from error
 
 
-def _address(manifest: GameManifest, address: Address | None) -> Address:
-    try:
-        written = parse_address(manifest.address) if manifest.address else None
-    except EncodingInvalid as error:
-        raise ConfigInvalid(f"game {manifest.name}: {error}") from error
-    if written and address and written != address:
-        raise ConfigInvalid(f"game {manifest.name}: its manifest says {manifest.address}, given is {to_hex(address)}")
-    found = written or address
-    if found is None or found == ZERO_ADDRESS:
-        raise ConfigInvalid(f"game {manifest.name}: its contract's address is missing")
+def _contracts(
+    manifest: GameManifest,
+    abi: object,
+    address: Address | None,
+    further: Mapping[str, tuple[object, Address | None]],
+) -> dict[str, Contract]:
+    """Build all contracts, by the name before their functions; the game's own is the first, and has none."""
+    found = {"": _contract(f"game {manifest.name}", manifest.name, abi, manifest.address, address)}
+    for name, written in manifest.contract.items():
+        where = f"game {manifest.name}, contract {name}"
+        if not name.isidentifier() or name == manifest.name:
+            raise ConfigInvalid(f"{where}: its name must be a word of letters, and not the game's", contract=name)
+        if name not in further:
+            raise ConfigInvalid(f"{where}: its ABI is missing", contract=name)
+        found[name] = _contract(where, name, further[name][0], written.address, further[name][1])
+    same = {contract.address: contract.name for contract in found.values()}
+    if len(same) != len(found):
+        raise ConfigInvalid(f"game {manifest.name}: {len(found)} contracts share {len(same)} addresses")
     return found
+
+
+def _contract(where: str, name: str, abi: object, written: str, given: Address | None) -> Contract:
+    try:
+        interface = Interface.from_json(abi)
+        parsed = parse_address(written) if written else None
+    except EncodingInvalid as error:
+        raise ConfigInvalid(f"{where}: {error}") from error
+    if parsed and given and parsed != given:
+        raise ConfigInvalid(f"{where}: its manifest says {written}, given is {to_hex(given)}")
+    found = parsed or given
+    if found is None or found == ZERO_ADDRESS:
+        raise ConfigInvalid(f"{where}: its contract's address is missing")
+    return Contract(name, found, interface)

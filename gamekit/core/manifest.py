@@ -17,6 +17,14 @@ operator's word, never a client's.
     beneficiary = ["recipient"]
     rules.amount = { at_most = 10 }
 
+    [contract.bank]
+    address = "0x…"
+    abi = "Bank"
+
+    [function."bank.save"]
+    play = true
+    meaning = "put gold into your own safe"
+
     [unit.play_match]
     meaning = "play one match"
     functions = ["craft"]
@@ -53,7 +61,10 @@ class RuleManifest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FunctionManifest(Struct, frozen=True, forbid_unknown_fields=True):
-    """One function of the game's contract. Its key is the name, or the whole signature where names are overloaded."""
+    """One function of a contract of the game.
+
+    Its key is the name, or the whole signature where names are overloaded; after `NAME.` in a further contract.
+    """
 
     play: bool = False
     """Whether sessions may call it. Listing one with `play = false` only documents that it is not."""
@@ -105,8 +116,17 @@ class UnitManifest(Struct, frozen=True, forbid_unknown_fields=True):
     the whole gas budget."""
 
 
+class ContractManifest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A further contract of the game. Its functions go by `NAME.function`, where NAME is its key."""
+
+    abi: str
+    """As the game's own."""
+    address: str = ""
+    """Empty only where it is known after deployment and given then."""
+
+
 class GameManifest(Struct, frozen=True, forbid_unknown_fields=True):
-    """One game on one chain, in one contract."""
+    """One game on one chain, in one contract or several."""
 
     name: str
     chain_id: int
@@ -116,6 +136,11 @@ class GameManifest(Struct, frozen=True, forbid_unknown_fields=True):
     unit: dict[str, UnitManifest]
     address: str = ""
     """The game's contract. Empty only where it is known after deployment and given then."""
+    tokens: tuple[str, ...] = ()
+    """Addresses of tokens that players have: what their accounts have let the game's contracts take of these is said to
+    them before they agree. Sessions can call none of them."""
+    contract: dict[str, ContractManifest] = {}
+    """Further contracts by name; the functions without a name before them are those of the game's own contract."""
 
 
 def parse_manifest(text: str) -> GameManifest:

@@ -16,8 +16,8 @@ from gamekit.core.policy import ArgumentRule, Condition
 from gamekit.errors import ConfigInvalid, EncodingInvalid
 from gamekit.eth.abi import AbiType, arrange
 from gamekit.eth.calldata import CallTemplate
-from gamekit.eth.interface import Function
-from gamekit.units import Gas, Wei
+from gamekit.eth.interface import Function, Interface
+from gamekit.units import Address, Gas, Wei
 
 
 class SpendingRule(Struct, frozen=True, gc=False):
@@ -30,11 +30,22 @@ class SpendingRule(Struct, frozen=True, gc=False):
     """What is counted; rules that name the same share one cap."""
 
 
+class Contract(Struct, frozen=True, eq=False):
+    """A contract of a game."""
+
+    name: str
+    """What stands before its functions' names; the game's name for the game's own contract."""
+    address: Address
+    interface: Interface
+
+
 class PlayFunction(Struct, frozen=True, eq=False):
     """One function that sessions may call."""
 
     key: str
     """What the manifest and clients call it."""
+    contract: Contract
+    """Whose function it is."""
     function: Function
     template: CallTemplate
     meaning: str
@@ -48,6 +59,11 @@ class PlayFunction(Struct, frozen=True, eq=False):
     rules: tuple[ArgumentRule, ...]
     spending: tuple[SpendingRule, ...]
     harmless_name: str
+
+    @property
+    def target(self) -> Address:
+        """The contract that it is called on."""
+        return self.contract.address
 
     @property
     def word_names(self) -> dict[int, str]:
@@ -69,8 +85,8 @@ class PlayFunction(Struct, frozen=True, eq=False):
         return self.template.encode(values)
 
 
-def play_function(key: str, function: Function, manifest: FunctionManifest) -> PlayFunction:
-    """Build a function from its manifest.
+def play_function(key: str, contract: Contract, function: Function, manifest: FunctionManifest) -> PlayFunction:
+    """Build a function of a contract from its manifest.
 
     Raises: ConfigInvalid if it may not be play, or an argument is not classified, or a rule fits no argument.
     """
@@ -89,6 +105,7 @@ def play_function(key: str, function: Function, manifest: FunctionManifest) -> P
             spending.append(SpendingRule(place, total_max, rule.of or f"{key}.{name}"))
     return PlayFunction(
         key=key,
+        contract=contract,
         function=function,
         template=CallTemplate(function),
         meaning=manifest.meaning.strip(),

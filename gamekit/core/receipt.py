@@ -13,6 +13,7 @@ from gamekit.core.game import Game
 from gamekit.core.tracking import INCLUDED, CallOutcome, Operation
 from gamekit.errors import EncodingInvalid
 from gamekit.eth.block import TransactionReceipt
+from gamekit.eth.calldata import decode_execute
 from gamekit.eth.entry_point import OperationLogs, split_logs_by_operation
 from gamekit.units import Address
 
@@ -61,7 +62,7 @@ def included(
         succeeded=event.success,
         actual_gas_cost=event.actual_gas_cost,
         actual_gas_used=event.actual_gas_used,
-        outcomes=outcomes(operation, replayed or told_outcomes(operation, call_data, found, stack), game),
+        outcomes=outcomes(operation, call_data, replayed or told_outcomes(operation, call_data, found, stack), game),
     )
 
 
@@ -83,23 +84,27 @@ def told_outcomes(operation: Operation, call_data: bytes, found: Inclusion, stac
         return ()
 
 
-def outcomes(operation: Operation, known: Sequence[Told], game: Game) -> tuple[CallOutcome, ...]:
+def outcomes(operation: Operation, call_data: bytes, known: Sequence[Told], game: Game) -> tuple[CallOutcome, ...]:
     """Name what became of each call, revert data as the game's own errors."""
     if not known:
         return (CallOutcome(False, "unreadable"),) * len(operation.action_ids)
+    if all(told.succeeded for told in known):
+        return tuple(CallOutcome(True, "", told.inferred) for told in known)
     return tuple(
-        CallOutcome(call.succeeded, "" if call.succeeded else _error(call.revert_data, game), call.inferred)
-        for call in known
+        CallOutcome(
+            told.succeeded, "" if told.succeeded else _error(told.revert_data, game, call.target), told.inferred
+        )
+        for told, call in zip(known, decode_execute(call_data).calls, strict=False)
     )
 
 
-def _error(revert_data: bytes | None, game: Game) -> str:
+def _error(revert_data: bytes | None, game: Game, target: Address) -> str:
     """Name a revert: the game's custom error with its arguments, or what is known instead."""
     if revert_data is None:
         return "unknown"
     if not revert_data:
         return "out_of_gas_or_empty_revert"
-    revert = game.decode_revert(revert_data)
+    revert = game.decode_revert(revert_data, target)
     if not revert.name:
         return f"unknown error {revert.data[:4].hex()}"
     text = f"{revert.name}({', '.join(f'{name}={_text(value)}' for name, value in revert.values.items())})"

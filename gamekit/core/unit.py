@@ -144,7 +144,7 @@ def build_unit(name: str, manifest: UnitManifest, game: "Game", functions: Seque
         nonce_key=NonceKey(0),
         calls_max=manifest.calls_max,
         time=TimeFramePolicy(UnixSeconds(0), UnixSeconds(manifest.minutes * 60)),
-        calls=CallPolicy(_entries(game.address, functions, lanes)),
+        calls=CallPolicy(_entries(functions, lanes)),
         usage=UsageLimitPolicy(min(uses, 2**32 - 1) if manifest.uses_max is None else manifest.uses_max),
         gas=GasPolicy(
             Wei(budget),
@@ -201,12 +201,12 @@ def raw_unit(
     Raises: ConfigInvalid as `raw_scope` does, and for a call that is not play in this game.
     """
     checked = raw_scope(scope, references)
-    played = {function.function.selector: function for function in game.functions.values()}
+    played = {(each.target, each.function.selector): each for each in game.functions.values()}
     for entry in checked.calls.entries:
-        if entry.target != game.address or entry.selector not in played:
+        if (entry.target, entry.selector) not in played:
             text = f"{entry.function or entry.selector.hex()} of {entry.target.hex()} is not play in {game.name}"
             raise ConfigInvalid(text, function=entry.function)
-    functions = tuple(played[entry.selector] for entry in checked.calls.entries)
+    functions = tuple(played[entry.target, entry.selector] for entry in checked.calls.entries)
     gas = checked.gas
     sponsoring = Sponsoring(False, Wei(min(gas.budget_wei, LIMIT_WEI_MAX))) if gas.paymaster else None
     return Unit("", game, meaning, functions, minutes, checked, ("",) * LANES_MAX, sponsoring)
@@ -286,10 +286,10 @@ def _rate(where: str, manifest: UnitManifest) -> RateLimitPolicy:
     return RateLimitPolicy(interval_ms=int(-(-1000 // rate)), burst=manifest.burst)
 
 
-def _entries(target: Address, functions: Sequence[PlayFunction], lanes: dict[str, int]) -> tuple[CallEntry, ...]:
+def _entries(functions: Sequence[PlayFunction], lanes: dict[str, int]) -> tuple[CallEntry, ...]:
     entries = [
         CallEntry(
-            target=target,
+            target=function.target,
             selector=function.function.selector,
             function=function.function.signature,
             rules=(
@@ -299,7 +299,7 @@ def _entries(target: Address, functions: Sequence[PlayFunction], lanes: dict[str
         )
         for function in functions
     ]
-    return tuple(sorted(entries, key=lambda entry: entry.selector))
+    return tuple(sorted(entries, key=lambda entry: (entry.target, entry.selector)))
 
 
 def _checked(where: str, scope: Scope) -> Scope:

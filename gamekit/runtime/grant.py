@@ -36,6 +36,7 @@ from gamekit.eth.session_validator_abi import (
     decode_session_log,
 )
 from gamekit.ports import ChainReader, KeyMaker, Store
+from gamekit.runtime.approvals import find_approvals
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.proxies import accepted
@@ -115,6 +116,8 @@ class Grant(Follower):
         epoch = await self._epoch(account)
         targets = [entry.target for entry in unit.policies.calls.entries]
         proxies = await accepted(self._chain, targets, self._setup.session_validator)
+        number = self._state.head.number
+        approvals = await find_approvals(self._chain, account.address, targets, unit.game.tokens, number)
         head = self._state.head
         # Read again after the awaits: the lane number must be taken and written in one step.
         account = self._state.accounts[account.address]
@@ -150,7 +153,7 @@ class Grant(Follower):
         )
         self._state.sessions[session.permission_id] = session
         await self._store.commit((self._state.accounts[account.address], session))
-        return consent(session, scopes[0], unit.game, owner, proxies)
+        return consent(session, scopes[0], unit.game, owner, proxies, approvals)
 
     async def open(self, permission_id: PermissionId, signature: bytes) -> Session:
         """Take the wallet's signature and send the grant; the session opens when the chain has it.

@@ -1,6 +1,7 @@
 """Targets that can run code of others: what Python reads of them is what the session validator asks for in a grant."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -127,12 +128,20 @@ async def test_what_is_read_is_what_the_module_takes(
     assert await grant_to(world, stranger) == ("" if others_taken else "ImplementationNotAccepted")
 
 
+@pytest.fixture
+def own_chain(tmp_path: Path) -> Iterator[Anvil]:
+    """A node of the test's own: it turns the game's contract into a proxy, which would break all others."""
+    node = Anvil.start(tmp_path / "anvil")
+    yield node
+    node.stop()
+
+
 @pytest.mark.e2e
 @pytest.mark.slow
 @pytest.mark.parametrize("beacon", [False, True])
-async def test_a_game_behind_a_proxy_through_the_kit(anvil: Anvil, tmp_path: Path, beacon: bool) -> None:
-    """Proposed, accepted, granted, played; and paused when the proxy names another."""
-    stage, owner = await set_stage(tmp_path, anvil.url, []), Owner()
+async def test_a_game_behind_a_proxy_through_the_kit(own_chain: Anvil, tmp_path: Path, beacon: bool) -> None:
+    """Proposed, accepted and granted; and paused when the proxy names another."""
+    stage, owner = await set_stage(tmp_path, own_chain.url, []), Owner()
     arena = stage.contracts.arena
     async with DevnetNode(stage.url) as node:
         code = await node.request(str, "eth_getCode", to_data(arena), "latest")

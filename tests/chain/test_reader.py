@@ -200,3 +200,29 @@ class TestSend:
         node.says(eth_sendRawTransaction=None)
         with pytest.raises(SubmitterUnavailable):
             await chain.send_raw_transaction(b"\x02")
+
+
+class TestLogs:
+    ASKED = ((Hash32(b"\x04" * 32), Hash32(b"\x05" * 32)), (Hash32(b"\x06" * 32),))
+
+    def logs(self, *numbers: int, second: str = "06") -> list[dict[str, Any]]:
+        topics = ["0x" + "04" * 32, "0x" + second * 32, "0x" + "07" * 32]
+        return [{"address": TEXT_B, "topics": topics, "data": "0x", "logIndex": hex(each)} for each in numbers]
+
+    async def test_default(self, node: Node, chain: EvmChain) -> None:
+        node.says(eth_getLogs=self.logs(3))
+        (log,) = await chain.logs(self.ASKED, BlockNumber(5), 9)
+        assert (log.address, log.topics[1], log.index) == (B, b"\x06" * 32, 3)
+        ((_, (asked,)),) = node.asked
+        wanted = [["0x" + "04" * 32, "0x" + "05" * 32], ["0x" + "06" * 32]]
+        assert asked == {"fromBlock": "0x5", "toBlock": "latest", "topics": wanted}
+
+    async def test_the_latest_of_many(self, node: Node, chain: EvmChain) -> None:
+        node.says(eth_getLogs=self.logs(1, 2, 3))
+        assert [log.index for log in await chain.logs(self.ASKED, BlockNumber(5), 2)] == [2, 3]
+
+    @pytest.mark.parametrize("topics", [["0x" + "04" * 32], ["0x" + "04" * 32, "0x" + "09" * 32]])
+    async def test_what_was_not_asked_for_is_no_answer(self, node: Node, chain: EvmChain, topics: list[str]) -> None:
+        node.says(eth_getLogs=[{"address": TEXT_B, "topics": topics, "data": "0x", "logIndex": "0x0"}])
+        with pytest.raises(ChainUnavailable, match="other topics"):
+            await chain.logs(self.ASKED, BlockNumber(5), 9)

@@ -11,7 +11,7 @@ from gamekit.demo.stage import Stage, make_keys, set_stage
 from gamekit.devnet import Anvil, DevnetNode
 from gamekit.devnet.sponsor import Caps, set_caps
 from gamekit.keys.keystore import Keystore
-from gamekit.units import Wei
+from gamekit.units import Address, Wei
 from tests.cli.test_userop import status
 
 pytestmark = pytest.mark.slow
@@ -165,3 +165,27 @@ class TestPaymasters:
         change(stage.config, 'keys_file = "sponsors.keys"', 'keys_file = ""')
         told = self.about(stage, capsys, "sponsors")
         assert [each["level"] for each in told] == ["warning"]
+
+
+def test_doctor_behavior_each_contract_of_a_game(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = config.parent / "arena.toml"
+    further = f'\n[contract.bank]\nabi = "Arena"\naddress = "0x{"77" * 20}"\n'
+    manifest.write_text(manifest.read_text() + further)
+    said = {each["about"]: each["level"] for each in findings(config, capsys)}
+    assert said["contract arena of arena"] == "ok"
+    assert said["contract bank of arena"] == "error"
+
+
+def test_doctor_behavior_a_contract_that_can_run_others(
+    anvil: Anvil, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = config.parent / "arena.toml"
+    manifest.write_text(manifest.read_text() + f'\n[contract.bank]\nabi = "Arena"\naddress = "0x{"78" * 20}"\n')
+
+    async def put_code() -> None:
+        async with DevnetNode(anvil.url) as node:
+            await node.set_code(Address(b"\x78" * 20), b"\x00\xf4")
+
+    asyncio.run(put_code())
+    (told,) = [each for each in findings(config, capsys) if each["level"] == "warning" and "bank" in each["about"]]
+    assert "can run code of others" in told["said"]

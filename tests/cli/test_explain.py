@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_userop import status
+from tests.core.towns import abi, manifest
 
 MANIFEST = str(Path(__file__).parents[2] / "examples" / "arena.toml")
 
@@ -43,3 +44,13 @@ def test_explain_args_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_explain_error(arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status("explain", *arguments) == 2
     assert words in capsys.readouterr().err
+
+
+def test_explain_behavior_contracts_without_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "town.toml").write_text(manifest(bank=None))
+    for name in ("town", "bank"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(abi(name)))
+    assert status("explain", str(tmp_path / "town.toml"), "two") == 0
+    said = capsys.readouterr().out
+    assert "bank 0x" + "f" * 39 + "e" in said.lower()
+    assert "(play1(uint256) of bank)" in said

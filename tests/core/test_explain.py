@@ -17,9 +17,11 @@ from gamekit.core.policy import ArgumentRule, Condition, SpendingLimitPolicy, Ti
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.proxy import Accepted
+from gamekit.eth.token import UNLIMITED, Approval
 from gamekit.units import ZERO_ADDRESS, Address, NonceKey, UnixSeconds
 from tests.core.games import GOLDEN, quest
 from tests.core.scopes import ACCOUNT, GAME, MOVE, REVOKER, SIGNER, START, entry, scope_of
+from tests.core.towns import town
 
 ARENA = Path(__file__).parents[2] / "examples" / "arena.toml"
 
@@ -48,6 +50,7 @@ TEXTS: dict[str, Callable[[], str]] = {
     "arena_play_match_bound": lambda: explain(bound(arena(), "play_match"), arena(), stack("reference")),
     "quest_raid": lambda: quest().unit("raid").explain(stack("reference")),
     "quest_raid_bound": lambda: explain(bound(quest(), "raid"), quest()),
+    "town_two": lambda: town().unit("two").explain(),
     "raw": lambda: explain(raw(), quest()),
 }
 
@@ -95,6 +98,19 @@ def test_behavior_what_a_proxy_runs_is_accepted_and_can_change() -> None:
     proxy, other = "0x2222222222222222222222222222222222222222", "0x3333333333333333333333333333333333333333"
     assert f"{checksum_address(GAME)} stays what it is: it is a proxy that runs {proxy}, which you accept" in told[-2]
     assert f"{other} runs no other code than its own: it could, and does not say which; you accept it" in told[-1]
+
+
+def test_behavior_approvals_are_said_with_amount_and_token() -> None:
+    gold, other = Address(b"\x22" * 20), checksum_address(b"\x22" * 20)
+    approvals = [Approval(gold, GAME, **what) for what in ({"amount": 1_234}, {"amount": UNLIMITED}, {}, {"item": 7})]
+    told = describe(bound(quest(), "raid"), quest(), approvals=approvals).not_enforced[-4:]
+    let = f"That {checksum_address(GAME)} leaves alone what it may take: your account has let it take"
+    assert told == (
+        f"{let} 1,234 of {other}, in that token's smallest units.",
+        f"{let} everything that it has of {other}, without limit.",
+        f"{let} every item that it has of {other}.",
+        f"{let} item 7 of {other}.",
+    )
 
 
 @pytest.mark.parametrize(

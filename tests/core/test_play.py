@@ -2,17 +2,19 @@ import re
 
 import pytest
 
-from gamekit.core.play import PlayFunction, SpendingRule, play_function
+from gamekit.core.play import Contract, PlayFunction, SpendingRule, play_function
 from gamekit.core.policy import ArgumentRule, Condition
 from gamekit.errors import ConfigInvalid, EncodingInvalid
-from gamekit.eth.interface import Function
+from gamekit.eth.interface import Function, Interface
 from tests.core.games import function_of
+from tests.core.scopes import GAME
 
 OWN = "craft(uint256 recipe,uint8 amount,address recipient)"
 
 
 def play(text: str, **settings: object) -> PlayFunction:
-    return play_function("it", Function.parse(text), function_of(**settings))
+    contract = Contract("quest", GAME, Interface.from_json([]))
+    return play_function("it", contract, Function.parse(text), function_of(**settings))
 
 
 def refusal(text: str, **settings: object) -> str:
@@ -25,6 +27,7 @@ def refusal(text: str, **settings: object) -> str:
 class TestPlayFunction:
     def test_default(self) -> None:
         found = play("move(uint8 x,uint8 y)", meaning=" walk ", gas=9)
+        assert found.target == GAME
         assert (found.meaning, found.gas, found.rules, found.spending, found.value_per_call_wei_max) == (
             "walk", 9, (), (), 0,
         )  # fmt: skip

@@ -16,6 +16,7 @@ from gamekit.eth.interface import CustomError
 from gamekit.units import Address, BlockHash, BlockNumber, Gas, Hash32, Wei
 from tests.core.rows import ENTRY_POINT, actions, operation
 from tests.core.scopes import ACCOUNT
+from tests.core.towns import FULL, town
 
 MANIFEST = """
 name = "arena"
@@ -71,7 +72,7 @@ ONE = operation(1, action_ids=(1, 2))
 
 def told(*logs: Log, success: bool = True, one: Operation = ONE) -> tuple[CallOutcome, ...]:
     (found,) = inclusions([receipt(*logs, event(one, success=success))], frozenset({ENTRY_POINT}))
-    return outcomes(one, told_outcomes(one, CALL_DATA, found, REFERENCE), game())
+    return outcomes(one, CALL_DATA, told_outcomes(one, CALL_DATA, found, REFERENCE), game())
 
 
 class TestInclusions:
@@ -117,6 +118,11 @@ class TestOutcomes:
             CallOutcome(False, "NoStamina(strength=9, why=0xdeadbeef)"),
         )
 
+    def test_each_contract_says_it_in_its_own_words(self) -> None:
+        called = execute_batch(Mode.BATCH_TRY, [town().encode("play1", [1]), town().encode("bank.play1", [1])])
+        known = [StackOutcome(False, FULL.encode(7))] * 2
+        assert [each.error for each in outcomes(ONE, called, known, town())] == ["Full(square=7)", "Full(vault=7)"]
+
     def test_a_failed_execution_fails_all(self) -> None:
         body = encode([parse_type("uint256"), parse_type("bytes")], (ONE.nonce, SAYS.encode("no")))
         topics = (REVERT_REASON.topic, ONE.user_op_hash, ONE.sender.rjust(32, b"\0"))
@@ -148,7 +154,7 @@ class TestOutcomes:
 
     def test_what_no_event_explains_is_unknown(self) -> None:
         (found,) = inclusions([receipt(event(ONE))], frozenset({ENTRY_POINT}))
-        assert outcomes(ONE, told_outcomes(ONE, CALL_DATA, found, Silent()), game()) == (
+        assert outcomes(ONE, CALL_DATA, told_outcomes(ONE, CALL_DATA, found, Silent()), game()) == (
             CallOutcome(False, "unknown", True),
         )
 

@@ -17,11 +17,12 @@ from gamekit.core.policy import (
 )
 from gamekit.core.scope import Scope
 from gamekit.core.sponsoring import Sponsoring
-from gamekit.core.unit import Unit, raw_scope
+from gamekit.core.unit import Unit, raw_scope, raw_unit
 from gamekit.errors import ConfigInvalid
 from gamekit.units import ZERO_ADDRESS, Address, NonceKey, Wei
 from tests.core.games import UNIT, function_of, game_of, quest
 from tests.core.scopes import ACCOUNT, ATTACK, GAME, MOVE, PAYMASTER, REVOKER, SIGNER, START, entry, scope_of
+from tests.core.towns import BANK, TOWN, town
 
 
 def unit_of(**settings: object) -> Unit:
@@ -197,6 +198,30 @@ class TestBuildUnit:
         }
         with pytest.raises(ConfigInvalid, match="limits that share lane 0 must be equal"):
             game_of(functions, {"play": replace(UNIT, functions=("brew", "forge"))})
+
+
+class TestSeveralContracts:
+    def test_default_entries_ascend_by_contract_and_selector(self) -> None:
+        entries = town().unit("all").policies.calls.entries
+        keys = [each.target + each.selector for each in entries]
+        assert len(keys) == 20
+        assert keys == sorted(set(keys))
+        assert [each.target for each in entries] == [BANK] * 10 + [TOWN] * 10
+
+    def test_behavior_the_account_is_none_of_them(self) -> None:
+        for target in (TOWN, BANK):
+            with pytest.raises(ConfigInvalid, match="neither the session key nor the game"):
+                town().unit("two").bind(
+                    account=target, signer=SIGNER, revoker=REVOKER, nonce_key=NonceKey(1), valid_after=START
+                )
+
+    def test_behavior_a_raw_scope_takes_each_contracts_own(self) -> None:
+        scope = scope_of(entry("play3(uint256)", target=TOWN), entry("play4(uint256)", target=BANK))
+        assert [each.key for each in raw_unit(town(), scope, 30, "play").functions] == ["bank.play4", "play3"]
+
+    def test_error_a_raw_scope_with_another_contract(self) -> None:
+        with pytest.raises(ConfigInvalid, match="is not play in town"):
+            raw_unit(town(), scope_of(entry("play3(uint256)", target=GAME)), 30, "play")
 
 
 class TestRawScope:

@@ -24,7 +24,7 @@ def test_to_toml_args_a_whole_configuration() -> None:
 
 def test_arena_game_has_the_units_that_the_demo_plays() -> None:
     game = arena_game(Address(b"\x12" * 20), ChainId(31337))
-    assert set(game.units) == {"play_match", "try_out"}
+    assert set(game.units) == {"play_match", "play_free", "try_out"}
     assert game.units["play_match"].policies.rate is not None
     assert game.units["play_match"].policies.rate.interval_ms == 50
 

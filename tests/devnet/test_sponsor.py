@@ -1,9 +1,12 @@
 """A devnet's paymaster: filled, staked, and told which game pays how much; and it reads what Python signs."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from gamekit.chain.rpc import from_data, to_data
-from gamekit.devnet import DevnetContracts, DevnetNode, deploy
+from gamekit.devnet import Anvil, DevnetContracts, DevnetNode, deploy
 from gamekit.devnet.sponsor import Caps, fill_paymaster, operate, set_caps, set_game
 from gamekit.errors import ChainError
 from gamekit.eth.entry_point import GET_DEPOSIT_INFO
@@ -32,6 +35,14 @@ OPERATION_DIGEST = Function.parse(
     "bytes32",
     "view",
 )
+
+
+@pytest.fixture(scope="module")
+def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
+    """A node of their own: other tests operate the same paymasters on the shared one, and leave what they did."""
+    node = Anvil.start(Path(tmp_path_factory.mktemp("anvil")))
+    yield node
+    node.stop()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Which opcodes run inside one contract's frame of a transaction: ERC-7562's rules are about those."""
 
+from itertools import pairwise
 from typing import Any
 
 from gamekit.chain.rpc import to_data, to_quantity
@@ -44,7 +45,7 @@ async def opcodes_within(node: DevnetNode, row: RelayTransaction, contract: Addr
 
 def banned(opcodes: list[str]) -> set[str]:
     """Those that validation must not run; GAS that is not directly in front of a call among them."""
-    pairs = zip(opcodes, [*opcodes[1:], ""], strict=True)
+    pairs = pairwise([*opcodes, ""])
     loose = {"GAS" for opcode, following in pairs if opcode == "GAS" and following not in CALLS}
     return {opcode for opcode in opcodes if opcode in BANNED} | loose
 

@@ -51,7 +51,7 @@ def test_encode_open_args_voucher() -> None:
         paymaster=address(5),
         voucher=Voucher(address(1), permission, 7, Wei(10), UnixSeconds(8), b"voucher"),
     )
-    grant = (b"scope", ("rest()",), 9, b"signature")
+    grant = (b"scope", ("rest()",), (), 9, b"signature")
     voucher = (address(5), permission, 7, 10, 8, b"voucher")
     decoded = OPEN_SPONSORED.decode_call(data)
     assert decoded[0] == address(1)

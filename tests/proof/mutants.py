@@ -186,7 +186,7 @@ def table(killed_by: dict[str, str]) -> str:
         "Written by `python -m tests.proof.mutants --write`; do not edit. Each row is one change to the module's",
         "source, planted alone, and the first Foundry test that failed with it.",
         "",
-        f"{len(killed_by)} planted, {sum(map(bool, killed_by.values()))} found.",
+        f"{len(killed_by)} of {len(MUTATIONS)} planted so far, {sum(map(bool, killed_by.values()))} found.",
         "",
         "| bug | file | the module would | found by |",
         "|---|---|---|---|",

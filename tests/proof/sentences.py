@@ -28,17 +28,18 @@ class Sentence(Struct, frozen=True):
 
 
 NUMBER, ETHER, ADDRESS = r"[\d,]+", r"[\d,.]+ ETH", "0x[0-9a-fA-F]{40}"
+CONTRACTS = rf"{ADDRESS}(, \w+ {ADDRESS})*"
 RULE = (
     rf"(.+ (exactly|never|at most|at least|one of) {NUMBER}( or {NUMBER})*( over all calls together)?"
     rf"|.+ is always your own account|.+ counts towards the {NUMBER} in all of .+)"
 )
 
 SENTENCES = (
-    Sentence("title", rf"The session key {ADDRESS} for .+ \(contract {ADDRESS}, chain \d+\)\.", ("SignatureFailed",)),
-    Sentence("title", rf"This key is for you to .+ in .+ \(contract {ADDRESS}, chain \d+\)\.", ("CallNotAllowed",)),
+    Sentence("title", rf"The session key {ADDRESS} for .+ \(contract {CONTRACTS}, chain \d+\)\.", ("SignatureFailed",)),
+    Sentence("title", rf"This key is for you to .+ in .+ \(contract {CONTRACTS}, chain \d+\)\.", ("CallNotAllowed",)),
     Sentence(
         "may",
-        rf".+ \((\w+\([\w,\[\]()]*\)|selector 0x[0-9a-f]{{8}})\)(: {RULE}(; {RULE})*)?",
+        rf".+ \((\w+\([\w,\[\]()]*\)|selector 0x[0-9a-f]{{8}})( of [^()]+)?\)(: {RULE}(; {RULE})*)?",
         ("CallNotAllowed", "ArgumentRefused", "ArgumentMissing", "CapExceeded"),
     ),
     Sentence("until", r"From .+ to .+ \(.+\); then the chain refuses it\.", ("TimeRangeEmpty",)),

@@ -24,6 +24,7 @@ from gamekit.units import ZERO_ADDRESS, Address, Wei
 from tests.core.games import quest
 from tests.core.scopes import PAYMASTER, entry, scope_of
 from tests.core.test_explain import arena, bound
+from tests.core.towns import town
 from tests.proof import sentences
 from tests.proof.parity.oracle import validation_errors
 
@@ -147,6 +148,12 @@ def test_each_sentence_has_what_enforces_it(scope: Scope) -> None:
 @pytest.mark.parametrize("unit", ["play_match", "take_a_walk"])
 def test_each_sentence_of_a_unit_has_what_enforces_it(unit: str) -> None:
     assert sentences.unknown(describe(arena().unit(unit), arena())) == []
+
+
+@pytest.mark.parametrize("unit", ["all", "two"])
+def test_each_sentence_of_a_game_of_several_contracts_has_what_enforces_it(unit: str) -> None:
+    assert sentences.unknown(describe(town().unit(unit), town())) == []
+    assert sentences.unknown(describe(bound(town(), unit), town())) == []
 
 
 def test_a_sentence_that_nothing_enforces_would_be_found() -> None:

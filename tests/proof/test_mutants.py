@@ -18,9 +18,11 @@ def test_there_are_enough_and_each_has_a_name() -> None:
     assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS) >= 60
 
 
-def test_the_table_lists_each_and_who_found_it() -> None:
+def test_the_table_says_who_found_what_was_planted() -> None:
     rows = re.findall(r"^\| ([\w-]+) \| (\w+\.sol) \| .* \| `(test\w+)` \|$", mutants.TABLE.read_text(), re.MULTILINE)
-    assert [row[:2] for row in rows] == [(mutation.name, mutation.file) for mutation in MUTATIONS]
+    assert len(rows) >= 60
+    assert {row[:2] for row in rows} <= {(mutation.name, mutation.file) for mutation in MUTATIONS}
+    assert {mutation.name for mutation in NAMED} <= {row[0] for row in rows}
 
 
 def test_a_sample_has_those_that_every_run_plants() -> None:

@@ -46,7 +46,7 @@ from gamekit.eth.signature import recover_address
 from gamekit.eth.user_op_hash import hash_on_chain_form
 from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack, split_pair
 from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, UserOpHash, Wei
-from tests.runtime.wire import DecodedTransaction, event_log, rlp_decode, words
+from tests.runtime.wire import DecodedTransaction, dynamic, event_log, rlp_decode, words
 
 CHAIN_ID = ChainId(31337)
 GENESIS_AT = 1_800_000_000
@@ -115,6 +115,8 @@ class FakeChain:
         self.codes: dict[Address, bytes] = {}
         self.words: dict[tuple[Address, Hash32], Hash32] = {}
         """Storage of contracts; zero wherever nothing is said."""
+        self.strange_logs: list[Log] = []
+        """Of contracts that are not modelled."""
         self.answers: dict[tuple[Address, bytes], bytes] = {}
         """What contracts answer to calls, by (contract, calldata)."""
         self.balances: dict[Address, Wei] = {}
@@ -248,6 +250,11 @@ class FakeChain:
         except Refusal as refusal:
             raise CallReverted(f"execution reverted: {refusal}", refusal.data) from refusal
         return b""
+
+    async def logs(self, topics: Sequence[Sequence[Hash32]], first: BlockNumber, most: int) -> tuple[Log, ...]:
+        self._answer()
+        asked = [log for log in self.strange_logs if all(log.topics[at] in each for at, each in enumerate(topics))]
+        return tuple(asked[-most:])
 
     async def code(self, address: Address) -> bytes:
         self._answer()
@@ -431,15 +438,14 @@ class FakeChain:
         mode, calls = decode_execute(op.call_data)
         failures = {place: data for place, call in enumerate(calls) if (data := self.reverts(call)) is not None}
         undone = bool(failures) and not mode.is_try
-        executed += [
-            Executed(hashed, place, op.sender, call, undone or place in failures) for place, call in enumerate(calls)
-        ]
+        for place, call in enumerate(calls):
+            executed.append(Executed(hashed, place, op.sender, call, undone or place in failures))
         if undone:
             reason = REVERT_REASON.topic, hashed, op.sender.rjust(32, b"\0")
-            told = words(op.nonce, 64) + _dynamic(next(iter(failures.values())))
+            told = words(op.nonce, 64) + dynamic(next(iter(failures.values())))
             return [event_log(self.entry_point, *reason, data=told), self._closing(hashed, op.sender, op.nonce, False)]
         logs = [
-            event_log(op.sender, TRY_EXECUTE_FAIL.topic, data=words(place, 64) + _dynamic(data))
+            event_log(op.sender, TRY_EXECUTE_FAIL.topic, data=words(place, 64) + dynamic(data))
             for place, data in ({len(calls) + 7: b""} if self.garble else failures).items()
         ]
         return [*logs, self._closing(hashed, op.sender, op.nonce, True)]
@@ -461,7 +467,7 @@ class FakeChain:
             world.sessions[permission] = Session(scope)
             head = words(int.from_bytes(scope.revoker, "big"), scope.time.valid_after, scope.time.valid_until, 1, 160)
             topics = (SESSION_GRANTED.topic, account.rjust(32, b"\0"), permission, scope.signer.rjust(32, b"\0"))
-            logs.append(event_log(self.module, *topics, data=head + _dynamic(packed)))
+            logs.append(event_log(self.module, *topics, data=head + dynamic(packed)))
         return logs
 
     def _revoke(self, world: World, data: bytes) -> list[Log]:
@@ -487,12 +493,8 @@ class FakeChain:
 
 def max_cost(op: PackedUserOperation) -> Wei:
     """All gas limits times the highest fee."""
-    gas = sum(split_pair(op.account_gas_limits)) + op.pre_verification_gas
-    return Wei((gas + sum(split_pair(op.paymaster_and_data[20:52]))) * split_pair(op.gas_fees)[1])
-
-
-def _dynamic(data: bytes) -> bytes:
-    return words(len(data)) + data + bytes(-len(data) % 32)
+    limits = *split_pair(op.account_gas_limits), op.pre_verification_gas, *split_pair(op.paymaster_and_data[20:52])
+    return Wei(sum(limits) * split_pair(op.gas_fees)[1])
 
 
 __all__ = ["BLOCK_S", "CHAIN_ID", "Executed", "FakeChain", "Refusal", "rlp_decode", "rlp_encode"]

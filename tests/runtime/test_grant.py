@@ -5,9 +5,11 @@ import pytest
 
 from gamekit.core.session import Account, Session
 from gamekit.errors import ConfigInvalid, OutcomeUnknown, Overloaded, SessionExpired, SessionNotFound, SessionNotOpen
+from gamekit.eth.block import Log
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.proxy import IMPLEMENTATION_SLOT
 from gamekit.eth.session_opener import OPEN
+from gamekit.eth.token import ALLOWANCE, APPROVAL
 from gamekit.units import Address, Hash32, PermissionId, PlayerId
 from tests.runtime.world import ALICE, ARENA, OWNER, World, attack
 
@@ -65,6 +67,15 @@ class TestProxies:
             await world.kit.propose(ALICE, "arena", "play", OWNER)
         assert refused.value.compared == {"target": ARENA, "told": None, "implementation": IMPLEMENTED}
         assert world.kit.state.sessions == {}
+
+
+async def test_what_the_account_has_let_the_game_take_is_said(world: World) -> None:
+    gold, account = Address(b"\x60" * 20), world.kit.session_row(await proposed(world)).account
+    topics = APPROVAL, *(Hash32(each.rjust(32, b"\0")) for each in (account, ARENA))
+    world.chain.strange_logs = [Log(gold, topics, bytes(32), 0)]
+    world.chain.answers[gold, ALLOWANCE.encode_call(account, ARENA)] = (1_234).to_bytes(32, "big")
+    request = await world.kit.propose(ALICE, "arena", "play", OWNER)
+    assert f"has let it take 1,234 of {checksum_address(gold)}" in request.explanation
 
 
 async def test_lane_numbers_are_not_used_again_after_a_restart(world: World) -> None:

@@ -162,7 +162,7 @@ class TestSignature:
 
 class TestStops:
     async def test_a_games_cap(self, world: SponsoredWorld) -> None:
-        session, other = await world.open(unit="free"), await world.open(BOB, Address(b"\x0c" * 20), "free")
+        session, other = await world.open(unit="free"), await world.open(BOB, Address(b"\x0c" * 20), unit="free")
         world.chain.game = replace(world.chain.game, day_wei_max=Wei(5))
         error = await stopped(world, session, "a")
         assert (error.compared["reason"], error.compared["limit"]) == ("GameDayCapExceeded", 5)

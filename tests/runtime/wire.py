@@ -71,6 +71,11 @@ def words(*numbers: int) -> bytes:
     return b"".join(number.to_bytes(32, "big") for number in numbers)
 
 
+def dynamic(data: bytes) -> bytes:
+    """The tail of a dynamic value: its length, and itself in whole words."""
+    return words(len(data)) + data + bytes(-len(data) % 32)
+
+
 def event_log(address: Address, *topics: bytes, data: bytes = b"") -> Log:
     """Write a log whose place in the block is still open."""
     return Log(address, tuple(Hash32(topic) for topic in topics), data, 0)

@@ -129,7 +129,14 @@ class HandClock:
 class World:
     """A chain, a journal and a kit."""
 
-    def __init__(self, keys: Keys, settings: Config | None = None, before_action: BeforeAction | None = None) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        settings: Config | None = None,
+        before_action: BeforeAction | None = None,
+        games: Sequence[Game] = (),
+    ) -> None:
+        self.games = games or (self._game(),)
         self.keys = keys
         self.config = settings or config()
         self.before_action = before_action
@@ -164,7 +171,7 @@ class World:
         signer.sign_many = watched  # type: ignore[method-assign]
         ports = Ports(self.store, self.chain, self.chain, signer, self.keys.keystore, self.keys.pool, self.keys.apart,
                       self.clock, close, self._sponsors())  # fmt: skip
-        return GameKit(self.config, [self._game()], ports, before_action=self.before_action)
+        return GameKit(self.config, self.games, ports, before_action=self.before_action)
 
     async def start(self) -> None:
         """What `kit.start` does, without its loops."""
@@ -175,9 +182,11 @@ class World:
         self.kit = self._kit()
         await self.start()
 
-    async def open(self, player: PlayerId = ALICE, owner: Address = OWNER, unit: str = "play") -> PermissionId:
+    async def open(
+        self, player: PlayerId = ALICE, owner: Address = OWNER, *, game: str = "arena", unit: str = "play"
+    ) -> PermissionId:
         """Propose, sign, grant: a session that plays."""
-        request = await self.kit.propose(player, "arena", unit, owner)
+        request = await self.kit.propose(player, game, unit, owner)
         await self.kit.open(request.permission_id, b"owner's signature")
         await self.block()
         assert self.kit.session_row(request.permission_id).state == "open"

@@ -98,7 +98,8 @@ library GrantLib {
         if (scope.version() != ScopeLib.VERSION) {
             revert ISessionValidator.ScopeVersionUnknown(scope.version(), ScopeLib.VERSION);
         }
-        _requireReserved(scope, 32, type(uint48).max);
+        // A long list counts nothing in the header: its count of rules is reserved too.
+        _requireReserved(scope, 32, type(uint48).max | (scope.isMerkle() ? uint256(type(uint8).max) << 64 : 0));
         _requireReserved(scope, 160, type(uint96).max);
         address signer = scope.signer();
         // 0 is what a malformed signature recovers to. The other two could not sign.

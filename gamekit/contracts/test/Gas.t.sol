@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IAccount, PackedUserOperation} from "@openzeppelin/contracts/interfaces/IERC4337.sol";
 import {Arena} from "src/example/Arena.sol";
 import {Entry, Fields, Harness, Rule} from "test/Harness.sol";
+import {LongLists} from "test/LongLists.sol";
 import {NexusHarness} from "test/NexusHarness.sol";
 import {StackHarness} from "test/StackHarness.sol";
 
@@ -144,5 +145,63 @@ contract GasOfNexusTest is GasTest, NexusHarness {
 
     function ownerNonceKey() internal view override returns (uint192) {
         return uint160(address(ownerValidator));
+    }
+}
+
+/// @notice From how many entries on a list is better long: the same operation with both forms, in snapshots/Gas.json.
+/// @dev Validation and calldata together, 16 for a byte and 4 for a zero: what the form of the list changes. Once with one
+/// function used, once with three, once with one used where each entry has a rule.
+/// forge-config: default.isolate = true
+contract GasOfListsTest is LongLists {
+    uint256[7] private _sizes = [uint256(1), 4, 8, 12, 16, 24, 32];
+
+    function test_gas_success_listOneFunction() public {
+        for (uint256 i = 0; i < _sizes.length; ++i) {
+            _compare("", _sizes[i], uses1(0), 0);
+        }
+    }
+
+    function test_gas_success_listThreeFunctions() public {
+        for (uint256 i = 1; i < _sizes.length; ++i) {
+            uint256[] memory uses = new uint256[](3);
+            (uses[1], uses[2]) = (_sizes[i] / 2, _sizes[i] - 1);
+            _compare("_3_functions", _sizes[i], uses, 0);
+        }
+    }
+
+    function test_gas_success_listOfRules() public {
+        for (uint256 i = 0; i < _sizes.length; ++i) {
+            _compare("_1_rule_each", _sizes[i], uses1(0), 1);
+        }
+    }
+
+    function _compare(string memory what, uint256 size, uint256[] memory uses, uint8 ruleCount) private {
+        Fields memory f = longFields(size);
+        f.rules = new Rule[](ruleCount == 0 ? 0 : size);
+        for (uint256 i = 0; i < size; ++i) {
+            if (ruleCount != 0) f.rules[i] = Rule(0, 2, 0, 99);
+            (f.entries[i].ruleFrom, f.entries[i].ruleCount) = (ruleCount == 0 ? 0 : uint8(i), ruleCount);
+        }
+        grant(f);
+        submit(sealedBatch(f, toyCalls(uses)));
+        uint256 inline_ =
+            _record(string.concat("list_inline_", vm.toString(size), what), sealedBatch(f, toyCalls(uses)));
+        grantLong(f);
+        submit(sealedLong(f, uses));
+        uint256 merkle = _record(string.concat("list_merkle_", vm.toString(size), what), sealedLong(f, uses));
+        // The form to choose depends on how many entries an operation uses, and on how long they are. Of one entry, a list
+        // of 32 is better long; with three of them used it is still better short.
+        if (size == 1 || uses.length == 3) assertLt(inline_, merkle);
+        else if (size == 32) assertLt(merkle, inline_);
+    }
+
+    function _record(string memory what, PackedUserOperation memory op) private returns (uint256 gas) {
+        bytes32 hash = entryPoint.getUserOpHash(op);
+        uint256 before = vm.snapshotState();
+        vm.prank(address(entryPoint));
+        assertEq(uint160(account.validateUserOp(op, hash, 0)), 0);
+        gas = vm.lastCallGas().gasTotalUsed - 21_000;
+        vm.revertToState(before);
+        vm.snapshotValue("Gas", what, gas);
     }
 }

@@ -10,9 +10,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from gamekit.core.manifest import FunctionManifest, RuleManifest
-from gamekit.core.play import play_function
+from gamekit.core.play import Contract, play_function
 from gamekit.errors import ConfigInvalid
-from gamekit.eth.interface import Function
+from gamekit.eth.interface import Function, Interface
+from gamekit.units import Address
 from tests.proof.escapes.accounts import ACCOUNTS
 from tests.proof.escapes.make import trial_row
 from tests.proof.escapes.model import Expected, Judge, Row, Trial
@@ -167,7 +168,8 @@ def _verdict(_: World, text: str, manifest: FunctionManifest) -> str:
     is_payable = text.startswith("buy")
     function = Function.parse(text, state_mutability="payable" if is_payable else "nonpayable")
     try:
-        play_function(function.name, function, manifest)
+        contract = Contract("game", Address(b"\x6a" * 20), Interface.from_json([]))
+        play_function(function.name, contract, function, manifest)
     except ConfigInvalid:
         return str(REFUSED)
     return ""

@@ -124,10 +124,10 @@ abstract contract Grants is Lists {
         f.revoker = revoker;
         f.version = 1;
         f.callsMax = uint8(dice.between(4, 8));
-        f.usesMax = uint32(dice.between(20, 200));
+        f.usesMax = uint32(dice.between(8, 80));
         f.nonceKey = _nonceKey(player, dice.between(1, 4));
         f.gasPerOperationWeiMax = uint128(dice.between(0.004 ether, 0.01 ether));
-        f.gasBudgetWei = uint128(f.gasPerOperationWeiMax * dice.between(6, 40));
+        f.gasBudgetWei = uint128(f.gasPerOperationWeiMax * dice.between(4, 24));
         if (kind == PLAIN) _plain(f);
         else if (kind == RULES) _rules(f, dice);
         else if (kind == VALUE) _value(f, dice);

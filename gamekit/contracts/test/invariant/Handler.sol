@@ -17,6 +17,7 @@ import {Coin} from "./Tokens.sol";
 /// @title What each adversary, the owners and time may do. The fuzzer calls these, in any order, with any seed.
 contract Handler is Submitting {
     uint256 private constant BUNDLE_MAX = 4;
+    uint256 private constant REPEATS = 10;
     /// @dev The full check costs as much as an action, so it is done after one action in so many.
     uint256 private constant FULL_CHECK_EVERY = 16;
 
@@ -55,7 +56,7 @@ contract Handler is Submitting {
     function intrude(uint256 seed) external action {
         Dice memory dice = Dice(seed);
         uint256 player = dice.roll(PLAYERS);
-        (Attempt memory attempt) = _attempt(player, dice);
+        Attempt memory attempt = _attempt(player, dice);
         vm.prank(dice.chance(50) ? thief : address(game));
         (bool success,) = attempt.target.call(attempt.data);
         if (success && attempt.forbidden) _breach("something that a stranger asked directly");
@@ -67,7 +68,7 @@ contract Handler is Submitting {
     /// @notice BUNDLER: alters an operation after it was signed.
     function tamper(uint256 seed) external action {
         Dice memory dice = Dice(seed);
-        Plan memory plan = _plan(dice);
+        Plan memory plan = dice.chance(20) ? _planOf(LONG, dice) : _plan(dice);
         Draft memory draft = _seal(plan);
         _tamper(draft, dice);
         _submitOne(draft, players[plan.player].entryPoint);
@@ -118,7 +119,7 @@ contract Handler is Submitting {
     // ----------------------------------------------------------------------------------------------------- game
 
     /// @notice GAME: plans what it will try when it is called, and is called.
-    function scheme_(uint256 seed) external action {
+    function conspire(uint256 seed) external action {
         Dice memory dice = Dice(seed);
         Plan memory plan = _planOf(dice.chance(70) ? MANY : RATE, dice);
         Attempt[] memory attempts = new Attempt[](dice.between(1, 3));
@@ -224,7 +225,14 @@ contract Handler is Submitting {
 
     function _steal(Dice memory dice) private {
         Plan memory plan = _trick(dice);
-        _submitOne(_seal(plan), players[plan.player].entryPoint);
+        IEntryPointUnderTest on = players[plan.player].entryPoint;
+        (bool done,) = _submitOne(_seal(plan), on);
+        // What uses a session up is repeated until it is refused, or the thief has had enough.
+        if (plan.trick != HURRY && plan.trick != WASTE) return;
+        for (uint256 i = 0; done && i < REPEATS; ++i) {
+            ++plan.op.nonce;
+            (done,) = _submitOne(_seal(plan), on);
+        }
     }
 
     /// @dev An operation behind others of its lane in the same bundle.

@@ -28,7 +28,7 @@ contract SessionValidatorInvariants is Test {
         selectors[5] = Handler.bundle.selector;
         selectors[6] = Handler.replay.selector;
         selectors[7] = Handler.delay.selector;
-        selectors[8] = Handler.scheme_.selector;
+        selectors[8] = Handler.conspire.selector;
         selectors[9] = Handler.upgrade.selector;
         selectors[10] = Handler.own.selector;
         selectors[11] = Handler.revoke.selector;

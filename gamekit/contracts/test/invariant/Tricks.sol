@@ -51,12 +51,13 @@ abstract contract Tricks is Moves {
     function _trick(Dice memory dice) internal returns (Plan memory plan) {
         uint256 trick = dice.between(1, TRICKS - 1);
         if (trick == VALUE_MORE && dice.chance(70)) plan = _planOf(dice.chance(50) ? VALUE : TIGHT, dice);
-        else if (trick == HURRY || trick == WASTE) plan = _mostUsed(trick == HURRY ? RATE : TIGHT, dice);
+        else if (trick == HURRY) plan = _hurry(dice);
+        else if (trick == WASTE) plan = _waste(dice);
+        else if (trick == PAYMASTER && dice.chance(50)) plan = _planOf(SPONSORED, dice);
         else if (trick == ENDED) plan = _ended(dice);
         else if (trick == WITNESS) plan = _planOf(LONG, dice);
         else plan = _plan(dice);
         plan.trick = trick;
-        if (trick == WASTE) _waste(plan, dice);
         if (trick <= NO_SELECTOR || trick == SPECIAL_TARGET || trick == COUNT) _spoilCalls(plan, trick, dice);
         else if (trick <= ARGUMENT_MISSING || trick == NOT_EXECUTE) _spoilData(plan, trick, dice);
         else if (trick <= TIMES || trick == INIT_CODE) _spoilOperation(plan, trick, dice);
@@ -352,23 +353,15 @@ abstract contract Tricks is Moves {
 
     // ------------------------------------------------------------------------------------------------ sessions
 
-    /// @dev As many calls as one operation may have, in the most used session of a kind, whatever is left of it.
-    function _mostUsed(uint256 kind, Dice memory dice) private returns (Plan memory plan) {
-        uint256 latest = granted.length < 30 ? granted.length : 30;
-        uint256 most = NO_SESSION;
-        for (uint256 i = 1; i <= latest; ++i) {
-            uint256 session = granted.length - i;
-            if (granted[session].kind != kind || !isLive(session)) continue;
-            if (most == NO_SESSION || granted[session].operations > granted[most].operations) most = session;
-        }
-        if (most == NO_SESSION) return _planOf(kind, dice);
-        _planFor(most, plan, dice);
-        plan.lanesLeft = [uint256(100 ether), 1000];
+    /// @dev As many calls as one operation may have, whatever is left of the session.
+    function _hurry(Dice memory dice) private returns (Plan memory plan) {
+        plan = dice.chance(50) ? _planOf(RATE, dice) : _plan(dice);
         _choose(plan, plan.f.callsMax, dice);
     }
 
     /// @dev One call, with so little gas at such a price that most of what it may cost is really paid.
-    function _waste(Plan memory plan, Dice memory dice) private view {
+    function _waste(Dice memory dice) private returns (Plan memory plan) {
+        plan = _planOf(dice.chance(50) ? TIGHT : PLAIN, dice);
         _choose(plan, 1, dice);
         uint128 verification = 200_000;
         uint128 call = 250_000;

@@ -22,6 +22,26 @@ abstract contract ValidateUserOpCalls is ValidateUserOpHarness {
         _refusesCall(address(arena.gold()), abi.encodeCall(IERC20.transfer, (thief, 1 ether)));
     }
 
+    function test_validateUserOp_revert_sameSelectorOfOtherTarget() public {
+        Fields memory f = fields();
+        grant(f);
+        Execution[] memory calls = one(address(arena.gold()), 0, attackData(1, 5));
+        // The hint of the entry with that selector, on the arena.
+        bytes memory hints = hintsOf(f, attacks(1));
+        uint256 entry = uint8(hints[0]);
+        submitRefused(
+            seal(operation(f, batchData(BATCH_TRY, calls)), hints, pack(f)),
+            abi.encodeWithSelector(
+                ISessionValidator.CallNotAllowed.selector,
+                0,
+                calls[0].target,
+                Arena.attack.selector,
+                f.entries[entry].target,
+                f.entries[entry].selector
+            )
+        );
+    }
+
     function test_validateUserOp_revert_approval() public {
         _refusesCall(address(arena.gold()), abi.encodeCall(IERC20.approve, (thief, 1 ether)));
     }

@@ -234,6 +234,24 @@ abstract contract ValidateUserOpShape is ValidateUserOpHarness {
         );
     }
 
+    function test_validateUserOp_revert_bytesBehindTheLastCall() public {
+        // A word more inside of the execution, behind the last call: one decoder leaves it unread, another may not.
+        bytes memory callData = bytes.concat(batchData(BATCH, attacks(1)), bytes32(0));
+        uint256 length = callData.length - 100;
+        assembly ("memory-safe") {
+            mstore(add(callData, 100), length)
+        }
+        _refuses(
+            callData,
+            abi.encodeWithSelector(
+                ISessionValidator.CallDataNotCanonical.selector,
+                callData.length - 32,
+                callData.length - 32,
+                callData.length
+            )
+        );
+    }
+
     function test_validateUserOp_revert_trailingBytes() public {
         bytes memory callData = batchData(BATCH, attacks(1));
         _refuses(

@@ -143,6 +143,18 @@ contract GrantSessionListsTest is LongLists {
         }
     }
 
+    function test_grantSession_revert_ruleCountInTheHeader() public {
+        // Else a leaf could begin its rules at a number, and the same list would have many names.
+        Fields memory f = longFields(13);
+        bytes memory granted = grantedForm(f);
+        granted[55] = 0x05;
+        _refuses(granted, abi.encodeWithSelector(ISessionValidator.ScopeReservedNotZero.selector, 32, uint256(5) << 64));
+        granted[192 + 24] = 0x05;
+        _refuses(granted, abi.encodeWithSelector(ISessionValidator.ScopeReservedNotZero.selector, 32, uint256(5) << 64));
+        granted[55] = 0;
+        _refuses(granted, abi.encodeWithSelector(ISessionValidator.RulesOutOfRange.selector, 0, 5, 0));
+    }
+
     function test_grantSession_revert_selectorDeniedAnywhere() public {
         // transfer(address,uint256), between what is before and after it.
         for (uint256 i = 0; i < 40; i += 13) {

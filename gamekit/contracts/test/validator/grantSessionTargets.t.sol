@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ISessionValidator, SessionState} from "src/ISessionValidator.sol";
+import {ISafeProxyFactory} from "src/Safe7579Factory.sol";
 import {Arena} from "src/example/Arena.sol";
 import {Entry, Fields, Harness} from "test/Harness.sol";
 
@@ -17,7 +18,36 @@ contract GrantSessionTargetsTest is Harness {
         _refusesAccount(factory.createAccount(owner, "another of the same owner"));
     }
 
+    function test_grantSession_revert_simpleAccount() public {
+        // The sample account of ERC-4337: a proxy around one that names its EntryPoint.
+        address simple = _deploy("node_modules/aa07/artifacts/SimpleAccountFactory.json", abi.encode(entryPoint));
+        _refusesAccount(ISimpleAccountFactory(simple).createAccount(thief, 1));
+    }
+
+    function test_grantSession_revert_safe() public {
+        address singleton = _deploy("devnet_artifacts/Safe.json", "");
+        _refusesAccount(singleton);
+        address[] memory owners = new address[](1);
+        owners[0] = thief;
+        address zero = address(0);
+        bytes memory setup = abi.encodeWithSignature(
+            "setup(address[],uint256,address,bytes,address,address,uint256,address)",
+            owners,
+            1,
+            zero,
+            "",
+            zero,
+            zero,
+            0,
+            zero
+        );
+        address proxies = _deploy("devnet_artifacts/SafeProxyFactory.json", "");
+        _refusesAccount(ISafeProxyFactory(proxies).createProxyWithNonce(singleton, setup, 1));
+    }
+
     function test_grantSession_revert_accountIdOfErc7579() public {
+        _refusesAccount(_deploy("devnet_artifacts/Nexus.json", abi.encode(entryPoint)));
+        _refusesAccount(_deploy("devnet_artifacts/Kernel.json", abi.encode(entryPoint)));
         _refusesAccount(_answering("accountId()", abi.encode("vendor.account.1.0.0")));
     }
 
@@ -130,6 +160,14 @@ contract GrantSessionTargetsTest is Harness {
 
     // ---------------------------------------------------------------------------------------------------- helpers
 
+    function _deploy(string memory artifact, bytes memory arguments) private returns (address deployed) {
+        bytes memory code = bytes.concat(vm.parseJsonBytes(vm.readFile(artifact), ".bytecode"), arguments);
+        assembly ("memory-safe") {
+            deployed := create(0, add(code, 32), mload(code))
+        }
+        assertTrue(deployed.code.length != 0, artifact);
+    }
+
     function _answering(string memory signature, bytes memory answer) private returns (address) {
         Answering target = new Answering();
         target.answer(bytes.concat(bytes4(keccak256(bytes(signature)))), answer);
@@ -241,4 +279,9 @@ contract Reenterer {
 /// @notice The part of the module that the stranger calls.
 interface ISessionValidatorInstall {
     function onInstall(bytes calldata) external;
+}
+
+/// @notice What makes sample accounts of ERC-4337.
+interface ISimpleAccountFactory {
+    function createAccount(address owner, uint256 salt) external returns (address);
 }
