@@ -84,7 +84,7 @@ PARTS: Final = (
         "mutants",
         "bugs planted in the module's source, each to be found",
         "tests.proof.mutants",
-        ("--sample", "16", "--seed", "1"),
+        ("--sample", "13"),
         (),
     ),
     Part("slither", "static analysis, each finding answered", "tests.proof.slither", (), ()),

@@ -19,6 +19,7 @@ from gamekit.core.policy import (
     ValueLimitPolicy,
 )
 from gamekit.core.scope import Scope, lane_limits
+from gamekit.eth.scope_form import is_long
 from gamekit.eth.session_validator_abi import SessionRecord, SessionState
 from gamekit.units import UINT128_MAX, UINT256_MAX, Address, NonceKey, UnixSeconds, Wei
 from tests.proof.parity.ground import BASE, GAMES, KEYS, PAYMASTERS, Ground, Key
@@ -100,9 +101,11 @@ def draw_scope(rng: random.Random, ground: Ground, form: Form) -> Drawn:
     )
     pinned = int.from_bytes(ground.account, "big")
     words = tuple(_plan_words(entry, pinned) for entry in scope.calls.entries)
-    packed = _other_form(rng, scope.pack()) if form is Form.OTHER else scope.pack()
-    if form is Form.TREE:
+    packed = scope.pack()
+    if form is Form.TREE or is_long(packed):
         return Drawn(scope, *as_tree(packed), is_ours=True, key=key, words=words)
+    if form is Form.OTHER:
+        packed = _other_form(rng, packed)
     return Drawn(scope, packed, packed, None, is_ours=form is Form.SHORT, key=key, words=words)
 
 
