@@ -104,6 +104,7 @@ PLANTS: Final[dict[str, Hole]] = {
             "C11:bad-2",
             "C11:bad-3",
             "C11:bad-4",
+            "C11:long-shared-leaf",
             "C12:account-in-batch",
             "C25:address",
             "C25:address-top",
