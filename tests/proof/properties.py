@@ -35,6 +35,8 @@ class Property(NamedTuple):
     """What this proof must find; the first is its twin."""
     nightly: bool = False
     """Whether it takes too long for continuous integration."""
+    words: int = 0
+    """The hole is looked for in callData of 100 bytes and so many words; 0 if the proof has no such choice."""
     reaches: bool = True
     """Whether it accepts or grants something first. One that says "never" has nothing to reach but in its twin."""
 
@@ -114,13 +116,15 @@ NONCE_KEY = Hole("nonce key not compared", ((VALIDATOR, "if (nonce >> 64 != scop
 
 PROPERTIES: Final = (
     Property("CallsProof", "single", "any callData up to 1 KB in any mode of no batch: only allowed calls are executed",
-             (OFFSET, DELEGATECALL, FUNCTION, VALUE)),
+             (OFFSET, DELEGATECALL, FUNCTION, VALUE), words=5),
     Property("CallsProof", "length", "callData of a length that no execution has is refused", (LENGTH,), reaches=False),
-    Property("CallsProof", "batch_1", "any batch of 1: only allowed calls are executed", (ARRAY_OFFSET,)),
+    Property("CallsProof", "batch_1", "any batch of 1: only allowed calls are executed", (ARRAY_OFFSET,), words=10),
     Property("CallsProof", "batch_2", "any batch of 2: only allowed calls are executed",
-             (FIRST_ONLY, CALL_OFFSET, DATA_OFFSET)),
-    Property("CallsProof", "batch_3", "any batch of 3: only allowed calls are executed", (FIRST_ONLY,)),
-    Property("CallsProof", "batch_4", "any batch of 4: only allowed calls are executed", (FIRST_ONLY,)),
+             (FIRST_ONLY, CALL_OFFSET, DATA_OFFSET), words=14),
+    Property("CallsProof", "batch_3", "any batch of 3: only allowed calls are executed", (FIRST_ONLY,), words=20,
+             nightly=True),
+    Property("CallsProof", "batch_4", "any batch of 4: only allowed calls are executed", (FIRST_ONLY,), words=26,
+             nightly=True),
     Property("SessionProof", "epoch", "the session is live and of the account's epoch", (EPOCH, STATE)),
     Property("SessionProof", "uninstall", "uninstalling ends all sessions for good", (UNINSTALL,), reaches=False),
     Property("SessionProof", "signature", "the key signed hash, permission and both times, with a low s",

@@ -58,6 +58,17 @@ class Job:
         about = f" with “{self.hole.name}”" if self.hole else " reached" if self.reach else ""
         return f"{self.proof.contract}.{self.proof.check}{about}"
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the proof is told by its environment."""
+        told = {"PROOF_REACH": "true"} if self.reach else {}
+        return told if self.expected == PASS else told | {"PROOF_WORDS": str(self.proof.words)}
+
+    @property
+    def expected(self) -> int:
+        """Halmos's exit code, if all is well."""
+        return PASS if self.hole is None and not self.reach else COUNTEREXAMPLE
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -119,7 +130,7 @@ def make_root(folder: Path, proofs: Path, module: bytes) -> None:
 
 def run(job: Job, root: Path) -> Row:
     """Run Halmos once, on the module in `root`."""
-    expected = PASS if job.hole is None and not job.reach else COUNTEREXAMPLE
+    expected = job.expected
     with tempfile.TemporaryDirectory(dir=root) as own:
         report = Path(own, "report.json")
         command = [
@@ -128,7 +139,7 @@ def run(job: Job, root: Path) -> Row:
             "--solver-timeout-assertion", "0",
             "--json-output", str(report), *(["--early-exit"] if expected else []),
         ]  # fmt: skip
-        environment = tools.environment(Path(own), {"PROOF_REACH": "true"} if job.reach else {})
+        environment = tools.environment(Path(own), job.variables)
         started = time.monotonic()
         try:
             done = subprocess.run(
@@ -138,7 +149,10 @@ def run(job: Job, root: Path) -> Row:
             return Row(job.name, job.proof.states, VERDICTS[expected], "timeout", 0, SECONDS_MAX, "")
         seconds = time.monotonic() - started
         said = done.stdout + done.stderr
-        verdict, paths = verdict_of(json.loads(report.read_text()) if report.exists() else {})
+        if report.exists():
+            verdict, paths = verdict_of(json.loads(report.read_text()))
+        else:
+            verdict, paths = f"Halmos ended with code {done.returncode} and no report", 0
     row = Row(job.name, job.proof.states, VERDICTS[expected], verdict, paths, round(seconds, 1), said[-3000:])
     _say(f"{'ok    ' if row.holds else 'FAILED'} {row.name}: {verdict}, {paths:,} paths, {seconds:.0f} s")
     if not row.holds:
