@@ -30,8 +30,13 @@ def strangers() -> dict[str, str]:
 
 def validator_sources() -> dict[str, str]:
     """Give the sources of the session validator and of what it imports of ours, by file name."""
+    return sources_of("SessionValidator.sol")
+
+
+def sources_of(contract: str) -> dict[str, str]:
+    """Give a source under src/ and what it imports of ours, by file name."""
     sources: dict[str, str] = {}
-    waiting = ["SessionValidator.sol"]
+    waiting = [contract]
     while waiting:
         name = waiting.pop()
         if name not in sources:

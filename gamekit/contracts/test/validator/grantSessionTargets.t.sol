@@ -111,6 +111,23 @@ contract GrantSessionTargetsTest is Harness {
         _admits(address(target));
     }
 
+    function test_grantSession_success_codeThatIsNearlyADelegation() public {
+        // Another first, second or third byte, one byte more, one less: no person's account.
+        bytes20 what = bytes20(uint160(0x1111111111111111111111111111111111111111));
+        bytes[5] memory codes = [
+            abi.encodePacked(hex"ee0100", what),
+            abi.encodePacked(hex"ef0200", what),
+            abi.encodePacked(hex"ef0101", what),
+            abi.encodePacked(hex"ef0100", what, hex"11"),
+            abi.encodePacked(hex"ef0100", bytes19(what))
+        ];
+        for (uint256 i = 0; i < codes.length; ++i) {
+            address target = address(uint160(0x1000 + i));
+            vm.etch(target, codes[i]);
+            _admits(target);
+        }
+    }
+
     function test_grantSession_success_arena() public {
         _admits(address(arena));
         assertEq(arena.actionsOf(address(account)), 0);
