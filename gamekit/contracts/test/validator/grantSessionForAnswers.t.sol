@@ -108,7 +108,7 @@ contract GrantSessionForAnswersTest is Harness {
     }
 }
 
-/// @notice An account that answers every question with the same bytes, or fails with them.
+/// @notice An account that answers with the same bytes whoever asks whether its owner signed, or fails with them.
 contract Says {
     bytes private _answer;
     bool private _fails;
@@ -117,7 +117,7 @@ contract Says {
         (_answer, _fails) = (answer, fails);
     }
 
-    fallback() external {
+    function isValidSignature(bytes32, bytes calldata) external view {
         bytes memory answer = _answer;
         bool fails = _fails;
         assembly ("memory-safe") {
