@@ -80,6 +80,10 @@ contract GrantSessionProxiesTest is Harness {
         _doesNotTell(address(new Answers(abi.encode(address(0)))));
     }
 
+    function test_grantSession_success_reasonOfAFailureIsNoAnswer() public {
+        _doesNotTell(address(new Fails(abi.encode(address(another)))));
+    }
+
     function test_grantSession_success_proxyThatAnswersWithABomb() public {
         _doesNotTell(address(new DelegatingBomb()));
     }
@@ -351,5 +355,26 @@ contract DelegatingBomb {
             if eq(calldatasize(), 1000) { pop(delegatecall(gas(), caller(), 0, 0, 0, 0)) }
             revert(0, 1000000)
         }
+    }
+}
+
+/// @notice Can run others, and fails with these bytes when it is asked for its implementation.
+contract Fails {
+    bytes private _reason;
+
+    constructor(bytes memory reason) {
+        _reason = reason;
+    }
+
+    function implementation() external view {
+        bytes memory reason = _reason;
+        assembly ("memory-safe") {
+            revert(add(reason, 32), mload(reason))
+        }
+    }
+
+    function move(address to) external {
+        (bool done,) = to.delegatecall(msg.data);
+        require(done);
     }
 }
