@@ -8,6 +8,7 @@ from gamekit.contracts import artifact
 from gamekit.eth.abi import AbiValue
 from gamekit.eth.entry_point import ENTRY_POINT, decode_failed_op
 from gamekit.eth.interface import CustomError, Interface
+from gamekit.eth.session_paymaster import SESSION_PAYMASTER
 from gamekit.eth.session_validator_abi import SESSION_VALIDATOR
 
 _OTHERS: Final = (
@@ -41,6 +42,7 @@ ERRORS: Final = Interface(
     errors=[
         *SESSION_VALIDATOR.errors.values(),
         *ENTRY_POINT.errors.values(),
+        *SESSION_PAYMASTER.errors.values(),
         *Interface.from_json(artifact("Arena").abi).errors.values(),
         *map(CustomError.parse, _OTHERS),
     ]

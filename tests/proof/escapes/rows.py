@@ -19,6 +19,7 @@ from tests.proof.escapes import (
     family_modes,
     family_scopes,
     family_signatures,
+    family_sponsored,
     family_times,
 )
 from tests.proof.escapes.model import Row
@@ -31,6 +32,7 @@ FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (
     family_bindings.rows,
     family_signatures.rows,
     family_gas.rows,
+    family_sponsored.rows,
     family_times.rows,
     family_grants.rows,
     family_scopes.rows,
