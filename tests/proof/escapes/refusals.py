@@ -31,6 +31,7 @@ _OTHERS: Final = (
     "InvalidValidator()",
     "InvalidCaller()",
     "EnableNotApproved()",
+    "EnableModeSigError()",
     "InvalidExecutor()",
     "InvalidSelector()",
     "NoFallbackHandler(bytes4 sig)",
