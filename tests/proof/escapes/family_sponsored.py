@@ -71,7 +71,7 @@ def _costing(wei: int) -> Change:
     return lambda op: replace(op, call_gas_limit=Gas(op.call_gas_limit + (wei - _cost(op)) // op.max_fee_per_gas))
 
 
-def _paid(world: World, session: str = "vouched", named: str = "", *changes: Change) -> Attempt:
+def paid(world: World, session: str = "vouched", named: str = "", *changes: Change) -> Attempt:
     """An allowed call of a session that the paymaster pays for."""
 
     def change(op: UserOperation) -> UserOperation:
@@ -86,7 +86,7 @@ def _operate(world: World, session: str = "vouched", named: str = "", *changes: 
     """Sign an operation where it is sent: it claims a time."""
 
     async def step(world: World) -> Step:
-        return Operate(_paid(world, session, named, *changes), session)
+        return Operate(paid(world, session, named, *changes), session)
 
     return Later(step)
 
@@ -183,7 +183,7 @@ async def _by_owner(world: World) -> Step:
     """The owner, not a thief, would have the game pay for what no session was charged for."""
     validator = world.where.contracts.owner_validator
     owner, account = world.base.owner, stack(world.where.name)
-    made = _paid(world)
+    made = paid(world)
     key = account.owner_nonce_key(validator)
     sequence = await world.sequence_of(key) - await world.sequence("vouched")
     before = made.before_signing
@@ -292,7 +292,7 @@ def _forms() -> Iterator[Row]:
 
     def by(key: Key) -> Later:
         async def step(world: World) -> Step:
-            return Operate(_paid(world, "vouched", "", _signed_by(key)(world)), "vouched")
+            return Operate(paid(world, "vouched", "", _signed_by(key)(world)), "vouched")
 
         return Later(step)
 

@@ -37,6 +37,7 @@ _OTHERS: Final = (
     "NoFallbackHandler(bytes4 sig)",
     "Stumbled(address player)",
     "AddressTaken()",
+    "NobodysAccount(address caller)",
 )
 
 ERRORS: Final = Interface(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from tests.proof.escapes import (
+    family_approvals,
     family_arguments,
     family_authority,
     family_bindings,
@@ -27,6 +28,7 @@ from tests.proof.escapes.model import Row
 
 FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (
     family_calls.rows,
+    family_approvals.rows,
     family_modes.rows,
     family_encodings.rows,
     family_arguments.rows,
