@@ -31,17 +31,17 @@ alone is asked, once, and {nowhere} run nowhere and say why ({nowhere_names}).
   may have moved: neither what is watched by name (actions, gold, allowances, operators, items, owner, modules, deposit,
   every session's word) nor, by a trace of the mined transaction, anything else on the chain.
 * Operations go to the EntryPoint in mined handleOps transactions of the thief's own, without gamekit. *AA23* with an
-  error is the session validator's refusal, decoded, and where it matters with the values that it compared. *AA24*: the
-  signature is not the session key's. *reverted*: a plain transaction. *answered*: an eth_call. *executed*: it goes
-  through, and comes to no more than the words behind it say.
+  error is the session validator's refusal, decoded, and where it matters with the values that it compared; *AA33* is
+  our paymaster's. *AA24*: the signature is not the session key's, *AA34*: not the sponsor's. *reverted*: a plain
+  transaction. *answered*: an eth_call. *executed*: it goes through, and comes to no more than the words behind it say.
 * An account may refuse in words of its own: they stand in its column. ✓ is what the row says. A number is the reason,
   below the table, why the row does not apply. Safe7579 puts `ExecutionFailed` in the place of a validator's error;
   there the suite reads that in the transaction's trace.
 * *gamekit* says which part of the Python side refuses the same before anything is signed; *Scope.unpack*: no scope
   of its types is these bytes. Empty: it is not asked, because it would not come to such a thing (it writes its own
   calldata and signatures) or because only the chain can say (which code a target has, and what that answers).
-* **0 accepted can fail**: `--plant NAME` puts a session validator with one hole in the real one's place, and the suite
-  must report exactly the rows that it opens (`tests/proof/escapes/plants.py`, {plants} holes).
+* **0 accepted can fail**: `--plant NAME` puts a session validator or a paymaster with one hole in the real one's place,
+  and the suite must report exactly the rows that it opens (`tests/proof/escapes/plants.py`, {plants} holes).
 
 Kernel is npm's build of 3.1, not the one on live chains. The bytecode of Nexus, Safe7579 and Kernel is their makers'.
 """
