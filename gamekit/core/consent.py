@@ -13,7 +13,7 @@ from gamekit.core.session import Session
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.proxy import Accepted
 from gamekit.eth.session_validator_grant import grant_typed_data
-from gamekit.eth.token import Approval
+from gamekit.eth.token import Approval, Unread
 from gamekit.eth.transaction import Authorization
 from gamekit.eth.typed_data import TypedData
 from gamekit.units import Address, PermissionId, UnixSeconds
@@ -44,7 +44,7 @@ def consent(
     game: Game,
     owner: Address,
     accepted: Sequence[Accepted] = (),
-    approvals: Sequence[Approval] = (),
+    approvals: Sequence[Approval | Unread] = (),
     delegation: DelegationRequest | None = None,
 ) -> GrantRequest:
     """Say what the owner's wallet must sign, and what it means.
@@ -55,7 +55,7 @@ def consent(
         game: says what the functions mean.
         owner: whose wallet it is.
         accepted: what the session's `implementations` are accepted for.
-        approvals: what the account has let the game's contracts take.
+        approvals: what the account has let the game's contracts take, and what of that could not be read.
         delegation: what the owner must authorize first, if anything.
     """
     typed_data = grant_typed_data(

@@ -23,7 +23,7 @@ from gamekit.core.policy import (
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.proxy import Accepted
-from gamekit.eth.token import UNLIMITED, Approval
+from gamekit.eth.token import UNLIMITED, Approval, Unread
 from gamekit.units import ZERO_ADDRESS, Address, ChainId
 
 WEI_PER_ETHER: Final = 10**18
@@ -132,7 +132,7 @@ def explain(
     game: Described,
     stack: AccountStack | None = None,
     accepted: Sequence[Accepted] = (),
-    approvals: Sequence[Approval] = (),
+    approvals: Sequence[Approval | Unread] = (),
 ) -> str:
     """Explain a session's scope, or a unit before any key exists, as text.
 
@@ -141,7 +141,7 @@ def explain(
         game: says what the functions mean.
         stack: the account's; without it, what depends on it is left out.
         accepted: what the owner accepts for targets that can run code of others.
-        approvals: what the account has let the game's contracts take.
+        approvals: what the account has let the game's contracts take, and what of that could not be read.
     """
     return str(describe(subject, game, stack, accepted, approvals))
 
@@ -151,7 +151,7 @@ def describe(
     game: Described,
     stack: AccountStack | None = None,
     accepted: Sequence[Accepted] = (),
-    approvals: Sequence[Approval] = (),
+    approvals: Sequence[Approval | Unread] = (),
 ) -> Explanation:
     """Explain as `explain` does, in parts."""
     scope, unit = (subject, None) if isinstance(subject, Scope) else (subject.policies, subject)
@@ -389,7 +389,12 @@ def _not_enforced(scope: Scope, functions: Sequence[PlayFunction]) -> tuple[str,
     return tuple(lines)
 
 
-def _approved(each: Approval) -> str:
+def _approved(each: Approval | Unread) -> str:
+    if isinstance(each, Unread):
+        if each.token is None:
+            return "That your account has let the game's contract take no other token: this could not be read."
+        token = checksum_address(each.token)
+        return f"What your account has let the game's contract take of {token}: it could not be read."
     token, spender = checksum_address(each.token), checksum_address(each.spender)
     if each.item is not None:
         what = f"item {each.item:,} of {token}"
