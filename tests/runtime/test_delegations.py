@@ -15,7 +15,7 @@ from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.signature import public_key_address
 from gamekit.eth.transaction import Authorization, SignedAuthorization, authorization_hash
-from gamekit.units import Address, ChainId, Hash32
+from gamekit.units import Address, BlockHash, ChainId, Hash32
 from tests.runtime.delegating_chain import DelegatingChain
 from tests.runtime.wire import DecodedTransaction
 from tests.runtime.world import ALICE, ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR, Keys, World, chain_config, config
@@ -286,3 +286,47 @@ async def test_it_is_durable(world: Newcomers) -> None:
     assert row is not None
     assert row.authorization == authorized(request.authorization)  # type: ignore[arg-type]
     assert Hash32(bytes(32)) not in {each.transaction_hash for each in await world.grants()}
+
+
+async def test_a_reorg_makes_it_wait_for_the_block_that_has_the_nonce_now(world: Newcomers) -> None:
+    request = await world.newcomer()
+    world.chain.pending = []
+    world.spend()
+    await world.block()
+    world.chain.reorg(1)
+    world.chain.mine()
+    await world.step()
+    assert await world.chain.transaction_count(OWNER) == 1, "one block higher than it was"
+    await world.block()
+    assert world.state(request) == "granting", "the block that has it is not final yet"
+    await world.block()
+    assert world.state(request) == "lapsed"
+
+
+async def test_an_authorization_that_came_in_without_the_grant_is_not_void(world: Newcomers) -> None:
+    request = await world.newcomer()
+    world.chain.drop()
+    world.chain.deaf = 100
+    world.overtake(request.authorization)  # type: ignore[arg-type]
+    await world.block(6)
+    assert await world.chain.transaction_count(OWNER) == 1
+    assert world.state(request) == "granting"
+    world.chain.deaf = 0
+    await world.block(3)
+    assert world.state(request) == "open"
+
+
+async def test_the_nonce_is_read_at_the_block_that_was_read(world: Newcomers) -> None:
+    """A node that is ahead would date what it says too early."""
+    await world.newcomer()
+    asked: list[object] = []
+    look = world.chain.transaction_count
+
+    async def watched(address: Address, *, pending: bool = False, block: BlockHash | None = None) -> int:
+        if address == OWNER:
+            asked.append(block)
+        return await look(address, pending=pending, block=block)
+
+    world.chain.transaction_count = watched  # type: ignore[method-assign]
+    await world.block(empty=True)
+    assert asked == [world.kit.state.head.hash]
