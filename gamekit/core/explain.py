@@ -181,8 +181,8 @@ class _Counter(Struct, frozen=True):
     """What one of the chain's two counters sums."""
 
     of: tuple[str, ...]
-    rules: int
-    """How many rules add to it."""
+    counted: tuple[tuple[Address, bytes, int], ...]
+    """The arguments that add to it, one for each rule: target, selector, place."""
     total_max: int
 
 
@@ -246,19 +246,23 @@ def _counters(allowed: _Allowed) -> dict[int, _Counter]:
         for rule in entry.rules:
             if isinstance(rule, SpendingLimitPolicy):
                 name = names.get(rule.argument, f"argument {rule.argument} of {place}")
-                before = found.get(rule.lane, _Counter((), 0, rule.total_max))
+                before = found.get(rule.lane, _Counter((), (), rule.total_max))
                 of = before.of if name in before.of else (*before.of, name)
-                found[rule.lane] = _Counter(of, before.rules + 1, rule.total_max)
+                counted = (*before.counted, (entry.target, entry.selector, rule.argument))
+                found[rule.lane] = _Counter(of, counted, rule.total_max)
     return found
 
 
 def _spending(counters: Mapping[int, _Counter]) -> dict[str, int]:
-    caps: dict[str, int] = {}
-    for counter in counters.values():
-        name = " and ".join(counter.of)
-        # Both lanes may count the same: then the lower cap is reached first.
-        caps[name] = min(counter.total_max, caps.get(name, counter.total_max))
-    return caps
+    """Give the most of each thing that is counted; what both lanes count is one thing with one bound."""
+    found = sorted(counters.values(), key=lambda counter: (len(set(counter.counted)), -counter.total_max))
+    if len(found) == 2 and not set(found[0].of).isdisjoint(found[1].of):
+        less, more = found
+        # What adds to one lane only with the other is bounded by the other's cap; else both may be used up.
+        is_within = set(less.counted) <= set(more.counted)
+        total = more.total_max if is_within else less.total_max + more.total_max
+        found = [_Counter(tuple(dict.fromkeys((*more.of, *less.of))), less.counted + more.counted, total)]
+    return {" and ".join(counter.of): counter.total_max for counter in found}
 
 
 def _may(entry: CallEntry, function: PlayFunction | None, counters: Mapping[int, _Counter], game: Described) -> str:
@@ -288,7 +292,7 @@ def _rules(entry: CallEntry, names: dict[int, str], counters: Mapping[int, _Coun
 
 
 def _counted(name: str, counter: _Counter) -> str:
-    if counter.rules == 1:
+    if len(counter.counted) == 1:
         return f"{name} at most {counter.total_max:,} over all calls together"
     return f"{name} counts towards the {counter.total_max:,} in all of {' and '.join(counter.of)}"
 
