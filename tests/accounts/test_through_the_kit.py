@@ -1,5 +1,6 @@
 """A session on every stack through the whole kit: proposed, granted, played, settled with its reasons, revoked."""
 
+import asyncio
 from pathlib import Path
 
 import coincurve
@@ -24,7 +25,7 @@ from gamekit.eth.transaction import (
     with_signature,
 )
 from gamekit.kit import GameKit
-from gamekit.units import Address, Gas, Hash32, PlayerId, Wei
+from gamekit.units import Address, Cursor, Gas, Hash32, PlayerId, Wei
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -103,6 +104,28 @@ async def test_a_newcomer_who_is_overtaken_plays_all_the_same(anvil: Anvil, tmp_
         await _submit(node, owner.address, selector("initialize()"), signed)
         session = await kit.open(request.permission_id, owner.sign_typed_data(request.typed_data), signed)
         await session.opened(timeout=20)
+        await deposit(node, session.row.entry_point, [request.account], Wei(10**18))
+        accepted = await session.act("attack", [7, 10], key="first")
+        assert (await accepted.settled(20)).state == "ok"
+
+
+async def test_a_newcomer_whose_grant_a_reorg_takes_out(anvil: Anvil, tmp_path: Path) -> None:
+    """Delegation, account and grant are gone together, and come in again together."""
+    stage, owner = await set_stage(tmp_path, anvil.url, []), Owner()
+    async with GameKit.from_config(stage.config) as kit, DevnetNode(stage.url) as node:
+        request = await kit.propose(ADA, "arena", "play_match", owner.address, stack="reference_7702")
+        session = await kit.open(
+            request.permission_id, owner.sign_typed_data(request.typed_data), owner.authorize(request.authorization)
+        )
+        await session.opened(timeout=20)
+        await node.reorganise(1)
+        kinds: list[str] = []
+        async with asyncio.timeout(20):
+            async for event in kit.events(Cursor(0)):
+                kinds.append(event.kind)
+                if len(kinds) == 3:
+                    break
+        assert kinds == ["session_opened", "session_reorged", "session_opened"]
         await deposit(node, session.row.entry_point, [request.account], Wei(10**18))
         accepted = await session.act("attack", [7, 10], key="first")
         assert (await accepted.settled(20)).state == "ok"
