@@ -30,6 +30,7 @@ OWN_ADDRESS: Final = {"*": CONTRACT, "reference_7702": ""}
 def rows() -> Iterator[Row]:
     """All rows of this family."""
     yield from _delegation()
+    yield from _authorizations()
     yield from _storage()
 
 
@@ -48,7 +49,7 @@ def _delegating(to: Callable[[World], Address]) -> Do:
 
 
 def _delegation() -> Iterator[Row]:
-    """C37, C47, C48: authorizations are the owner's own."""
+    """C37, C47: authorizations are the owner's own."""
     yield operation_row(
         "C37",
         "delegation",
@@ -100,6 +101,10 @@ def _delegation() -> Iterator[Row]:
         ),
         without=OWN_ADDRESS,
     )
+
+
+def _authorizations() -> Iterator[Row]:
+    """C48: authorizations that are spent."""
     yield trial_row(
         "C48",
         "spent-authorization",
