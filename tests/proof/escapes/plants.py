@@ -202,6 +202,17 @@ PLANTS: Final[dict[str, Hole]] = {
             "C58:post-op-gas",
             "C58:call-gas",
         ),
+        # Our own paymaster then pays for nothing: not even for the twins.
+        failed=(
+            "C35:sponsor-drain",
+            "C35:sponsor-drain-twice",
+            "C35:sponsor-no-voucher",
+            "C35:sponsor-old-generation",
+            "C35:sponsor-other-session",
+            "C35:sponsor-replayed",
+            "C58:sponsor-not-charged",
+            "C58:sponsor-post-op-gas",
+        ),
     ),
     "gas-price": Hole(
         "gas is counted, its price is not",
