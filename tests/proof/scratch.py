@@ -9,7 +9,7 @@ from typing import Final
 
 from gamekit.contracts import build
 from tests.proof.mutations import Mutation
-from tests.proof.solidity import sources_of
+from tests.proof.solidity import validator_sources
 
 PAYMASTER: Final = "SessionPaymaster"
 VALIDATOR: Final = "SessionValidator"
@@ -41,7 +41,7 @@ class Project:
             suite = [path for path in _files(f"test/{SUITES[contract]}") if path.name not in _INHERIT]
             shared = [Path("test", name) for name in SHARED]
             _copy(self._tests(contract), [*_files("src"), *suite, *shared])
-            _copy(self._module(contract), [Path("src", name) for name in sources_of(f"{contract}.sol")])
+            _copy(self._module(contract), [Path("src", name) for name in validator_sources(contract)])
             if _forge(self._tests(contract), "build").returncode != 0:
                 raise RunFailed("the tests do not compile")
 

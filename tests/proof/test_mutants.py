@@ -8,9 +8,9 @@ from tests.proof import found, mutants, run
 from tests.proof.decisions import Change, deciding, touched, uncovered
 from tests.proof.mutations import EQUIVALENT, MUTATIONS, NAMED, Mutation
 from tests.proof.scratch import SUITES
-from tests.proof.solidity import sources_of
+from tests.proof.solidity import validator_sources
 
-AUDITED = {name: text for contract in SUITES for name, text in sources_of(f"{contract}.sol").items()}
+AUDITED = {name: text for contract in SUITES for name, text in validator_sources(contract).items()}
 """What decides about operations: the module and the paymaster, and what they import of ours."""
 CHANGES = [Change(each.file, each.old) for each in (*MUTATIONS, *EQUIVALENT)]
 SOURCE = """

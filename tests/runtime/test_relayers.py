@@ -3,7 +3,7 @@ import pytest
 from gamekit.config import FeeConfig, RelayConfig
 from gamekit.core.relay import FINAL, MINED, REPLACED, SENT, RelayTransaction
 from gamekit.errors import ChainUnavailable, ConfigInvalid
-from gamekit.units import Address, Hash32, PermissionId, PlayerId, Wei
+from gamekit.units import Address, BlockHash, Hash32, PermissionId, PlayerId, Wei
 from tests.runtime.wire import DecodedTransaction
 from tests.runtime.world import Keys, World, config
 
@@ -230,7 +230,7 @@ async def test_a_node_that_does_not_answer_for_a_relayer_is_asked_again_with_the
     await sent(world)
     count = world.chain.transaction_count
 
-    async def silent(address: Address, *, pending: bool = False) -> int:
+    async def silent(address: Address, *, pending: bool = False, block: BlockHash | None = None) -> int:
         raise ChainUnavailable("no answer")
 
     world.chain.transaction_count = silent  # type: ignore[method-assign]
