@@ -119,10 +119,9 @@ def test_each_was_planted_as_it_is_and_found() -> None:
     assert {mutation.name for mutation in MUTATIONS if not seen.get(mutation.name)} == set()
 
 
-def test_what_is_no_bug_was_planted_and_found_by_nobody() -> None:
-    assert {name: found.read().get(name) for name in (each.name for each in EQUIVALENT)} == {
-        each.name: "" for each in EQUIVALENT
-    }
+def test_what_is_no_bug_was_found_by_nobody() -> None:
+    seen = found.read()
+    assert not any(seen.get(each.name) for each in EQUIVALENT)
 
 
 def test_those_who_found_them_are_tests_that_exist() -> None:
