@@ -13,8 +13,6 @@ from tests.proof.solidity import validator_sources
 AUDITED = {name: text for contract in SUITES for name, text in validator_sources(contract).items()}
 """What decides about operations: the module and the paymaster, and what they import of ours."""
 CHANGES = [Change(each.file, each.old) for each in (*MUTATIONS, *EQUIVALENT)]
-NOT_YET = {"single-short", "close-silent", "element-padding-cut", "inside-unasked", "zeros-first-byte", "walk-push32"}
-"""Written after the last run: `python -m tests.proof.mutants --new --write` plants them."""
 SOURCE = """
 contract Door {
     // if (open) revert Closed();
@@ -117,7 +115,7 @@ def test_a_change_of_several_lines_touches_each() -> None:
 def test_each_was_planted_as_it_is_and_found() -> None:
     seen = found.read()
     assert not [name for name, by in seen.items() if not by and name in {each.name for each in MUTATIONS}]
-    assert {mutation.name for mutation in MUTATIONS} - set(seen) == NOT_YET
+    assert {mutation.name for mutation in MUTATIONS} <= set(seen)
 
 
 def test_what_is_no_bug_was_found_by_nobody() -> None:

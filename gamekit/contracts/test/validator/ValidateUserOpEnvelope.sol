@@ -29,9 +29,7 @@ abstract contract ValidateUserOpEnvelope is ValidateUserOpHarness {
         assembly ("memory-safe") {
             mstore(signature, length)
         }
-        submitRefused(
-            op, abi.encodeWithSelector(ISessionValidator.SignatureTooShort.selector, length, length + 1)
-        );
+        submitRefused(op, abi.encodeWithSelector(ISessionValidator.SignatureTooShort.selector, length, length + 1));
     }
 
     function test_validateUserOp_revert_signaturePadded() public {

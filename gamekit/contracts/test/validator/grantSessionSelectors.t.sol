@@ -8,8 +8,7 @@ import {Entry, Fields, Harness} from "test/Harness.sol";
 /// @notice grantSession, by the functions that no session may call: each of them, and the next number to each.
 contract GrantSessionSelectorsTest is Harness {
     /// @dev All of them. That they are those of the source in Python is asserted there.
-    bytes private constant DENIED =
-        hex"0396cb60095bcdb6095ea7b30bd28e3b0d582f130d58b1db0f0f3f241296ee62"
+    bytes private constant DENIED = hex"0396cb60095bcdb6095ea7b30bd28e3b0d582f130d58b1db0f0f3f241296ee62"
         hex"13af4035174dea7118dfb3c71cff79cd1f1b92e3205c287823b872dd24856bc3"
         hex"252dba422a2d80d12b67b5702e1a7d4d2eb2c2d62f2ff15d30f28b7a3177029f"
         hex"34fcd5be3593564c36568abe3659cfe636c78516395093514000aea0426a8493"
