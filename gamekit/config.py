@@ -62,7 +62,10 @@ class ChainConfig(Struct, frozen=True, forbid_unknown_fields=True):
     poll_ms: int = 100
     """How often the head is read, in milliseconds."""
     request_timeout_ms: int = 10_000
-    """Deadline of one JSON-RPC request."""
+    """Deadline of one JSON-RPC request, all its attempts together."""
+    request_attempts: Positive = 4
+    """How often a question is asked until the node answers. Start-up asks dozens, and one dropped connection must not
+    keep a server down. A transaction is handed over once: the verbs themselves send it again."""
     reply_bytes_max: int = 64 * 1024 * 1024
     """Largest JSON-RPC reply that is read; receipts of a full block are the largest."""
     head_age_s_max: int = 60

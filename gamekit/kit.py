@@ -454,6 +454,7 @@ def real_ports(config: Config, root: Path) -> Ports:
         config.chain.rpc_url,
         timeout_ms=config.chain.request_timeout_ms,
         reply_bytes_max=config.chain.reply_bytes_max,
+        attempts=config.chain.request_attempts,
     )
     chain = EvmChain(rpc, config.chain)
     writer = ThreadPoolExecutor(1, thread_name_prefix="gamekit-journal")

@@ -333,8 +333,8 @@ def say(event: str, **told: object) -> None:
     sys.stdout.flush()
 
 
-def main() -> None:
-    """Run as a process of its own."""
+def options() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description="Play with many clients.")
     parser.add_argument("--url", required=True)
     parser.add_argument("--rpc", required=True)
@@ -347,11 +347,15 @@ def main() -> None:
     parser.add_argument("--rate", required=True, type=float)
     parser.add_argument("--seed", required=True)
     parser.add_argument("--log", required=True, type=Path)
-    crowd_of = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run as a process of its own."""
 
     async def play() -> None:
         try:
-            await Crowd(crowd_of).run()
+            await Crowd(options()).run()
         except* Finished:
             pass
 

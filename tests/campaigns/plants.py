@@ -1,0 +1,122 @@
+"""Bugs that a campaign must find: each is put into the running server before it starts, and lives only here."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from msgspec.structs import replace
+
+from gamekit.chain import reader
+from gamekit.core.tracking import DEAD, EXPIRED, LIVE, SENT, SIGNED, Operation, Slot
+from gamekit.runtime.relayers import Relayers
+from gamekit.runtime.resolve import Resolve
+from gamekit.store.group import GroupCommit
+
+LATE_S: Final = 0.15
+"""How long after the acknowledgement the planted journal writes: what a lazy flush does."""
+
+
+class Plant(NamedTuple):
+    """One bug."""
+
+    campaign: str
+    """Which must find it."""
+    what: str
+    apply: Callable[[], None]
+
+
+def _ack_before_commit() -> None:
+    def drain(self: GroupCommit) -> None:
+        while self._queue:
+            commits, futures = self._take()
+            self._post(self._resolve, futures, [None] * len(commits), sum(map(len, commits)))
+            time.sleep(LATE_S)
+            self._write(commits)
+
+    _put(GroupCommit, "_drain", drain)
+
+
+def _not_found_is_evidence() -> None:
+    """What is in no block when the server starts is taken for dead, and its actions get another operation."""
+    resume = Resolve.resume
+
+    async def resumed(self: Resolve) -> None:
+        state = self._state
+        live = {id(each): each for each in state.slots_by_operation.values() if each.slot.state == LIVE}
+        for each in live.values():
+            lane = state.lanes[each.slot.permission_id]
+            each.slot = replace(each.slot, state=EXPIRED)
+            await self._store.commit((each.slot, *(op.moved(DEAD) for op in each.variants.values())))
+            state.unindex(each)
+            lane.close_slot(each.slot.sequence)
+            lane.ready.extendleft(reversed(each.actions))
+            state.accepted += len(each.actions)
+        await resume(self)
+
+    _put(Resolve, "resume", resumed)
+
+
+def _resign_at_next_nonce() -> None:
+    """After a start, what may still land in its slot is signed again in the slot behind it."""
+    load = Resolve.load
+
+    async def loaded(self: Resolve) -> None:
+        for state in (SIGNED, SENT):
+            for operation in await self._store.select(Operation, state=state):
+                slot = await self._store.get(Slot, operation.sender, operation.nonce_key, operation.sequence)
+                if slot is not None and slot.state == LIVE:
+                    expired = replace(slot, state=EXPIRED)
+                    moved = replace(slot, sequence=slot.sequence + 1)
+                    dead = operation.moved(DEAD)
+                    behind = await self._store.get(Slot, moved.sender, moved.nonce_key, moved.sequence)
+                    if behind is None:
+                        again = replace(dead, state="planned", sequence=moved.sequence, signature=b"")
+                        lane_hash = again.user_op_hash[:-1] + bytes([again.user_op_hash[-1] ^ 1])
+                        await self._store.commit((expired, dead, moved, replace(again, user_op_hash=lane_hash)))
+        await load(self)
+
+    _put(Resolve, "load", loaded)
+
+
+def _forget_sent() -> None:
+    """A relayer transaction leaves before its row is on disk, and is never sent again."""
+
+    async def hand_over_first(self: Relayers, row: Any, beside: Sequence[Any] = ()) -> None:
+        await self._hand_over(row)
+        time.sleep(LATE_S)
+        await self._store.commit((row.moved(SENT, sent_at_block=self._state.head.number), *beside))
+
+    _put(Relayers, "send", hand_over_first)
+
+
+def _trust_receipt() -> None:
+    """What a node says about receipts is believed."""
+    _put(reader, "check_receipts", lambda *_: None)
+
+
+def _lost_action() -> None:
+    """Actions that wait in no slot are forgotten by a restart."""
+
+    async def nothing(self: Resolve) -> None:
+        del self
+
+    _put(Resolve, "_load_waiting", nothing)
+
+
+def _put(where: Any, name: str, value: object) -> None:
+    if not hasattr(where, name):
+        raise AttributeError(f"{where} has no {name}: the plant must follow the code")
+    setattr(where, name, value)
+
+
+PLANTS: Final = {
+    "ack_before_commit": Plant(
+        "kills", "the first acknowledgement leaves before the row is on disk", _ack_before_commit
+    ),
+    "not_found_is_evidence": Plant(
+        "kills", "what is in no block at a start is taken for dead, and signed anew", _not_found_is_evidence
+    ),
+    "lost_action": Plant("kills", "accepted actions that are in no slot are forgotten by a restart", _lost_action),
+    "trust_receipt": Plant("byzantine", "a block's receipts are believed unchecked", _trust_receipt),
+}
+"""By name."""
