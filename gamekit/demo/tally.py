@@ -49,8 +49,8 @@ class Tally(Struct):
 
     @property
     def open(self) -> int:
-        """Accepted actions without an outcome."""
-        return self.accepted - self.settled_ok - self.settled_reverted - self.refused
+        """Accepted actions without an outcome that stands."""
+        return self.accepted + self.reorged - self.settled_ok - self.settled_reverted - self.refused
 
 
 class ClientLog:

@@ -2,9 +2,10 @@
 
 Run: python -m tests.campaigns.kills [--count 10] [--seed 1] [--plant NAME] [--json FILE]
 
-One chain, one proxy and one players' process live on, while the server is killed and started again on the same journal:
-while it plays, while it starts, while it recovers from the kill before. The clients ask again, by key. After a series the
-faults stop, everything accepted must get its outcome, and the auditor joins what the clients were told with the chain.
+One chain, one proxy and one players' process live on, while the server is killed and started again on the same
+journal: while it plays, while it starts, while it recovers from the kill before. The clients ask again, by key. After a
+series the faults stop, everything accepted must get its outcome, and the auditor joins what the clients were told with
+the chain.
 """
 
 import argparse
@@ -118,10 +119,7 @@ class Kills:
         """Let everything come to rest, then join both sides."""
         world = self._world
         if not (world.runs() and await world.up()):
-            if world.runs():
-                await world.kill()
-            else:
-                await world.kill()
+            await world.kill()
             await world.start()
         keeping = asyncio.create_task(self._keep_up())
         try:

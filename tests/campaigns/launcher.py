@@ -23,6 +23,8 @@ from gamekit.cli import main as gamekit
 from tests.campaigns import plants
 
 POLL_S: Final = 0.02
+IMPORTED: Final = (serve,)
+"""What every fork finds in memory: the command line would import it only then."""
 _PR_SET_PDEATHSIG: Final = 1
 """Source: linux/prctl.h."""
 
@@ -71,7 +73,7 @@ def _fork(command: Sequence[str], log: Path) -> int:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        gamekit(list(command))
+        command_line(list(command))
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1

@@ -1,14 +1,14 @@
 """Bugs that a campaign must find: each is put into the running server before it starts, and lives only here."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
 from gamekit.chain import reader
-from gamekit.core.tracking import DEAD, EXPIRED, LIVE, SENT, SIGNED, Operation, Slot
-from gamekit.runtime.relayers import Relayers
+from gamekit.core.lane import Lane
+from gamekit.core.tracking import DEAD, EXPIRED, LIVE
 from gamekit.runtime.resolve import Resolve
 from gamekit.store.group import GroupCommit
 
@@ -57,36 +57,28 @@ def _not_found_is_evidence() -> None:
 
 
 def _resign_at_next_nonce() -> None:
-    """After a start, what may still land in its slot is signed again in the slot behind it."""
-    load = Resolve.load
+    """What may still land when the server starts is signed again, behind the slot that it may still land in."""
+    resume, refresh = Resolve.resume, Resolve._refresh
+    behind: dict[bytes, int] = {}
 
-    async def loaded(self: Resolve) -> None:
-        for state in (SIGNED, SENT):
-            for operation in await self._store.select(Operation, state=state):
-                slot = await self._store.get(Slot, operation.sender, operation.nonce_key, operation.sequence)
-                if slot is not None and slot.state == LIVE:
-                    expired = replace(slot, state=EXPIRED)
-                    moved = replace(slot, sequence=slot.sequence + 1)
-                    dead = operation.moved(DEAD)
-                    behind = await self._store.get(Slot, moved.sender, moved.nonce_key, moved.sequence)
-                    if behind is None:
-                        again = replace(dead, state="planned", sequence=moved.sequence, signature=b"")
-                        lane_hash = again.user_op_hash[:-1] + bytes([again.user_op_hash[-1] ^ 1])
-                        await self._store.commit((expired, dead, moved, replace(again, user_op_hash=lane_hash)))
-        await load(self)
+    async def resumed(self: Resolve) -> None:
+        state = self._state
+        live = {id(each): each for each in state.slots_by_operation.values() if each.slot.state == LIVE}
+        for each in live.values():
+            lane = state.lanes[each.slot.permission_id]
+            state.unindex(each)
+            lane.close_slot(each.slot.sequence)
+            behind[each.slot.permission_id] = each.slot.sequence + 1
+            lane.ready.extendleft(reversed(each.actions))
+            state.accepted += len(each.actions)
+        await resume(self)
 
-    _put(Resolve, "load", loaded)
+    async def refreshed(self: Resolve, lane: Lane) -> None:
+        await refresh(self, lane)
+        lane.start_at(max(lane.chain_sequence, behind.get(lane.session.permission_id, 0)))
 
-
-def _forget_sent() -> None:
-    """A relayer transaction leaves before its row is on disk, and is never sent again."""
-
-    async def hand_over_first(self: Relayers, row: Any, beside: Sequence[Any] = ()) -> None:
-        await self._hand_over(row)
-        time.sleep(LATE_S)
-        await self._store.commit((row.moved(SENT, sent_at_block=self._state.head.number), *beside))
-
-    _put(Relayers, "send", hand_over_first)
+    _put(Resolve, "resume", resumed)
+    _put(Resolve, "_refresh", refreshed)
 
 
 def _trust_receipt() -> None:
@@ -115,6 +107,9 @@ PLANTS: Final = {
     ),
     "not_found_is_evidence": Plant(
         "kills", "what is in no block at a start is taken for dead, and signed anew", _not_found_is_evidence
+    ),
+    "resign_at_next_nonce": Plant(
+        "kills", "what may still land when the server starts is signed again at the next nonce", _resign_at_next_nonce
     ),
     "lost_action": Plant("kills", "accepted actions that are in no slot are forgotten by a restart", _lost_action),
     "trust_receipt": Plant("byzantine", "a block's receipts are believed unchecked", _trust_receipt),

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from eth_account import Account
-from eth_account.typed_transactions import TypedTransaction
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
 BUMP_PERCENT: Final = 10
@@ -40,13 +41,6 @@ def read(raw: str) -> Bid:
         int(fields["maxPriorityFeePerGas"]),
         "0x" + keccak(bytes(data)).hex(),
     )
-
-
-def keccak(data: bytes) -> bytes:
-    """Hash, by a library that is not ours."""
-    from eth_utils import keccak as hashed
-
-    return bytes(hashed(data))
 
 
 class Pool:
