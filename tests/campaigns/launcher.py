@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import gamekit.commands.serve
-from gamekit.cli import main as gamekit
+from gamekit.cli import main as command_line
+from gamekit.commands import serve
 from tests.campaigns import plants
 
 POLL_S: Final = 0.02

@@ -82,6 +82,12 @@ def test_record_behavior_a_reorg_is_written_down(desk: Desk) -> None:
     desk.settle(1)
     desk.record.reorged(Reorged(PERMISSION, HASH, ["k1"]))
     assert desk.lines()[-1] == ("reorged", "k1")
+
+
+def test_record_behavior_what_a_reorg_took_back_is_open_again(desk: Desk) -> None:
+    desk.accept(1)
+    desk.settle(1)
+    desk.record.reorged(Reorged(PERMISSION, HASH, ["k1"]))
     assert desk.tally.open == 1
     desk.settle(1)
     assert desk.tally.open == 0
