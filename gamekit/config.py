@@ -57,6 +57,9 @@ class ChainConfig(Struct, frozen=True, forbid_unknown_fields=True):
     final_depth: int = 64
     """Blocks below the head that count as final when `finality` is `depth`. Chains differ: Polygon had reorgs of more
     than 150 blocks in 2023."""
+    blocks_checked: bool = True
+    """Compute each block's hash from its header, and the receipts' root that the header names from the receipts: then
+    a node cannot invent, hide or change one. False only for a chain that encodes headers or receipts of its own."""
     transaction_gas_max: int = 16_777_216
     """Most gas of one transaction: the cap of EIP-7825 on mainnet."""
     poll_ms: int = 100

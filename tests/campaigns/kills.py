@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Kill the real server at random moments.")
     parser.add_argument("--count", type=int, default=10, help="kills")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--plant", default="", help="; ".join(f"{name}: {p.what}" for name, p in plants.PLANTS.items()))
+    parser.add_argument("--plant", default="", choices=["", *plants.of("kills")])
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args(arguments)
     clean, figures, faults = asyncio.run(campaign(options.count, options.seed, options.plant))

@@ -115,3 +115,8 @@ PLANTS: Final = {
     "trust_receipt": Plant("byzantine", "a block's receipts are believed unchecked", _trust_receipt),
 }
 """By name."""
+
+
+def of(campaign: str) -> list[str]:
+    """The names of the bugs that a campaign must find."""
+    return [name for name, plant in PLANTS.items() if plant.campaign == campaign]

@@ -112,6 +112,6 @@ def byzantine(share: float) -> tuple[Rule, ...]:
         Rule("duplicate", (SEND,), share / 2),
     )
     # What is left of the share for the plain faults; rare ones cost the deadline of a request each.
-    rest = share * 0.62
+    rest = share * 1.1
     rare = (Rule("huge", (), share / 200), Rule("slow_drip", (), share / 200))
     return (*lies, *rare, *(Rule(fault, (), rest / (len(plain) + 1)) for fault in (*plain, "wrong_id")))

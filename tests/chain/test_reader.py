@@ -71,12 +71,12 @@ class TestFinalized:
 
     @pytest.mark.parametrize(("depth", "number"), [(3, 4), (7, 0), (64, 0)])
     async def test_by_depth(self, node: Node, rpc: JsonRpc, depth: int, number: int) -> None:
-        chain = EvmChain(rpc, ChainConfig(finality="depth", final_depth=depth))
+        chain = EvmChain(rpc, ChainConfig(finality="depth", final_depth=depth, blocks_checked=False))
         node.answer = lambda request: BLOCK if request["params"][0] == "latest" else BLOCK | {"number": hex(number)}
         assert await chain.finalized() == replace(HEAD, number=BlockNumber(number))
 
     async def test_a_node_without_that_block(self, node: Node, rpc: JsonRpc) -> None:
-        chain = EvmChain(rpc, ChainConfig(finality="depth", final_depth=3))
+        chain = EvmChain(rpc, ChainConfig(finality="depth", final_depth=3, blocks_checked=False))
         node.answer = lambda request: BLOCK if request["params"][0] == "latest" else None
         with pytest.raises(ChainUnavailable, match="no block 4 below"):
             await chain.finalized()
