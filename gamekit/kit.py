@@ -57,6 +57,7 @@ from gamekit.runtime.openings import Openings
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.resolve import Resolve
 from gamekit.runtime.revoke import Revoke
+from gamekit.runtime.rewind import Rewind
 from gamekit.runtime.settle import Settle
 from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
@@ -134,6 +135,7 @@ class GameKit:
         self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify)
         self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
         self._observe = Observe(self.state, store, chain, self.setup, self._dispatch, notify)
+        rewind = Rewind(self.state, store, chain, self._resolve, self._withdraw, (pool, apart), self._observe, notify)
         followers = (
             pool,
             apart,
@@ -145,7 +147,9 @@ class GameKit:
             self._sponsor,
             self._bundler,
         )
-        self._settle = Settle(self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers)
+        self._settle = Settle(
+            self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers, rewind
+        )
         loops = {"settle": self._settle.run, "dispatch": self._dispatch.run, "bundle": self._bundler.run}
         self.engine = Engine(self._recover, loops, self._stopped)
 

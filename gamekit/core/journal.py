@@ -33,6 +33,10 @@ class Row(Struct, frozen=True, gc=False):
         return ""
 
 
+FINAL_BLOCK = "final_block"
+"""Meta row: number and hash of the last final block of which everything is told; reading resumes after it."""
+
+
 class Meta(Row, frozen=True):
     """A named fact about the journal itself: its birth, the last block that was read, the schema."""
 

@@ -66,6 +66,26 @@ class Relayers(Follower):
             for attempts in relayer.unmined.values():
                 attempts.sort(key=lambda row: row.attempt)
 
+    async def load_final(self, shared: Head) -> None:
+        """Watch again what was final above a block: the chain has replaced everything that came after it.
+
+        What was mined there is sent again, byte for byte, in the order of its nonces, and those that it stood for are
+        watched beside it.
+        """
+        for relayer in self._relayers.values():
+            while await self._store.select(RelayTransaction, relayer=relayer.address, nonce=relayer.next_nonce):
+                relayer.next_nonce += 1
+            nonce = relayer.next_nonce - 1
+            while nonce >= 0:
+                attempts = await self._store.select(RelayTransaction, relayer=relayer.address, nonce=nonce)
+                ended = [row.mined_at_block for row in attempts if row.state == FINAL]
+                if not attempts or (ended and max(ended) <= shared.number):
+                    break
+                for row in attempts:
+                    if row.state == FINAL:
+                        self._by_hash[row.transaction_hash] = row.moved(MINED)
+                nonce -= 1
+
     def free_slots(self) -> int:
         """How many transactions may be sent now, over all relayers."""
         most = self._state.config.relay.in_flight_max
