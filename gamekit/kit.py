@@ -28,11 +28,11 @@ from gamekit.contracts import artifact
 from gamekit.core.action import Action, ActionRequest
 from gamekit.core.consent import GrantRequest
 from gamekit.core.game import Game, build_game
-from gamekit.core.journal import Event, Meta
+from gamekit.core.journal import CHAIN_ID, Event, Meta
 from gamekit.core.lane import Lane
 from gamekit.core.manifest import parse_manifest
 from gamekit.core.pausing import CHAIN, GameCode, Pause, subjects
-from gamekit.core.relay import RelayTransaction
+from gamekit.core.relay import RelayNonce, RelayTransaction
 from gamekit.core.revocation import Revocation
 from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session
 from gamekit.core.setup import ChainSetup, chain_setup
@@ -65,7 +65,20 @@ from gamekit.runtime.withdraw import Withdraw, WithdrawalRequest
 from gamekit.store.sqlite import SqliteStore
 from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UnixSeconds, UserOpHash
 
-KINDS = (Account, Action, Event, GameCode, Meta, Operation, Pause, RelayTransaction, Session, Slot, Withdrawal)
+KINDS = (
+    Account,
+    Action,
+    Event,
+    GameCode,
+    Meta,
+    Operation,
+    Pause,
+    RelayNonce,
+    RelayTransaction,
+    Session,
+    Slot,
+    Withdrawal,
+)
 """Every table of the journal."""
 
 PAGE = 1000
@@ -403,6 +416,11 @@ class GameKit:
     async def _recover(self) -> None:
         """Check that the chain is the configured one, load the journal, read the blocks since, and go on."""
         require("the chain id", self.config.chain.chain_id, await self._chain.chain_id())
+        known = await self.store.get(Meta, CHAIN_ID)
+        if known is None:
+            await self.store.commit((Meta(CHAIN_ID, str(self.config.chain.chain_id).encode()),))
+        else:
+            require("the journal's chain id", self.config.chain.chain_id, int(known.value))
         for address in (self.setup.session_validator, *self.setup.entry_points, *self.setup.paymasters):
             if not await self._chain.code(address):
                 raise ChainMismatch(f"there is no code at {address.hex()}", address=address)

@@ -78,7 +78,11 @@ class Slot(Row, frozen=True):
 
     def admit(self, stored: "Slot | None") -> str:
         """Signing protection: another set of actions enters a slot only after the slot expired."""
-        if stored is None or stored.action_ids == self.action_ids or stored.state == EXPIRED:
+        if stored is None:
+            return ""
+        if stored.entry_point != self.entry_point:
+            return f"slot {self.sender.hex()}/{self.sequence} is one of {stored.entry_point.hex()}"
+        if stored.action_ids == self.action_ids or stored.state == EXPIRED:
             return ""
         return (
             f"slot {self.sender.hex()}/{self.sequence} is {stored.state} with {len(stored.action_ids)} actions; "
@@ -138,7 +142,8 @@ class Operation(Row, frozen=True):
         Final never moves, unless the chain itself broke its word: that is declared, by one more rewind.
         """
         if stored is None:
-            return ""
+            # Its row must be there before the key is used: nothing else proves what a signature that got out was for.
+            return f"operation {self.user_op_hash.hex()} is signed, and was never planned" if self.signature else ""
         # What is dead may be signed anew: at the same fees the same actions have the same hash again.
         if stored.signature and self.signature != stored.signature and stored.state != DEAD:
             return f"operation {self.user_op_hash.hex()} is signed already, with other bytes"
