@@ -30,6 +30,11 @@ class _Block(msgspec.Struct, rename="camel"):
     transactions: list[str] | None = None
 
 
+class _Transaction(msgspec.Struct):
+    hash: str
+    input: str
+
+
 class _Log(msgspec.Struct, rename="camel"):
     address: str
     topics: list[str]
@@ -105,6 +110,14 @@ class EvmChain:
                 text = f"a receipt of block {receipt.block_hash.hex()} came for block {block.hash.hex()}"
                 raise ChainUnavailable(text, asked=block.hash, got=receipt.block_hash)
         return receipts
+
+    async def transaction_data(self, transaction_hash: Hash32) -> bytes:
+        """The calldata of a mined transaction."""
+        found = await self._rpc.request(_Transaction, "eth_getTransactionByHash", to_data(transaction_hash))
+        if from_data(found.hash, 32) != transaction_hash:
+            text = f"asked for transaction {transaction_hash.hex()}, got {found.hash}"
+            raise ChainUnavailable(text, asked=transaction_hash, got=found.hash)
+        return from_data(found.input)
 
     async def call(
         self,

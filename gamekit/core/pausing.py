@@ -4,6 +4,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 
 from gamekit.core.journal import Row
+from gamekit.core.restoring import RESTORED
 from gamekit.units import Address, Hash32, PlayerId, UnixSeconds
 
 CHAIN = "chain"
@@ -87,7 +88,7 @@ class Pauses:
         if not self._active:
             return None
         active = self._active
-        widest = active.get(CHAIN) or active.get(FINALITY)
+        widest = active.get(CHAIN) or active.get(FINALITY) or active.get(RESTORED)
         return widest or active.get(game_subject(game)) or active.get(function_subject(game, function))
 
 

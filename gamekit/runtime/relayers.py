@@ -21,6 +21,7 @@ from gamekit.core.relay import (
     choose,
     nonce_of,
 )
+from gamekit.core.restoring import RESTORED
 from gamekit.errors import CallReverted, ChainError, ConfigInvalid, FeeTooLow, SubmitError
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.transaction import Transaction, signing_hash, with_signature
@@ -142,12 +143,13 @@ class Relayers(Follower):
     ) -> RelayTransaction | None:
         """Take the relayer's next nonce and sign a transaction for it.
 
-        None when gas costs more than the cap, or the transaction might cost more than the relayer has to spare.
+        None when gas costs more than the cap, when the transaction might cost more than the relayer has to spare, and
+        while a restored journal is behind the chain: it may not know what was signed at this nonce.
 
         The nonce is taken in memory here and on disk by `send`; both happen before anything leaves the process.
         """
         fees = bid(self._state.head.base_fee_per_gas, self._state.tip, self._state.config.fees)
-        if fees is None:
+        if fees is None or RESTORED in self._state.pauses:
             return None
         worst = gas * fees.max_fee_per_gas + value
         if worst > relayer.spare:
@@ -238,7 +240,7 @@ class Relayers(Follower):
         What the node said it has, it gets one head later: it may have dropped it, but mostly the next block has it.
         """
         age = self._state.head.number - latest.sent_at_block
-        if age >= self._state.config.relay.replace_after_blocks:
+        if age >= self._state.config.relay.replace_after_blocks and RESTORED not in self._state.pauses:
             await self._replace(relayer, latest)
         elif age >= (2 if latest.transaction_hash in self._taken else 1):
             await self._hand_over(latest)
@@ -283,7 +285,7 @@ class Relayers(Follower):
     async def _fill_gap(self, relayer: Relayer, spent: int) -> None:
         """Use the chain's next nonce up when nothing of ours stands there, but behind it: else all of that is stuck."""
         before, self._spent_before[relayer.address] = self._spent_before.get(relayer.address), spent
-        if before != spent or spent >= relayer.next_nonce or spent in relayer.unmined:
+        if RESTORED in self._state.pauses or before != spent or spent >= relayer.next_nonce or spent in relayer.unmined:
             return
         if await self._store.select(RelayTransaction, relayer=relayer.address, nonce=spent):
             return  # The node is behind: this nonce was ours.

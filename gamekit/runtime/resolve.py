@@ -22,6 +22,7 @@ from gamekit.core.journal import FINAL_BLOCK, Meta, Row
 from gamekit.core.lane import Lane
 from gamekit.core.pausing import FINALITY
 from gamekit.core.policy import Denied
+from gamekit.core.restoring import RESTORED
 from gamekit.core.scope import Scope
 from gamekit.core.session import ENDED, GRANTING, LAPSED, OPEN, PROPOSED, REVOKED, REVOKING, Account, Session
 from gamekit.core.session import EXPIRED as SESSION_EXPIRED
@@ -128,9 +129,10 @@ class Resolve(Follower):
         state = self._state
         final = state.final
         carried = self._relayers.carried()
+        doubtful = FINALITY in state.pauses or RESTORED in state.pauses
         for live in {id(live): live for live in state.slots_by_operation.values() if live.slot.state == LIVE}.values():
             lane = state.lanes[live.slot.permission_id]
-            if final is not None and FINALITY not in state.pauses and self._given_up(live, final):
+            if final is not None and not doubtful and self._given_up(live, final):
                 await self._free(lane, live)
             elif await self._resign(lane, live):
                 continue
@@ -328,6 +330,8 @@ class Resolve(Follower):
             await asyncio.gather(*(self._refresh(lane) for lane in lanes[start : start + QUESTIONS_MAX]))
         for lane in lanes:
             self._notice_foreign(lane)
+            if RESTORED in self._state.pauses:
+                continue  # Whatever waits may have been signed, and more, after the copy was made.
             if lane.stopped and lane.ready:
                 why = "the session ended before it was signed"
                 await self._dispatch.refuse(lane, tuple(lane.ready), lane.stopped, why)
