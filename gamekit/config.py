@@ -80,6 +80,9 @@ class FeeConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     max_fee_per_gas_max_wei: int = 200 * 10**9
     """No operation and no relayer transaction bids more than this."""
+    cancel_fee_per_gas_max_wei: int = 1000 * 10**9
+    """Most bid by a transaction that only frees a relayer's nonce: above the cap of those that it must outbid. It needs
+    21,000 gas, so at 1,000 gwei it costs 0.021 ether."""
     priority_fee_min_wei: int = 10**6
     """Smallest tip bid, in wei per gas."""
     base_fee_headroom_percent: int = 100
@@ -154,9 +157,10 @@ class RelayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     replace_after_blocks: int = 3
     """A transaction that is not mined after this many blocks is sent again with both fees raised."""
     replacements_max: int = 12
-    """After so many replacements the relayer stops and an operator is told."""
+    """After so many replacements, or at the cap of fees, a transaction is cancelled: a transfer to ourselves takes its
+    nonce, what it carried travels in another one, and an operator is told."""
     balance_min_wei: int = 10**16
-    """A relayer below this gets no new work."""
+    """A relayer gets no new work unless so much would be left if everything in flight cost its worst."""
     simulate: bool = True
     """Estimate each handleOps before it is sent, so that an operation that fails validation is taken out first."""
 

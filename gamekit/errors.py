@@ -15,6 +15,7 @@
     │   ├── ActionInvalid                 unknown function or arguments that do not fit the ABI           FINAL
     │   ├── ActionExpired                 past the action's own not_after                                 FINAL
     │   ├── ActionCancelled               taken back before it was signed                                 FINAL
+    │   ├── ActionLost                    accepted by a journal that was lost, and never executed         FINAL
     │   ├── ActionRefused                 the game's own server said no                                   FINAL
     │   ├── ScopeDenied                   a policy of the session refused                                 FINAL
     │   ├── IdempotencyConflict           same key, another body                                          FINAL
@@ -145,6 +146,15 @@ class ActionCancelled(ClientError):
     """The action was taken back before it was signed."""
 
     code = "action_cancelled"
+
+
+class ActionLost(ClientError):
+    """The action was accepted by a journal that was lost since, and the chain proves that it was never executed.
+
+    Asked again under another key and the present journal epoch, it is a new action.
+    """
+
+    code = "action_lost"
 
 
 class ActionRefused(ClientError):

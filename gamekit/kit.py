@@ -1,4 +1,4 @@
-"""GameKit: what a game backend holds. The one place that picks adapters.
+"""GameKit: what a game backend holds.
 
 ::
 
@@ -11,39 +11,31 @@ An embedder, the gateway and the command line use the same façade.
 """
 
 import asyncio
-import time
 from asyncio import Future
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 import msgspec
-from msgspec import Struct
 
-from gamekit.chain.reader import EvmChain
-from gamekit.chain.rpc import JsonRpc
+from gamekit.adapters import MonotonicClock, Ports, real_ports
 from gamekit.config import Config, load
 from gamekit.contracts import artifact
 from gamekit.core.action import Action, ActionRequest
 from gamekit.core.consent import GrantRequest
 from gamekit.core.game import Game, build_game
-from gamekit.core.journal import Event, Meta
+from gamekit.core.journal import CHAIN_ID, Event, Meta
+from gamekit.core.kinds import KINDS
 from gamekit.core.lane import Lane
 from gamekit.core.manifest import parse_manifest
-from gamekit.core.pausing import CHAIN, GameCode, Pause, subjects
-from gamekit.core.relay import RelayTransaction
+from gamekit.core.pausing import CHAIN, Pause, subjects
 from gamekit.core.revocation import Revocation
 from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session
 from gamekit.core.setup import ChainSetup, chain_setup
-from gamekit.core.tracking import Operation, Slot
 from gamekit.core.unit import Unit
 from gamekit.core.withdrawal import Withdrawal
 from gamekit.errors import ChainMismatch, ConfigInvalid, OutcomeUnknown, SessionNotFound, SessionNotOpen
 from gamekit.eth.calldata import Call
-from gamekit.keys.keystore import Keystore
-from gamekit.keys.signer import LocalSigner
-from gamekit.ports import ChainReader, Clock, KeyMaker, SealedKey, Signer, Store, TransactionSender
 from gamekit.runtime.ask import BeforeAction
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
@@ -56,37 +48,19 @@ from gamekit.runtime.observe import Observe
 from gamekit.runtime.openings import Openings
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.resolve import Resolve
+from gamekit.runtime.restored import Restored, unknown_session
 from gamekit.runtime.revoke import Revoke
+from gamekit.runtime.rewind import Rewind
 from gamekit.runtime.settle import Settle
 from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
 from gamekit.runtime.withdraw import Withdraw, WithdrawalRequest
-from gamekit.store.sqlite import SqliteStore
 from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UnixSeconds, UserOpHash
 
-KINDS = (Account, Action, Event, GameCode, Meta, Operation, Pause, RelayTransaction, Session, Slot, Withdrawal)
-"""Every table of the journal."""
+__all__ = ["KINDS", "GameKit", "MonotonicClock", "Ports", "load_game", "read_abi", "real_ports"]
 
 PAGE = 1000
 """Events read at once when a stream catches up."""
-
-
-class Ports(Struct, frozen=True):
-    """All adapters of one kit."""
-
-    store: Store
-    chain: ChainReader
-    sender: TransactionSender
-    signer: Signer
-    keys: KeyMaker
-    relayers: Mapping[Address, SealedKey]
-    withdrawal_relayers: Mapping[Address, SealedKey]
-    """Never the relayers of play."""
-    clock: Clock
-    close: Callable[[], Awaitable[None]]
-    """Closes what the store does not: connections, threads."""
-    sponsors: Mapping[Address, SealedKey] = {}
-    """Keys that speak for games which pay for their players."""
 
 
 class GameKit:
@@ -134,6 +108,8 @@ class GameKit:
         self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify)
         self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
         self._observe = Observe(self.state, store, chain, self.setup, self._dispatch, notify)
+        self._restored = Restored(self.state, store, chain, self.setup, self._dispatch, notify)
+        rewind = Rewind(self.state, store, chain, self._resolve, self._withdraw, (pool, apart), self._observe, notify)
         followers = (
             pool,
             apart,
@@ -144,8 +120,11 @@ class GameKit:
             self._observe,
             self._sponsor,
             self._bundler,
+            self._restored,
         )
-        self._settle = Settle(self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers)
+        self._settle = Settle(
+            self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers, rewind
+        )
         loops = {"settle": self._settle.run, "dispatch": self._dispatch.run, "bundle": self._bundler.run}
         self.engine = Engine(self._recover, loops, self._stopped)
 
@@ -275,6 +254,23 @@ class GameKit:
         turn = self._turns[permission_id] = asyncio.get_running_loop().create_future()
         return asyncio.shield(asyncio.ensure_future(self._accept_first(permission_id, requests, before, turn)))
 
+    async def recall(
+        self, permission_id: PermissionId, requests: Sequence[ActionRequest], player: PlayerId = ALL
+    ) -> list[Answer]:
+        """Answer retries that were first sent under another journal epoch; nothing is ever executed for them.
+
+        Accepted, with the outcome in journal and events, for what the journal or the chain knows; OutcomeUnknown until
+        the chain has told; ActionLost for what never ran.
+
+        Raises: SessionNotFound when the session is another player's.
+        """
+        session = self.state.sessions.get(permission_id) or await self.store.get(Session, permission_id)
+        if session is None:
+            return [unknown_session(permission_id)] * len(requests)
+        if player not in (ALL, session.player):
+            raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)
+        return await asyncio.shield(self._restored.recall(session, requests))
+
     def handle(self, key: str, action_id: ActionId) -> ActionHandle:
         """A handle on an accepted action."""
         return ActionHandle(self.state, self.store, key, action_id)
@@ -399,6 +395,11 @@ class GameKit:
     async def _recover(self) -> None:
         """Check that the chain is the configured one, load the journal, read the blocks since, and go on."""
         require("the chain id", self.config.chain.chain_id, await self._chain.chain_id())
+        known = await self.store.get(Meta, CHAIN_ID)
+        if known is None:
+            await self.store.commit((Meta(CHAIN_ID, str(self.config.chain.chain_id).encode()),))
+        else:
+            require("the journal's chain id", self.config.chain.chain_id, int(known.value))
         for address in (self.setup.session_validator, *self.setup.entry_points, *self.setup.paymasters):
             if not await self._chain.code(address):
                 raise ChainMismatch(f"there is no code at {address.hex()}", address=address)
@@ -412,6 +413,7 @@ class GameKit:
         await self._withdraw.recover()
         await self._observe.recover()
         await self._sponsor.recover()
+        await self._restored.recover()
         await self._settle.catch_up()
         await self._observe.compare_code()
         await self._resolve.resume()
@@ -434,46 +436,3 @@ def read_abi(folder: Path, name: str) -> object:
     """
     beside = folder / name
     return msgspec.json.decode(beside.read_bytes()) if beside.suffix == ".json" else artifact(name).abi
-
-
-class MonotonicClock:
-    """The system's monotonic clock."""
-
-    def monotonic(self) -> float:
-        """Seconds from an arbitrary start."""
-        return time.monotonic()
-
-
-def real_ports(config: Config, root: Path) -> Ports:
-    """Open the real adapters of a configuration, whose paths are relative to `root`.
-
-    Raises: ConfigInvalid, StoreUnavailable, StoreError.
-    """
-    keystore = Keystore.open(root / config.journal.keyfile)
-    rpc = JsonRpc(
-        config.chain.rpc_url,
-        timeout_ms=config.chain.request_timeout_ms,
-        reply_bytes_max=config.chain.reply_bytes_max,
-        attempts=config.chain.request_attempts,
-    )
-    chain = EvmChain(rpc, config.chain)
-    writer = ThreadPoolExecutor(1, thread_name_prefix="gamekit-journal")
-    store = SqliteStore.open(root / config.journal.path, kinds=KINDS, executor=writer)
-
-    async def close() -> None:
-        writer.shutdown()
-        await rpc.close()
-
-    relay = config.relay
-    return Ports(
-        store=store,
-        chain=chain,
-        sender=chain,
-        signer=LocalSigner(keystore),
-        keys=keystore,
-        relayers=keystore.relayers(root / relay.keys_file) if relay.keys_file else {},
-        withdrawal_relayers=keystore.relayers(root / relay.withdrawal_keys_file) if relay.withdrawal_keys_file else {},
-        clock=MonotonicClock(),
-        close=close,
-        sponsors=keystore.relayers(root / config.sponsor.keys_file) if config.sponsor.keys_file else {},
-    )

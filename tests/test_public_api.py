@@ -68,6 +68,7 @@ KIT_METHODS = [
     "pause",
     "prepare_withdrawal",
     "propose",
+    "recall",
     "resume",
     "revoke",
     "session",

@@ -90,6 +90,13 @@ class RpcReceipt(msgspec.Struct, rename="camel"):
     deposit_receipt_version: str | None = None
 
 
+class RpcTransaction(msgspec.Struct):
+    """What is asked of a mined transaction."""
+
+    hash: str
+    input: str
+
+
 def read_head(block: RpcBlock) -> Head:
     """Read a block's head. Raises ChainUnavailable for a field that is no number or hash."""
     root = block.receipts_root

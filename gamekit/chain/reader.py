@@ -10,6 +10,7 @@ from gamekit.chain.blocks import (
     RpcBlock,
     RpcLog,
     RpcReceipt,
+    RpcTransaction,
     check_block,
     check_receipts,
     read_head,
@@ -90,6 +91,14 @@ class EvmChain:
         if self._config.blocks_checked:
             check_receipts(block, found, receipts)
         return receipts
+
+    async def transaction_data(self, transaction_hash: Hash32) -> bytes:
+        """The calldata of a mined transaction."""
+        found = await self._rpc.request(RpcTransaction, "eth_getTransactionByHash", to_data(transaction_hash))
+        if from_data(found.hash, 32) != transaction_hash:
+            text = f"asked for transaction {transaction_hash.hex()}, got {found.hash}"
+            raise ChainUnavailable(text, asked=transaction_hash, got=found.hash)
+        return from_data(found.input)
 
     async def call(
         self,

@@ -78,7 +78,11 @@ class Slot(Row, frozen=True):
 
     def admit(self, stored: "Slot | None") -> str:
         """Signing protection: another set of actions enters a slot only after the slot expired."""
-        if stored is None or stored.action_ids == self.action_ids or stored.state == EXPIRED:
+        if stored is None:
+            return ""
+        if stored.entry_point != self.entry_point:
+            return f"slot {self.sender.hex()}/{self.sequence} is one of {stored.entry_point.hex()}"
+        if stored.action_ids == self.action_ids or stored.state == EXPIRED:
             return ""
         return (
             f"slot {self.sender.hex()}/{self.sequence} is {stored.state} with {len(stored.action_ids)} actions; "
@@ -129,15 +133,21 @@ class Operation(Row, frozen=True):
     paymaster_data: bytes = b""
     rejected: str = ""
     """Why the entry point would not take it when it was last simulated: an AA code and the decoded error."""
+    rewinds: int = 0
+    """How often the chain replaced a block under it that it had called final."""
 
     def admit(self, stored: "Operation | None") -> str:
-        """A released signature never changes, final never moves, and only a reorg takes an inclusion back, to sent."""
+        """A released signature never changes, and only a reorg takes an inclusion back, to sent.
+
+        Final never moves, unless the chain itself broke its word: that is declared, by one more rewind.
+        """
         if stored is None:
-            return ""
+            # Its row must be there before the key is used: nothing else proves what a signature that got out was for.
+            return f"operation {self.user_op_hash.hex()} is signed, and was never planned" if self.signature else ""
         # What is dead may be signed anew: at the same fees the same actions have the same hash again.
         if stored.signature and self.signature != stored.signature and stored.state != DEAD:
             return f"operation {self.user_op_hash.hex()} is signed already, with other bytes"
-        if stored.state == FINAL and self.state != FINAL:
+        if stored.state == FINAL and self.state != FINAL and self.rewinds <= stored.rewinds:
             return f"operation {self.user_op_hash.hex()} is final and cannot become {self.state}"
         if stored.state == INCLUDED and self.state in (PLANNED, SIGNED):
             return f"operation {self.user_op_hash.hex()} is included and cannot become {self.state}"
@@ -192,6 +202,13 @@ class LiveSlot:
     def dead_by(self) -> UnixSeconds:
         """The chain time after which none of the variants can land any more."""
         return UnixSeconds(max(op.deadline for op in self.variants.values()))
+
+
+def taken_back(live: LiveSlot, operation: Operation) -> list[Operation]:
+    """Give the variants as they are when the block of one of them is canonical no more: each may land again."""
+    rewinds = operation.rewinds + (operation.state == FINAL)
+    back = operation.moved(SENT, block_hash=b"", block_number=BlockNumber(0), outcomes=(), rewinds=rewinds)
+    return [back, *(each.moved(SENT) for each in live.variants.values() if each.state == SUPERSEDED)]
 
 
 def may_expire(live: LiveSlot, finalized_at: UnixSeconds) -> bool:

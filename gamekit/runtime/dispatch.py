@@ -17,6 +17,7 @@ from gamekit.core.event import ActionResult, RefusedEvent
 from gamekit.core.fees import Fees, bid
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
+from gamekit.core.restoring import RESTORED
 from gamekit.core.sponsoring import SPONSOR_POLICY
 from gamekit.core.tracking import DEAD, EXPIRED, SIGNED, LiveSlot, Operation, Slot
 from gamekit.core.usage import admissible_calls
@@ -84,7 +85,9 @@ class Dispatch:
         """Open a slot on each lane that may have one; the operations go to the bundler."""
         planned = []
         for lane in lanes:
-            if lane.stopped and lane.ready:
+            if RESTORED in self._state.pauses:
+                self._held[lane.session.permission_id] = lane
+            elif lane.stopped and lane.ready:
                 await self.refuse(lane, tuple(lane.ready), lane.stopped, "the session ended before it was signed")
             elif lane.may_open and (plan := await self._plan(lane)) is not None:
                 planned.append(plan)
@@ -111,7 +114,12 @@ class Dispatch:
                 await self._notify.alarm("key_does_not_open", f"session {lane.session.permission_id.hex()} cannot sign")
 
     async def refuse(self, lane: Lane, actions: Sequence[Action], code: str, message: str) -> None:
-        """Tell terminally that actions which are in no slot will never be executed."""
+        """Tell terminally that actions which are in no slot will never be executed.
+
+        Not while a restored journal is behind the chain: what waits in it may have run already, so it goes on waiting.
+        """
+        if RESTORED in self._state.pauses:
+            return
         gone = {action.id for action in actions}
         kept = [action for action in lane.ready if action.id not in gone]
         self._state.accepted -= len(lane.ready) - len(kept)

@@ -99,7 +99,7 @@ class Revoke(Follower):
         rows: list[Row] = []
         for session in list(self._state.sessions.values()):
             if session.state == REVOKED and session.revoked_at_block == head.number:
-                back = session.moved(REVOKING, revoked_at_block=0)
+                back = session.moved(REVOKING, revoked_at_block=0, is_final=False)
                 back = back if back.revoke_data else self._with_revocation(back)
                 self._state.put(back)
                 rows += (back, self._event(events.SESSION_REORGED, back))

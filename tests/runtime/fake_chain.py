@@ -230,6 +230,13 @@ class FakeChain:
         self._answer()
         return self._at(block.hash).receipts
 
+    async def transaction_data(self, transaction_hash: Hash32) -> bytes:
+        self._answer()
+        for tx in (tx for block in self.blocks for tx in block.transactions):
+            if tx.hash == transaction_hash:
+                return tx.data
+        raise ChainUnavailable("the node has no such transaction")
+
     async def call(self, to: Address, data: bytes, *, sender: Address | None = None, gas: Gas | None = None,
                    block: BlockHash | None = None) -> bytes:  # fmt: skip
         self._answer()

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from gamekit.core.journal import CHAIN_ID, Meta
 from gamekit.core.session import Session
 from gamekit.core.tracking import LIVE, SENT, LiveSlot, may_expire
-from gamekit.errors import ChainUnavailable, GamekitError, SessionNotFound, SessionNotOpen
+from gamekit.errors import ChainMismatch, ChainUnavailable, GamekitError, SessionNotFound, SessionNotOpen
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
 from tests.runtime.world import Keys, World, targets
@@ -287,3 +288,11 @@ async def test_planted_bugs_are_found_among_the_same_seeds(keys: Keys, plant: Ca
         if await found(keys, seed, plant):
             return
     pytest.fail(f"no life shows {plant.__name__}")
+
+
+async def test_a_journal_of_another_chain_is_not_used(world: World) -> None:
+    """Slots and nonces of one chain protect nothing on another."""
+    await world.block()
+    await world.store.commit((Meta(CHAIN_ID, b"1"),))
+    with pytest.raises(ChainMismatch, match="the journal's chain id"):
+        await world.restart()

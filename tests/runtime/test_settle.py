@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from gamekit.core.journal import Meta
+from gamekit.core.journal import FINAL_BLOCK, Meta
 from gamekit.errors import ChainMismatch, ChainUnavailable
 from gamekit.eth.block import Head
-from gamekit.runtime.settle import FINAL_BLOCK
 from gamekit.units import PermissionId
 from tests.runtime.world import ALICE, OWNER, Keys, World, chain_config, config, reverting, targets
 
@@ -187,12 +186,6 @@ class TestReorg:
         assert (await world.action("b")).state == "ok"
         await world.check()
 
-    async def test_a_reorg_below_the_last_final_block_is_refused(self, world: World) -> None:
-        await world.block(6)
-        world.chain.reorg(5, length=7)
-        with pytest.raises(ChainUnavailable, match="contradicts a final block"):
-            await world.step()
-
     async def test_a_chain_that_moves_while_it_is_read_is_read_again(self, world: World) -> None:
         world.chain.mine(3)
         block = world.chain.block
@@ -247,7 +240,7 @@ class TestCatchUp:
 
     async def test_a_journal_of_another_chain_is_refused(self, world: World) -> None:
         await world.block(5)
-        world.chain.reorg(8)
+        world.chain.reorg(9)
         with pytest.raises(ChainMismatch) as refused:
             await world.restart()
         assert set(refused.value.compared) == {"expected", "found"}
