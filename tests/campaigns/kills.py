@@ -30,6 +30,8 @@ RATE: Final = 12.0
 """Actions per second and player."""
 SERIES_MAX: Final = 50
 """Kills before the players get new sessions, and an audit."""
+SERIES_PLANTED: Final = 2
+"""The same with a planted bug: the first audit that finds it ends the run."""
 FAULTY: Final = 0.08
 """Share of the node's answers that are faulty, while the server is killed."""
 WHILE_STARTING: Final = 0.25
@@ -63,10 +65,10 @@ class Kills:
 
     async def run(self) -> bool:
         """Kill, series by series; whether nothing was wrong. Stops at the first series that is."""
-        series = 0
+        series, most = 0, SERIES_PLANTED if self._world.plant else SERIES_MAX
         while self.kills < self._count:
             series += 1
-            await self._series(series, min(SERIES_MAX, self._count - self.kills))
+            await self._series(series, min(most, self._count - self.kills))
             print(
                 f"{self.kills} kills, {self.sums['accepted']} accepted, {self._wrong() or 'nothing wrong'}", flush=True
             )

@@ -19,6 +19,8 @@ from gamekit.demo.tally import Record
 
 RECONNECT_S_MAX: Final = 0.3
 """Longest wait before connecting again: the server lives a second or two at a time."""
+STILL_S_MAX: Final = 70.0
+"""Nothing new for so long means that nothing comes: an operation is dead after its 45 s, and finality."""
 OPEN_MAX: Final = 600
 """Actions without an outcome, over all players, above which nobody asks for more: what a broken server piles up would
 only be refused."""
@@ -59,6 +61,15 @@ class Players(Crowd):
             at += pause
             self._progress()
             await asyncio.wait([told], timeout=max(0.0, at - time.monotonic()))
+
+    async def _outcomes(self) -> None:
+        still_since, before = time.monotonic(), (0, 0)
+        while (self.tally.open or self._unanswered()) and time.monotonic() - still_since < STILL_S_MAX:
+            await asyncio.sleep(0.25)
+            now = (self.tally.open, self._unanswered())
+            if now != before:
+                still_since, before = time.monotonic(), now
+        self._progress()
 
 
 def main() -> None:
