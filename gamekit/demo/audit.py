@@ -81,6 +81,8 @@ class Accepted:
     """Its place in the server's journal, which is also its place among the actions of its session."""
     number: int = 0
     """Its place among what its client asked for in this session, from 1; 0 where the log does not say."""
+    epoch: str = ""
+    """The journal that acknowledged it. Places in one say nothing about places in another: a restore begins anew."""
     told: str = ""
     """The last outcome that the client was told: ok, reverted, refused, or empty."""
     places: set[tuple[str, int]] = field(default_factory=set)
@@ -163,7 +165,7 @@ def read_log(lines: Iterable[str], arena: str) -> dict[tuple[str, str], Accepted
             if ids.setdefault(name, identity) != identity:
                 raise Malformed(f"{name} was accepted twice, as {ids[name]} and as {identity}")
             reference = (row["account"].lower(), arena.lower(), data)
-            accepted.setdefault(name, Accepted(reference, row["action_id"], row.get("number", 0)))
+            accepted.setdefault(name, Accepted(reference, row["action_id"], row.get("number", 0), row["journal_epoch"]))
         elif row["event"] == "settled":
             told[name] = "ok" if row["ok"] else "reverted"
             if "user_op_hash" in row:
@@ -233,19 +235,21 @@ def _judge_action(verdict: Verdict, name: tuple[str, str], action: Accepted, cal
 
 
 def _judge_order(verdict: Verdict, accepted: dict[tuple[str, str], Accepted], chain: Chain) -> None:
-    asked = sorted((name[0], action.number, action.action_id) for name, action in accepted.items() if action.number)
+    asked = sorted(
+        ((name[0], action.epoch), action.number, action.action_id) for name, action in accepted.items() if action.number
+    )
     for earlier, later in pairwise(asked):
         if earlier[0] == later[0] and earlier[2] > later[2]:
             verdict.out_of_order += 1
-            _say(verdict, f"out of order: number {later[1]} of {later[0]} was accepted before number {earlier[1]}")
-    places = {action.reference: (name[0], action.action_id) for name, action in accepted.items()}
+            _say(verdict, f"out of order: number {later[1]} of {later[0][0]} was accepted before number {earlier[1]}")
+    places = {action.reference: ((name[0], action.epoch), action.action_id) for name, action in accepted.items()}
     for account, references in chain.order.items():
-        latest: dict[str, int] = {}
-        for permission_id, action_id in (places[reference] for reference in references if reference in places):
-            if action_id < latest.get(permission_id, 0):
+        latest: dict[tuple[str, str], int] = {}
+        for lane, action_id in (places[reference] for reference in references if reference in places):
+            if action_id < latest.get(lane, 0):
                 verdict.out_of_order += 1
-                _say(verdict, f"out of order: action {action_id} of {account} ran after {latest[permission_id]}")
-            latest[permission_id] = max(action_id, latest.get(permission_id, 0))
+                _say(verdict, f"out of order: action {action_id} of {account} ran after {latest[lane]}")
+            latest[lane] = max(action_id, latest.get(lane, 0))
 
 
 def _judge_counters(verdict: Verdict, accounts: set[str], chain: Chain) -> None:

@@ -56,19 +56,22 @@ class Players(Crowd):
         at = time.monotonic()
         while not told.done() and time.monotonic() < ends:
             for player in self.players:
-                if self.tally.open + self._unanswered() < OPEN_MAX:
+                if self._open() < OPEN_MAX:
                     await player.offer()
             at += pause
             self._progress()
             await asyncio.wait([told], timeout=max(0.0, at - time.monotonic()))
 
+    def _open(self) -> int:
+        """Actions without an outcome, and without an answer."""
+        return abs(self.tally.open) + self._unanswered()
+
     async def _outcomes(self) -> None:
-        still_since, before = time.monotonic(), (0, 0)
-        while (self.tally.open or self._unanswered()) and time.monotonic() - still_since < STILL_S_MAX:
-            await asyncio.sleep(0.25)
-            now = (self.tally.open, self._unanswered())
+        still_since, before = time.monotonic(), -1
+        while (now := self._open()) and time.monotonic() - still_since < STILL_S_MAX:
             if now != before:
                 still_since, before = time.monotonic(), now
+            await asyncio.sleep(0.25)
         self._progress()
 
 

@@ -8,6 +8,7 @@ pool after a reorganisation, and a second backend that lags behind the first.
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, Self
 
 import aiohttp
@@ -223,9 +224,10 @@ class Proxy:
     async def _dripped(self, http: web.Request, body: bytes) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(http)
-        for place in range(DRIP_BYTES):
-            await response.write(body[place : place + 1])
-            await asyncio.sleep(DRIP_S)
+        with suppress(ConnectionError):  # who asked has lost patience
+            for place in range(DRIP_BYTES):
+                await response.write(body[place : place + 1])
+                await asyncio.sleep(DRIP_S)
         return response
 
     async def _forward(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -219,7 +219,7 @@ class World:
 
     # The players.
 
-    async def crowd(self, series: int, rate: float) -> "CrowdProcess":
+    async def crowd(self, series: int, rate: float, module: str = "players") -> "CrowdProcess":
         """Start the players' process: new wallets, new sessions."""
         log = self.folder / f"clients-{series}.jsonl"
         arguments = {
@@ -238,7 +238,7 @@ class World:
         words = [str(word) for pair in arguments.items() for word in pair]
         with (self.folder / "clients.log").open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.campaigns.players", *words),
+                *(sys.executable, "-m", f"tests.campaigns.{module}", *words),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=errors,
