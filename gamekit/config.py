@@ -96,6 +96,9 @@ class BatchConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     calls_max: Annotated[int, Meta(ge=1, le=64)] = 32
     """Most calls in one operation, 1 to 64. A call costs 114k gas in an operation of its own, 11.4k beside 24 more."""
+    simulate: Literal["suspects", "always", "never"] = "suspects"
+    """When an operation's calls are tried, by `eth_call`, before it is signed: on lanes where one failed as a whole
+    lately, always (one more question to the node for each operation), or never."""
     batch_age_ms_max: int = 20
     """Longest a journaled action waits for company while its lane is free, in milliseconds."""
     deadline_s: Annotated[int, Meta(ge=10, le=120)] = 90

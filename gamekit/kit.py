@@ -46,6 +46,7 @@ from gamekit.runtime.intake import Answer, Intake
 from gamekit.runtime.notify import ALL, Listener, Notify
 from gamekit.runtime.observe import Observe
 from gamekit.runtime.openings import Openings
+from gamekit.runtime.poison import Poison
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.resolve import Resolve
 from gamekit.runtime.restored import Restored, unknown_session
@@ -98,7 +99,8 @@ class GameKit:
             self.state, store, chain, sender, signer, ports.withdrawal_relayers, notify
         )
         self._bundler = Bundler(self.state, store, chain, pool, notify)
-        self._dispatch = Dispatch(self.state, store, signer, self._bundler, notify)
+        poison = Poison(self.state, chain)
+        self._dispatch = Dispatch(self.state, store, signer, self._bundler, notify, poison)
         self._intake = Intake(self.state, store, self._dispatch, before_action)
         payers = self._sponsor = Sponsor(self.state, chain, signer, ports.sponsors, self.setup, pool, notify)
         self._resolve = Resolve(self.state, store, chain, self._dispatch, self._bundler, pool, payers)

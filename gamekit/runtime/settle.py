@@ -39,6 +39,7 @@ from gamekit.ports import ChainReader, Clock, Store
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
+from gamekit.runtime.poison import WATCHED_OPERATIONS
 from gamekit.runtime.replay import replayed
 from gamekit.runtime.rewind import Rewind, known_blocks, placeholder
 from gamekit.runtime.state import State
@@ -244,6 +245,8 @@ class Settle:
         lane = self._state.lanes.get(live.slot.permission_id)
         if lane is not None:
             self._charge(lane, live, operation)
+            if not operation.succeeded and operation.try_mode:
+                lane.watched = WATCHED_OPERATIONS
         self._state.unsettled.append((operation.block_number, live))
         return live
 

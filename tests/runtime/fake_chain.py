@@ -231,11 +231,7 @@ class FakeChain:
         return self._at(block.hash).receipts
 
     async def transaction_data(self, transaction_hash: Hash32) -> bytes:
-        self._answer()
-        for tx in (tx for block in self.blocks for tx in block.transactions):
-            if tx.hash == transaction_hash:
-                return tx.data
-        raise ChainUnavailable("the node has no such transaction")
+        return next(tx.data for block in self.blocks for tx in block.transactions if tx.hash == transaction_hash)
 
     async def call(self, to: Address, data: bytes, *, sender: Address | None = None, gas: Gas | None = None,
                    block: BlockHash | None = None) -> bytes:  # fmt: skip
@@ -287,8 +283,6 @@ class FakeChain:
         self._answer()
         return Wei(10**8)
 
-    # ports.TransactionSender
-
     async def send_raw_transaction(self, raw: bytes) -> None:
         self.sent.append(raw)
         transaction = DecodedTransaction.read(raw)
@@ -299,8 +293,6 @@ class FakeChain:
         if self.silent_after:
             self.silent_after -= 1
             raise SubmitterUnavailable("the reply was lost")
-
-    # The rest is the chain itself.
 
     def _answer(self) -> None:
         if self.down:
