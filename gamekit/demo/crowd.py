@@ -53,6 +53,7 @@ FRAME_ACTIONS: Final = 5
 DEPOSIT_WEI: Final = Wei(10**18)
 ANSWER_S_MAX: Final = 60.0
 """Longest wait for what takes a few blocks."""
+ASK_AGAIN_S: Final = 0.2
 SETTLE_S_MAX: Final = 180.0
 """Longest wait for the last outcome: an operation that is never included is dead after its deadline and finality."""
 REVERTING_EVERY: Final = 20
@@ -140,12 +141,16 @@ class Player:
         return key, Asked(function, arguments, now, number + 1)
 
     async def _ask(self, make: Callable[[int], ClientFrame]) -> Done | Proposed | Error | Pong:
+        """Ask until there is an answer: the server may be killed before it gives one, and asking twice is harmless."""
         if self.link is None:
             raise OutcomeUnknown("not connected")
-        request_id = await self.link.ask(make)
-        reply = self._replies.setdefault(request_id, asyncio.get_running_loop().create_future())
         async with asyncio.timeout(ANSWER_S_MAX):
-            return await reply
+            while True:
+                try:
+                    request_id = await self.link.ask(make)
+                    return await self._replies.setdefault(request_id, asyncio.get_running_loop().create_future())
+                except OutcomeUnknown:
+                    await asyncio.sleep(ASK_AGAIN_S)
 
     # The link's listener.
 

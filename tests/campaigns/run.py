@@ -118,7 +118,7 @@ REAL: Final = (
         "SIGKILL at a random moment of the demo with 20 players",
         "tests.campaigns.demo",
         ("--count", "2", "--seed", "1"),
-        ("--count", "50", "--seed", "1"),
+        ("--count", "50", "--seed", "1", "--thief"),
     ),
 )
 SIMULATED: Final = (
