@@ -24,6 +24,7 @@ from gamekit.contracts import artifact
 from gamekit.core.action import Action, ActionRequest
 from gamekit.core.consent import GrantRequest
 from gamekit.core.game import Game, build_game
+from gamekit.core.histogram import Histogram
 from gamekit.core.journal import CHAIN_ID, Event, Meta
 from gamekit.core.kinds import KINDS
 from gamekit.core.lane import Lane
@@ -107,7 +108,7 @@ class GameKit:
         self._openings = Openings(self.state, store)
         self._grant = Grant(self.state, store, chain, ports.keys, self.setup, pool, payers, notify)
         module = self.setup.session_validator
-        self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify)
+        self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify, ports.clock)
         self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
         self._observe = Observe(self.state, store, chain, self.setup, self._dispatch, notify)
         self._restored = Restored(self.state, store, chain, self.setup, self._dispatch, notify)
@@ -286,6 +287,10 @@ class GameKit:
         """End a session; the answer says what may still land, and until when."""
         # Shielded, here and below: a caller who waits no longer must not cut a commit from what follows it.
         return await asyncio.shield(self._revoke.revoke(permission_id, reason))
+
+    def revocation_times(self) -> dict[str, Histogram]:
+        """How long revocations took since start-up until: memory, durable, queue_dead, included, final."""
+        return dict(self._revoke.times)
 
     async def pause(self, subject: str, reason: str, by: str) -> None:
         """Stop signing: `chain`, `game:<name>` or `function:<game>.<function>`. Raises ConfigInvalid for another."""
