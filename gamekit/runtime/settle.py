@@ -184,7 +184,12 @@ class Settle:
         return True
 
     async def _branch(self, head: Head) -> Step | None:
-        """Read heads downwards until they meet ours; None when they contradict the last final block that we know."""
+        """Read heads downwards until they meet ours; None when they contradict the last final block that we know.
+
+        Raises: ChainUnavailable for a head below that block: a node that is behind says nothing about it.
+        """
+        if head.number < self._state.history.lowest:
+            raise ChainUnavailable(f"the node is at block {head.number}, below the last final one that we know")
         branch = [head]
         while (step := connect(self._state.history, branch)) is None:
             lowest = branch[0]

@@ -8,6 +8,7 @@ from gamekit.core.pausing import FINALITY
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.tracking import FINAL, SUPERSEDED, Operation
 from gamekit.errors import ChainMismatch, ChainUnavailable
+from gamekit.eth.block import Head
 from gamekit.runtime.rewind import known_blocks
 from gamekit.units import BlockNumber, PermissionId
 from tests.runtime.world import World, targets
@@ -197,3 +198,24 @@ async def test_the_last_shared_block_is_found_at_any_depth(world: World) -> None
         shared, gone = await world.kit._settle._rewind.below(BlockNumber(top - 2))
         assert shared.number == top - depth
         assert [head.number for head in gone] == list(range(top, top - depth, -1))
+
+
+async def test_a_backend_that_lags_below_the_last_final_block_replaces_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One address, two nodes: the head comes from the one that is behind, what is final from the other."""
+    await played(world, "a")
+    final = await world.chain.finalized()
+
+    async def finalized() -> Head:
+        return final
+
+    honest = list(world.chain.blocks)
+    del world.chain.blocks[-5:]
+    with monkeypatch.context() as backends:
+        backends.setattr(world.chain, "finalized", finalized)
+        with pytest.raises(ChainUnavailable, match="below the last final one"):
+            await world.step()
+    world.chain.blocks = honest
+    assert not world.kit.state.pauses
+    assert await world.told("a") == ["settled", "final"]
