@@ -24,18 +24,20 @@ from gamekit.contracts import artifact
 from gamekit.core.action import Action, ActionRequest
 from gamekit.core.consent import GrantRequest
 from gamekit.core.game import Game, build_game
+from gamekit.core.histogram import Histogram
 from gamekit.core.journal import CHAIN_ID, Event, Meta
 from gamekit.core.kinds import KINDS
 from gamekit.core.lane import Lane
 from gamekit.core.manifest import parse_manifest
 from gamekit.core.pausing import CHAIN, Pause, subjects
 from gamekit.core.revocation import Revocation
-from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session
+from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session, ended_error
 from gamekit.core.setup import ChainSetup, chain_setup
 from gamekit.core.unit import Unit
 from gamekit.core.withdrawal import Withdrawal
 from gamekit.errors import ChainMismatch, ConfigInvalid, OutcomeUnknown, SessionNotFound, SessionNotOpen
 from gamekit.eth.calldata import Call
+from gamekit.eth.transaction import SignedAuthorization
 from gamekit.runtime.ask import BeforeAction
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
@@ -107,7 +109,7 @@ class GameKit:
         self._openings = Openings(self.state, store)
         self._grant = Grant(self.state, store, chain, ports.keys, self.setup, pool, payers, notify)
         module = self.setup.session_validator
-        self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify)
+        self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify, ports.clock)
         self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
         self._observe = Observe(self.state, store, chain, self.setup, self._dispatch, notify)
         self._restored = Restored(self.state, store, chain, self.setup, self._dispatch, notify)
@@ -204,16 +206,28 @@ class GameKit:
             raise ConfigInvalid(f"the unit is one of {found.game.name}, not of this kit's {game}", game=game)
         return await self._grant.propose(player, found, owner, where, minutes=minutes)
 
-    async def open(self, permission_id: PermissionId, signature: bytes) -> SessionHandle:
-        """Take the wallet's signature; returns when the grant is durable and sent. `opened` waits for the chain.
+    async def open(
+        self, permission_id: PermissionId, signature: bytes, authorization: SignedAuthorization | None = None
+    ) -> SessionHandle:
+        """Take what the wallet signed; returns when the grant is durable and sent. `opened` waits for the chain.
 
-        Raises: SessionNotFound, SessionExpired, ConfigInvalid; Overloaded when the player has opened too many.
+        Args:
+            permission_id: the request's.
+            signature: over the request's typed data.
+            authorization: what the request's `authorization` became, if it has one; wherever it was signed.
+
+        Raises: SessionNotFound, SessionExpired, ConfigInvalid; AuthorizationInvalid, AuthorizationSpent for the
+            authorization; Overloaded when the player has opened too many.
         """
-        await asyncio.shield(self._open(permission_id, signature))
+        await asyncio.shield(self._open(permission_id, signature, authorization))
         return SessionHandle(self, permission_id)
 
     async def opened(self, permission_id: PermissionId, timeout: float | None = None) -> None:
-        """Wait until a session plays. Raises OutcomeUnknown when the time is over, SessionNotFound, SessionRevoked."""
+        """Wait until a session plays.
+
+        Raises: OutcomeUnknown when the time is over; AuthorizationSpent when the owner's address can no longer
+            delegate by what was signed; SessionNotFound.
+        """
         row = self.session_row(permission_id)
         changed = asyncio.Event()
         stop = self._notify.subscribe(row.player, lambda _: changed.set())
@@ -221,7 +235,7 @@ class GameKit:
             async with asyncio.timeout(timeout):
                 while (row := self.session_row(permission_id)).state != OPEN:
                     if row.state in ENDED:
-                        raise SessionNotFound(f"the session is {row.state}: {row.ended_reason}", state=row.state)
+                        raise ended_error(row)
                     await changed.wait()
                     changed.clear()
         except TimeoutError as error:
@@ -286,6 +300,10 @@ class GameKit:
         """End a session; the answer says what may still land, and until when."""
         # Shielded, here and below: a caller who waits no longer must not cut a commit from what follows it.
         return await asyncio.shield(self._revoke.revoke(permission_id, reason))
+
+    def revocation_times(self) -> dict[str, Histogram]:
+        """How long revocations took since start-up until: memory, durable, queue_dead, included, final."""
+        return dict(self._revoke.times)
 
     async def pause(self, subject: str, reason: str, by: str) -> None:
         """Stop signing: `chain`, `game:<name>` or `function:<game>.<function>`. Raises ConfigInvalid for another."""
@@ -358,9 +376,11 @@ class GameKit:
         """Send a withdrawal that the owner's wallet signed, and follow it to final."""
         return await asyncio.shield(self._withdraw.submit(user_op_hash, signature))
 
-    async def _open(self, permission_id: PermissionId, signature: bytes) -> None:
+    async def _open(
+        self, permission_id: PermissionId, signature: bytes, authorization: SignedAuthorization | None
+    ) -> None:
         async with self._openings.opening(permission_id):
-            await self._grant.open(permission_id, signature)
+            await self._grant.open(permission_id, signature, authorization)
 
     async def _accept_first(
         self,

@@ -70,6 +70,7 @@ KIT_METHODS = [
     "propose",
     "recall",
     "resume",
+    "revocation_times",
     "revoke",
     "session",
     "session_row",

@@ -72,5 +72,5 @@ class ReferenceStack7702(ReferenceStack):
 
     def grant_request(self, typed_data: TypedData) -> WalletRequest:
         """Ask the owner's wallet: the module takes the account's own signature, so the wallet can show the fields."""
-        note = "Your own address becomes the account: your wallet first asks whether it may delegate to a contract."
+        note = "The account is your own address, which delegates to a contract; the grant names it."
         return WalletRequest("typed_data", typed_data, readable=True, note=note)

@@ -30,6 +30,8 @@ class Stranger(Row, frozen=True):
     """0 once a reorg took it back."""
     place: int
     """Its place among the operations of its block."""
+    is_done: bool = False
+    """Whether a reconciliation has told what it did."""
 
 
 class LostCall(Row, frozen=True):

@@ -49,6 +49,10 @@ CONSUMED = "consumed"
 EXPIRED = "expired"
 
 
+MORE_GAS_PERCENT = 150
+"""Share of the configured validation gas for an operation that was refused for want of it."""
+
+
 class CallOutcome(Struct, frozen=True, gc=False):
     """What became of one call."""
 
@@ -175,7 +179,7 @@ class LiveSlot:
     `variants` grows by `dispatch` and `resolve`; their states change in `settle` and `resolve`, nowhere else.
     """
 
-    __slots__ = ("actions", "call_data", "foreign_at", "settled", "slot", "variants")
+    __slots__ = ("actions", "call_data", "foreign_at", "gas_percent", "settled", "slot", "variants", "wants_gas")
 
     def __init__(
         self, slot: Slot, actions: tuple[Action, ...], call_data: bytes, variants: dict[UserOpHash, Operation]
@@ -190,6 +194,16 @@ class LiveSlot:
         """Whether the callers were told an outcome that still stands."""
         self.foreign_at = 0
         """Height of the block in which something else consumed the slot; 0 when nothing did."""
+        self.gas_percent = 100
+        """Share of the configured validation gas that the next variant asks for."""
+        self.wants_gas = False
+        """Whether the latest variant was refused for want of validation gas, and none with more is signed yet."""
+
+    def give_gas(self) -> None:
+        """Ask for half as much validation gas again, once: what it costs may have changed with the chain's rules."""
+        if self.gas_percent == 100:
+            self.gas_percent = MORE_GAS_PERCENT
+            self.wants_gas = True
 
     def included(self) -> Operation | None:
         """The variant that is in a canonical block, if any."""
@@ -220,5 +234,5 @@ def may_expire(live: LiveSlot, finalized_at: UnixSeconds) -> bool:
 
 
 def may_resign(live: LiveSlot, head_at: UnixSeconds, below_s: int) -> bool:
-    """Whether the slot needs a fresh variant: nothing is included and the latest deadline is near or past."""
-    return live.included() is None and live.latest().deadline - head_at < below_s
+    """Whether the slot needs a fresh variant: nothing is included, and its deadline is near or its gas too low."""
+    return live.included() is None and (live.wants_gas or live.latest().deadline - head_at < below_s)

@@ -189,7 +189,10 @@ class Resolve(Follower):
         latest = live.latest()
         before = Fees(latest.max_fee_per_gas, latest.max_priority_fee_per_gas)
         fees = outbid(before, fresh, state.config.fees) or fresh
-        operation = lane.codec.plan(live.actions, live.call_data, latest.try_mode, live.slot.sequence, times, fees)
+        operation = lane.codec.plan(
+            live.actions, live.call_data, latest.try_mode, live.slot.sequence, times, fees, live.gas_percent
+        )
+        live.wants_gas = False
         if operation.user_op_hash in live.variants or isinstance(lane.charge(live.actions, operation), Denied):
             return False
         live.variants[operation.user_op_hash] = operation

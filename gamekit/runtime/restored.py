@@ -150,11 +150,15 @@ class Restored(Follower):
         """Settle what ran, put back what did not, sign again."""
         strangers: dict[PermissionId, list[Stranger]] = {}
         for row in await self._store.select(Stranger):
+            if row.is_done:
+                continue  # of an earlier restore
             strangers.setdefault(row.permission_id, []).append(row)
         for permission_id in strangers.keys() | self._state.lanes.keys():
             session = self._state.sessions[permission_id]
-            calls, is_readable = await self._calls(session, strangers.get(permission_id, []))
-            await self._reconcile_lane(session, calls, is_readable)
+            known = strangers.get(permission_id, [])
+            calls, is_readable = await self._calls(session, known)
+            done = [replace(each, is_done=True) for each in known]
+            await self._reconcile_lane(session, calls, is_readable, done)
         self.active = False
         told = self._notify.event(events.RESUMED, PlayerId(""), events.PauseEvent(RESTORED, "reconciled", BY_ITSELF))
         await self._store.commit((Meta(RESTORED, b""), told))
@@ -168,7 +172,11 @@ class Restored(Follower):
         """The calls of unknown operations in the chain's order, and whether all of them could be read."""
         calls: list[LostCall] = []
         is_readable = True
+        # Blocks that an earlier reconciliation has told are read again where the copy is of a moment soon after it.
+        told = {each.user_op_hash for each in await self._store.select(LostCall, permission_id=session.permission_id)}
         for stranger in sorted(strangers, key=lambda each: (each.block_number, each.place)):
+            if stranger.user_op_hash in told:
+                continue
             found = await self._find(stranger)
             if found is None:
                 continue  # Taken back by a reorg; where it stands now it was noted again, under the same name.
@@ -208,14 +216,16 @@ class Restored(Follower):
             for place, call in enumerate(decode_execute(op.call_data).calls)
         ]  # fmt: skip
 
-    async def _reconcile_lane(self, session: Session, calls: list[LostCall], is_readable: bool) -> None:
+    async def _reconcile_lane(
+        self, session: Session, calls: list[LostCall], is_readable: bool, done: Sequence[Row]
+    ) -> None:
         """Close every slot that is not included: each of its variants has landed, or is dead."""
         lane = self._state.lanes.get(session.permission_id)
         slots = [live for live in lane.slots.values() if live.slot.state == LIVE] if lane is not None else []
         in_slots = [action for live in slots for action in live.actions]
         waiting = sorted((*in_slots, *(lane.ready if lane is not None else ())), key=lambda action: action.id)
         found = matched(waiting, calls)
-        closed: list[Row] = []
+        closed: list[Row] = list(done)
         for live in slots:
             strange = bool(live.foreign_at)
             closed.append(replace(live.slot, state=CONSUMED if strange else EXPIRED))

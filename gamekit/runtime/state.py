@@ -63,6 +63,10 @@ class State:
         # Changed by observe.
         self.pauses = Pauses()
 
+        # Changed by bundle (adds) and revoke.
+        self.doubted: set[PermissionId] = set()
+        """Sessions whose operation the account refused: whether it still has the module is looked at."""
+
         # Changed by bundle (adds) and sponsor.
         self.stops = Stops()
         """What paymasters refused to pay for."""

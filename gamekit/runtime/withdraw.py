@@ -145,8 +145,9 @@ class Withdraw(Follower):
             return row
         signed = row.moved(SIGNED, signature=stack(row.stack).owner_operation_signature(signature))
         await self._simulate(signed)
-        self._open[hashed] = signed
+        # Watched only once it is on disk, so that nothing is sent before.
         await self._store.commit((signed,))
+        self._open[hashed] = signed
         await self._send(signed)
         return signed
 

@@ -1,5 +1,4 @@
 """A chain in memory, deterministic: it mines when told to, and can be made to reorganise, to forget and to keep silent.
-
 Honest where the runtime decides by it: EIP-1559 transactions are decoded and their senders recovered, pools ask a
 replacement for 10 % on both fees, handleOps is decoded and its operations are checked (nonce by key, signature, times,
 session, charges), the EntryPoint's events are written as it writes them, a failing operation reverts the whole bundle.
@@ -44,9 +43,9 @@ from gamekit.eth.session_validator_abi import (
 )
 from gamekit.eth.signature import recover_address
 from gamekit.eth.user_op_hash import hash_on_chain_form
-from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack, split_pair
+from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack
 from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, UserOpHash, Wei
-from tests.runtime.wire import DecodedTransaction, dynamic, event_log, rlp_decode, words
+from tests.runtime.wire import DecodedTransaction, dynamic, event_log, max_cost, rlp_decode, words
 
 CHAIN_ID = ChainId(31337)
 GENESIS_AT = 1_800_000_000
@@ -75,9 +74,10 @@ class World(Struct):
     nonces: dict[tuple[Address, int], int]
     counts: dict[Address, int]
     sessions: dict[bytes, Session]
+    delegates: dict[Address, Address]
 
     def copy(self) -> "World":
-        return World(dict(self.nonces), dict(self.counts), dict(self.sessions))
+        return World(dict(self.nonces), dict(self.counts), dict(self.sessions), dict(self.delegates))
 
 
 class Block(Struct):
@@ -131,7 +131,7 @@ class FakeChain:
         self._salt = 0
         genesis = Head(BlockNumber(0), BlockHash(keccak256(b"genesis")), BlockHash(bytes(32)),
                        UnixSeconds(GENESIS_AT), self.base_fee, Gas(30_000_000))  # fmt: skip
-        self.blocks = [Block(genesis, World({}, {}, {}), [], (), [])]
+        self.blocks = [Block(genesis, World({}, {}, {}, {}), [], (), [])]
 
     # What tests do to it.
 
@@ -238,7 +238,7 @@ class FakeChain:
         self._answer()
         if (to, data) in self.answers:
             return self.answers[to, data]
-        world = (self.top if block is None else self._at(block)).world
+        world = self._world(block)
         if data[:4] == ACCOUNT_ADDRESS.selector:
             return keccak256(b"account" + data)[12:].rjust(32, b"\0")
         if data[:4] == ACCOUNT_OF.selector:
@@ -259,7 +259,7 @@ class FakeChain:
         asked = [log for log in self.strange_logs if all(log.topics[at] in each for at, each in enumerate(topics))]
         return tuple(asked[-most:])
 
-    async def code(self, address: Address) -> bytes:
+    async def code(self, address: Address, *, block: BlockHash | None = None) -> bytes:
         self._answer()
         return self.codes.get(address, b"\x60")
 
@@ -271,11 +271,13 @@ class FakeChain:
         self._answer()
         return self.balances.get(address, Wei(10**18))
 
-    async def transaction_count(self, address: Address, *, pending: bool = False) -> int:
+    async def transaction_count(
+        self, address: Address, *, pending: bool = False, block: BlockHash | None = None
+    ) -> int:
         self._answer()
-        return self._pending_count(address) if pending else self.top.world.counts.get(address, 0)
+        return self._pending_count(address) if pending else self._world(block).counts.get(address, 0)
 
-    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address) -> Gas:
+    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address, authorizations: object = ()) -> Gas:
         await self.call(to, data, sender=sender)
         return Gas(100_000)
 
@@ -304,6 +306,9 @@ class FakeChain:
         if found is None:
             raise ChainUnavailable("the node no longer has this block")
         return found
+
+    def _world(self, block: BlockHash | None) -> World:
+        return (self.top if block is None else self._at(block)).world
 
     def _pool(self, transaction: DecodedTransaction) -> None:
         if transaction.nonce < self.top.world.counts.get(transaction.sender, 0):
@@ -488,12 +493,6 @@ class FakeChain:
             return words(0, 0, 0, 0, 0, 0, 0)
         usage = session.usage
         return words(session.state, 1, usage.uses, usage.arrival_ms, usage.gas_spent_wei, usage.value_spent_wei, 0)
-
-
-def max_cost(op: PackedUserOperation) -> Wei:
-    """All gas limits times the highest fee."""
-    limits = *split_pair(op.account_gas_limits), op.pre_verification_gas, *split_pair(op.paymaster_and_data[20:52])
-    return Wei(sum(limits) * split_pair(op.gas_fees)[1])
 
 
 __all__ = ["BLOCK_S", "CHAIN_ID", "Executed", "FakeChain", "Refusal", "rlp_decode", "rlp_encode"]

@@ -33,9 +33,9 @@ from gamekit.eth.session_paymaster import (
 from gamekit.eth.signature import recover_address
 from gamekit.eth.user_operation import PackedUserOperation, unpack
 from gamekit.units import ZERO_ADDRESS, Address, BlockHash, Gas, PermissionId, UnixSeconds, UserOpHash, Wei
-from tests.runtime.fake_chain import CHAIN_ID, FakeChain, Refusal, max_cost
+from tests.runtime.fake_chain import CHAIN_ID, FakeChain, Refusal
 from tests.runtime.fake_chain import World as ChainState
-from tests.runtime.wire import words
+from tests.runtime.wire import max_cost, words
 from tests.runtime.world import (
     ABI,
     ENTRY_POINT,

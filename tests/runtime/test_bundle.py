@@ -6,6 +6,7 @@ from gamekit.config import RelayConfig
 from gamekit.core.tracking import FINAL, INCLUDED, SENT
 from gamekit.errors import CallReverted
 from gamekit.eth.entry_point import FAILED_OP
+from gamekit.eth.user_operation import split_pair
 from gamekit.units import Address, PermissionId, PlayerId, Wei
 from tests.runtime.world import Keys, World, config, targets
 
@@ -242,3 +243,42 @@ async def test_suspicion_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> 
     await world.quiet()
     await world.block(3)
     assert world.kit._bundler._suspects == {}
+
+
+@pytest.mark.parametrize("reason", ["AA26 over verificationGasLimit", "AA23 reverted"])
+async def test_validation_that_costs_more_than_it_did_is_signed_once_with_more_gas(world: World, reason: str) -> None:
+    """A fork that changes gas prices must not stop everybody who plays: half as much again, in the same slot, once."""
+    session = await world.open()
+    await world.accepted(session, "a")
+    await world.sign()
+    (first,) = await world.operations()
+    real: Any = world.chain.call
+
+    async def dearer(to: Address, data: bytes, **how: Any) -> bytes:
+        for place, op in enumerate(world.chain.read_bundle(data)):
+            if split_pair(op.account_gas_limits)[0] <= first.verification_gas_limit:
+                raise CallReverted("reverted", FAILED_OP.encode(place, reason))
+        return bytes(await real(to, data, **how))
+
+    world.chain.call = dearer  # type: ignore[method-assign]
+    await world.quiet()
+    rows = await world.operations()
+    assert sorted(row.verification_gas_limit * 100 // first.verification_gas_limit for row in rows) == [100, 150]
+    assert {row.sequence for row in rows} == {first.sequence}
+    assert (await world.action("a")).state == "ok"
+    await world.check()
+
+
+async def test_more_gas_is_given_once(world: World) -> None:
+    session = await world.open()
+    await world.accepted(session, "a")
+    real: Any = world.chain.call
+
+    async def never(to: Address, data: bytes, **how: Any) -> bytes:
+        if world.chain.read_bundle(data):
+            raise CallReverted("reverted", FAILED_OP.encode(0, "AA26 over verificationGasLimit"))
+        return bytes(await real(to, data, **how))
+
+    world.chain.call = never  # type: ignore[method-assign]
+    await world.turn(20)
+    assert len(await world.operations()) == 2

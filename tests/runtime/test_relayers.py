@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from gamekit.config import FeeConfig, RelayConfig
@@ -190,8 +192,8 @@ async def test_a_count_that_is_too_high_once_leaves_no_gap(world: World) -> None
     count = world.chain.transaction_count
     asked: list[int] = []
 
-    async def lie(address: Address, *, pending: bool = False) -> int:
-        asked.append(await count(address, pending=pending))
+    async def lie(address: Address, **how: Any) -> int:
+        asked.append(await count(address, **how))
         return asked[-1] + (7 if len(asked) == 1 else 0)
 
     world.chain.transaction_count = lie  # type: ignore[method-assign]
@@ -344,7 +346,7 @@ async def test_a_node_that_does_not_answer_for_a_relayer_is_asked_again_with_the
     await sent(world)
     count = world.chain.transaction_count
 
-    async def silent(address: Address, *, pending: bool = False) -> int:
+    async def silent(address: Address, **how: Any) -> int:
         raise ChainUnavailable("no answer")
 
     world.chain.transaction_count = silent  # type: ignore[method-assign]

@@ -11,7 +11,14 @@ import pytest
 from gamekit.core.journal import CHAIN_ID, Meta
 from gamekit.core.session import Session
 from gamekit.core.tracking import LIVE, SENT, LiveSlot, may_expire
-from gamekit.errors import ChainMismatch, ChainUnavailable, GamekitError, SessionNotFound, SessionNotOpen
+from gamekit.errors import (
+    ChainMismatch,
+    ChainUnavailable,
+    GamekitError,
+    SessionNotFound,
+    SessionNotOpen,
+    StoreUnavailable,
+)
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
 from tests.runtime.world import Keys, World, targets
@@ -296,3 +303,26 @@ async def test_a_journal_of_another_chain_is_not_used(world: World) -> None:
     await world.store.commit((Meta(CHAIN_ID, b"1"),))
     with pytest.raises(ChainMismatch, match="the journal's chain id"):
         await world.restart()
+
+
+@pytest.mark.parametrize("after", range(14))
+async def test_a_disk_that_refuses_at_every_commit_stops_everything_and_loses_nothing(world: World, after: int) -> None:
+    """Memory is ahead of the disk then, so nothing goes on in this process: the next reads journal and chain."""
+    session = await world.open()
+    await world.accepted(session, "a", "b")
+    commit, left = world.store.commit, [after]
+
+    def full(rows: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise StoreUnavailable("disk full")
+        return commit(rows)
+
+    world.store.commit = full  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        await world.turn(10)
+    world.store.commit = commit  # type: ignore[method-assign]
+    await world.restart()
+    await world.quiet()
+    assert world.ran() == targets("a", "b")
+    await world.check()

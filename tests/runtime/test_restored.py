@@ -163,6 +163,27 @@ async def test_it_survives_another_start(world: World) -> None:
     assert world.ran() == targets("a")
 
 
+@pytest.mark.parametrize("later", [0, 1, 4])
+async def test_a_second_restore(world: World, later: int) -> None:
+    """Of a copy that was made soon after the first was reconciled: what that told is not told again."""
+    session = await world.open()
+    await world.accepted(session, "a")
+    copy = Copy(world.store)
+    await world.turn()
+    await world.accepted(session, "b")
+    await world.turn()
+    await copy.put_back(world)
+    await wait(world)
+    await world.block(later)
+    second = Copy(world.store)
+    await world.accepted(session, "c")
+    await world.turn()
+    await second.put_back(world)
+    await finish(world)
+    assert world.ran() == targets("a", "b", "c")
+    assert await world.told("a") == ["settled", "final"]
+
+
 async def test_a_reorg_while_it_waits(world: World) -> None:
     world.chain.finality = 6
     session = await world.open()

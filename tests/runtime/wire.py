@@ -8,7 +8,9 @@ from gamekit.eth.block import Log
 from gamekit.eth.hashing import keccak256
 from gamekit.eth.rlp import RlpItem, rlp_encode
 from gamekit.eth.signature import Signature, recover_address
-from gamekit.units import Address, Hash32
+from gamekit.eth.transaction import Authorization, SignedAuthorization
+from gamekit.eth.user_operation import PackedUserOperation, split_pair
+from gamekit.units import Address, ChainId, Hash32, Wei
 
 
 class DecodedTransaction(Struct, frozen=True):
@@ -22,22 +24,32 @@ class DecodedTransaction(Struct, frozen=True):
     max_fee: int
     tip: int
     raw: bytes
+    authorizations: tuple[SignedAuthorization, ...] = ()
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """Decode a signed transaction of the fee-market kind, and recover who signed it."""
-        assert raw[0] == 2
+        """Decode a signed transaction of the fee-market kind, or that with authorizations; recover who signed it."""
+        assert raw[0] in (2, 4)
         fields = rlp_decode(raw[1:])
         assert isinstance(fields, list)
-        unsigned, signature = fields[:9], [int.from_bytes(field, "big") for field in fields[9:]]  # type: ignore[arg-type]
-        digest = keccak256(b"\x02" + rlp_encode(cast("list[RlpItem]", unsigned)))
+        own = 9 if raw[0] == 2 else 10
+        unsigned, signature = fields[:own], [int.from_bytes(field, "big") for field in fields[own:]]  # type: ignore[arg-type]
+        digest = keccak256(raw[:1] + rlp_encode(cast("list[RlpItem]", unsigned)))
+        signed = cast("list[list[bytes]]", unsigned[9] if own == 10 else [])
         parity, r, s = signature
         numbers = [int.from_bytes(field, "big") for field in unsigned[:5] if isinstance(field, bytes)]
         to, data = unsigned[5], unsigned[7]
         assert isinstance(to, bytes)
         assert isinstance(data, bytes)
         sender = recover_address(digest, Signature(r, s, parity).to_bytes())
-        return cls(keccak256(raw), sender, numbers[1], Address(to), data, numbers[3], numbers[2], raw)
+        return cls(keccak256(raw), sender, numbers[1], Address(to), data, numbers[3], numbers[2], raw,
+                   tuple(map(_authorization, signed)))  # fmt: skip
+
+
+def _authorization(fields: list[bytes]) -> SignedAuthorization:
+    chain_id, nonce, parity, r, s = (int.from_bytes(fields[place], "big") for place in (0, 2, 3, 4, 5))
+    unsigned = Authorization(chain_id=ChainId(chain_id), delegate=Address(fields[1]), nonce=nonce)
+    return SignedAuthorization(unsigned, Signature(r, s, parity).to_bytes())
 
 
 def rlp_decode(data: bytes) -> bytes | list[object]:
@@ -79,3 +91,9 @@ def dynamic(data: bytes) -> bytes:
 def event_log(address: Address, *topics: bytes, data: bytes = b"") -> Log:
     """Write a log whose place in the block is still open."""
     return Log(address, tuple(Hash32(topic) for topic in topics), data, 0)
+
+
+def max_cost(op: PackedUserOperation) -> Wei:
+    """All gas limits times the highest fee."""
+    limits = *split_pair(op.account_gas_limits), op.pre_verification_gas, *split_pair(op.paymaster_and_data[20:52])
+    return Wei(sum(limits) * split_pair(op.gas_fees)[1])

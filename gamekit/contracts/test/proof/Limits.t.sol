@@ -78,17 +78,40 @@ contract LimitsProof is Proof {
         }
     }
 
-    /// @notice The calls of an operation are at most `callsMax`, and are counted, within `usesMax`.
+    /// @notice The calls of an operation are at most `callsMax`, and each is counted, within `usesMax`.
     function check_uses() external {
         Terms memory t = terms();
         t.usesMax = uint32(SYMBOLIC.createUint(32, "usesMax"));
         t.callsMax = uint8(SYMBOLIC.createUint(8, "callsMax"));
         bytes memory scope = pack(t);
         uint256 uses = _session(scope).uses;
-        (bool accepted,) = accepts(operation(play(), 1, scope));
+        uint256 calls = pick(SYMBOLIC.createUint256("calls"), 1, 3);
+        (bool accepted,) = accepts(operation(play(calls), calls, scope));
         if (!accepted) return;
-        assertTrue(1 <= t.callsMax && uses + 1 <= t.usesMax);
-        assertTrue(_session(scope).uses == uses + 1);
+        assertTrue(calls <= t.callsMax && uses + calls <= t.usesMax);
+        assertTrue(_session(scope).uses == uses + calls);
+    }
+
+    /// @notice The rate: whatever was used before and whatever time is claimed, the stored arrival never lies more than the
+    /// burst ahead of that time, never goes back, and grows by the interval for each call.
+    function check_rate() external {
+        Terms memory t = terms();
+        t.rateIntervalMs = uint32(SYMBOLIC.createUint(32, "rateIntervalMs"));
+        t.burst = uint16(SYMBOLIC.createUint(16, "burst"));
+        vm.assume(t.rateIntervalMs != 0);
+        bytes memory scope = pack(t);
+        uint256 before = _session(scope).arrivalMs;
+        uint48 claimedAt = uint48(SYMBOLIC.createUint(48, "claimedAt"));
+        // Until the year 10889 milliseconds fit into the word's 48 bits, and `grant` lets no session come near.
+        vm.assume(claimedAt < 2 ** 38);
+        PackedUserOperation memory op = operation(play(), 1, scope);
+        op.signature = envelope(claimedAt, claimedAt + 60, 1, scope);
+        (bool accepted,) = accepts(op);
+        if (!accepted) return;
+        uint256 arrival = _session(scope).arrivalMs;
+        uint256 claimedMs = uint256(claimedAt) * 1000;
+        assertTrue(arrival <= claimedMs + uint256(t.burst) * t.rateIntervalMs);
+        assertTrue(arrival >= before + t.rateIntervalMs && arrival >= claimedMs + t.rateIntervalMs);
     }
 
     /// @notice The whole nonce key is the scope's.
