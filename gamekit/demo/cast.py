@@ -33,6 +33,8 @@ class ServerProcess:
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._cpu_before = 0.0
+        self.starts = 0
+        """How often it was started: once, and once more for each time that it was killed."""
         self._starting = asyncio.Lock()
 
     @property
@@ -46,15 +48,19 @@ class ServerProcess:
         Raises: ChainUnavailable with the server's last words.
         """
         async with self._starting:
-            if self._process is None or self.has_ended:
+            while self._process is None or self.has_ended:
                 await self._start()
 
     async def _start(self) -> None:
+        """Start once. Who is killed meanwhile was not refused anything: that is no failure, and no server either."""
         log = self._stage.folder / "server.log"
         process = self._process = self._spawn(log)
+        self.starts += 1
         health = f"http://127.0.0.1:{self._stage.port}/play/health"
         deadline = asyncio.get_running_loop().time() + START_S_MAX
         while not await asyncio.to_thread(_answers, health):
+            if process.poll() == -signal.SIGKILL:
+                return
             if process.poll() is not None or asyncio.get_running_loop().time() > deadline:
                 words = log.read_text(errors="replace").strip()[-1000:]
                 raise ChainUnavailable(f"the server did not start: {words}")

@@ -103,6 +103,7 @@ class Show:
                 "anvil": round(cpu_s(anvil.pid), 1),
             }
             verdict = await self._audit(stage)
+            self._figures.kills = server.starts - 1
         finally:
             watching.cancel()
             server.stop()
@@ -202,7 +203,6 @@ class Show:
         server.kill()
         _say("         the server is killed (SIGKILL), and started again on the same journal")
         await server.start()
-        self._figures.kills += 1
         _say("         the server is back")
 
     async def _supervise(self, server: ServerProcess) -> None:
@@ -211,7 +211,6 @@ class Show:
             await asyncio.sleep(WATCH_S)
             if server.has_ended:
                 _say("         the server is gone, and started again on the same journal")
-                self._figures.kills += 1
                 await server.start()
                 _say("         the server is back")
 

@@ -18,7 +18,7 @@ def raw(nonce: int = 0, fee: int = 100, tip: int = 100) -> str:
         "value": 0,
         "data": "0x",
     }
-    return "0x" + Account.sign_transaction(transaction, KEY).raw_transaction.hex().removeprefix("0x")
+    return "0x" + bytes(Account.sign_transaction(transaction, KEY).raw_transaction).hex()
 
 
 def test_read_default() -> None:
