@@ -70,16 +70,23 @@ class Byzantine:
             deadline = began + PLAYING_S_MAX
             while crowd.latest.get("accepted", 0) < actions:
                 await asyncio.sleep(0.1)
-                if time.monotonic() > deadline or not world.runs():
-                    raise Broken(f"the server ended or stands still at {crowd.latest}")
+                if time.monotonic() > deadline:
+                    raise Broken(f"the server stands still at {crowd.latest}")
+                await self._keep_up()
             finishing = asyncio.create_task(crowd.finish())
-            await asyncio.wait([finishing], timeout=SETTLING_S_MAX)
+            settling = time.monotonic() + SETTLING_S_MAX
+            while not finishing.done() and time.monotonic() < settling:
+                await asyncio.wait([finishing], timeout=0.2)
+                await self._keep_up()
             self.seconds += time.monotonic() - began
             self.injected += dice.injected
             self.asked += dice.asked
             self.sums["settled_under_lies"] += int(finishing.done())
             world.proxy.dice = Dice((), 0)
-            told = await finishing
+            while not finishing.done():
+                await asyncio.wait([finishing], timeout=0.2)
+                await self._keep_up()
+            told = finishing.result()
             self.sums["told_nothing"] += told["open"] + told["unanswered"]
             self.sums["reorged"] += told["reorged"]
             verdict = await world.audit(crowd.log)
@@ -88,6 +95,15 @@ class Byzantine:
         finally:
             crowd.close()
         await world.stop()
+
+    async def _keep_up(self) -> None:
+        """Start the server again if it stopped by itself: no lie may make it doubt its own journal."""
+        if not self._world.runs():
+            self.sums["stopped"] += 1
+            await self._world.kill()
+            self._world.proxy.dice = Dice((), 0)
+            await self._world.start()
+            self.faults.append(f"stopped: the server stopped itself: {self._world.last_stop()}")
 
     def figures(self) -> dict[str, Any]:
         """What was seen."""
@@ -102,7 +118,7 @@ class Byzantine:
             "forged_receipts_believed": self.sums["unfounded"] + self.sums["misreported"],
             "faults_by_kind": dict(sorted(self.injected.items())),
             "seconds_of_lies": round(self.seconds, 1),
-            **{name: self.sums[name] for name in ("executed", "refused", "reorged", *WRONG, "malformed")},
+            **{name: self.sums[name] for name in ("executed", "refused", "reorged", "stopped", *WRONG, "malformed")},
         }
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gamekit.chain import reader
 from gamekit.core.lane import Lane
 from gamekit.core.tracking import DEAD, EXPIRED, LIVE
+from gamekit.errors import StoreUnavailable
 from gamekit.runtime.resolve import Resolve
 from gamekit.store.group import GroupCommit
 
@@ -81,6 +82,17 @@ def _resign_at_next_nonce() -> None:
     _put(Resolve, "_refresh", refreshed)
 
 
+def _failure_is_success() -> None:
+    """A group that the disk refused is told to have been written."""
+    resolve = GroupCommit._resolve
+
+    def resolved(self: GroupCommit, futures: Any, outcomes: Any, row_count: int) -> None:
+        told = [None if isinstance(outcome, StoreUnavailable) else outcome for outcome in outcomes]
+        resolve(self, futures, told, row_count)
+
+    _put(GroupCommit, "_resolve", resolved)
+
+
 def _trust_receipt() -> None:
     """What a node says about receipts is believed."""
     _put(reader, "check_receipts", lambda *_: None)
@@ -112,6 +124,9 @@ PLANTS: Final = {
         "kills", "what may still land when the server starts is signed again at the next nonce", _resign_at_next_nonce
     ),
     "lost_action": Plant("kills", "accepted actions that are in no slot are forgotten by a restart", _lost_action),
+    "failure_is_success": Plant(
+        "full_disk", "a group that the disk refused is acknowledged all the same", _failure_is_success
+    ),
     "trust_receipt": Plant("byzantine", "a block's receipts are believed unchecked", _trust_receipt),
 }
 """By name."""

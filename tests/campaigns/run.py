@@ -114,6 +114,16 @@ REAL: Final = (
         ("--count", "10", "--seed", "1"),
     ),
     Part(
+        "full_disk",
+        "the real server's disk full (RLIMIT_FSIZE) or locked, for a while",
+        "tests.campaigns.full_disk",
+        ("--count", "12", "--seed", "1"),
+        ("--count", "200", "--seed", "1"),
+        ("failure_is_success",),
+        (),
+        ("--count", "12", "--seed", "1"),
+    ),
+    Part(
         "demo",
         "SIGKILL at a random moment of the demo with 20 players",
         "tests.campaigns.demo",

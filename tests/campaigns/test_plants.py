@@ -22,6 +22,7 @@ def test_apply(name: str) -> None:
 def test_every_plant_is_looked_for() -> None:
     looked_for = {part.name: {*part.plants, *part.plants_full} for part in run.REAL}
     assert looked_for["kills"] == set(of("kills"))
+    assert looked_for["full_disk"] == set(of("full_disk"))
     assert looked_for["byzantine"] == set(of("byzantine"))
     assert looked_for["racers"] == set(racers.PLANTS)
     assert looked_for["restore"] == set(restore.PLANTS)

@@ -92,6 +92,11 @@ class World:
         """The node itself, that the auditor and the players' faucet ask."""
         return self.stage.url
 
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._pid
+
     def _configure(self) -> None:
         """Point the server at the proxy, with bounds that a run of minutes meets."""
         tree = tomllib.loads(self.stage.config.read_text())
@@ -211,11 +216,11 @@ class World:
         log = self.folder / "server.log"
         return log.read_text(errors="replace")[-3000:] if log.exists() else ""
 
-    def warnings(self) -> Counter[str]:
-        """Lines of the server's log by their first words, for the report of a failure."""
+    def last_stop(self) -> str:
+        """Why a server stopped signing by itself, in its own words."""
         log = self.folder / "server.log"
-        text = log.read_text(errors="replace") if log.exists() else ""
-        return Counter(line[:60] for line in text.splitlines())
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return next((line[:300] for line in reversed(lines) if line.startswith("gamekit stopped signing")), "")
 
     # The players.
 
