@@ -42,7 +42,18 @@ CASES: Final = ("cases", "crashes", "kills", "rounds", "restores", "actions", "f
 """Figures that say how far a part went, the first that it has."""
 SHOWN: Final = (
     *("kills", "actions", "rounds", "restores", "cases", "crashes", "accepted", "settled", "executed", "executions"),
-    *("with_operation_in_flight", "faults_injected", "faulty_percent", "forged_receipts", "forged_receipts_believed"),
+    *(
+        "faults",
+        "full",
+        "locked",
+        "ended",
+        "runs",
+        "with_operation_in_flight",
+        "faults_injected",
+        "faulty_percent",
+        "forged_receipts",
+        "forged_receipts_believed",
+    ),
     *("reorgs", "winners", "told_unknown", "told_lost", "lost", "duplicated", "invariant_breaks", "double_signed"),
     *("unfounded", "misreported", "seed"),
 )

@@ -33,11 +33,14 @@ def test_decide_behavior_rules_do_not_shift_each_others_dice() -> None:
     ]
 
 
-@pytest.mark.parametrize("method", [BLOCK, SEND, RECEIPTS, "eth_call", "eth_getTransactionCount"])
-def test_byzantine_behavior_three_of_ten(method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "most"),
+    [(BLOCK, 0.5), (SEND, 0.5), (RECEIPTS, 0.85), ("eth_call", 0.4), ("eth_getTransactionCount", 0.5)],
+)
+def test_byzantine_behavior_three_of_ten_and_more(method: str, most: float) -> None:
     dice = Dice(byzantine(0.3), 1)
     struck = sum(bool(dice.decide(method)) for _ in range(5_000)) / 5_000
-    assert 0.25 < struck < 0.6
+    assert 0.25 < struck < most
 
 
 def test_shaken_behavior_tells_no_lies() -> None:
