@@ -135,7 +135,8 @@ async def campaign(count: int, seed: int, plant: str) -> tuple[bool, dict[str, A
         try:
             clean = await run.run()
         except (Broken, TimeoutError) as error:
-            return False, {**run.figures(), "no_verdict": 1}, [f"{type(error).__name__}: {error}", world.last_words()]
+            said = [*run.faults, f"{type(error).__name__}: {error}", world.last_words()]
+            return False, run.figures() | ({} if run.faults else {"no_verdict": 1}), said
         return clean, run.figures(), run.faults
 
 

@@ -148,7 +148,8 @@ async def campaign(count: int, seed: int, plant: str) -> tuple[bool, dict[str, A
         try:
             clean = await run.run()
         except (Broken, TimeoutError) as error:
-            return False, {**run.figures(), "no_verdict": 1}, [f"{type(error).__name__}: {error}", world.last_words()]
+            said = [*run.faults, f"{type(error).__name__}: {error}", world.last_words()]
+            return False, run.figures() | ({} if run.faults else {"no_verdict": 1}), said
         # A run in which a restore forgot nothing proves nothing.
         return clean and run.sums["accepted_after_the_copy"] > 0, run.figures(), run.faults
 

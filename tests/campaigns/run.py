@@ -202,9 +202,12 @@ async def run_part(part: Part, plant: str, arguments: tuple[str, ...]) -> Outcom
         try:
             async with asyncio.timeout(PART_S_MAX):
                 code = await process.wait()
+        except TimeoutError:
+            code = -1
         finally:
             if process.returncode is None:
                 process.kill()
+                await process.wait()
     figures = json.loads(file.read_text()) if file.exists() else {}
     # A program that fell over has found nothing: it must have got as far as its figures, and say what is wrong.
     passed = code == 1 and bool(figures) and not figures.get("no_verdict") if plant else code == 0

@@ -152,7 +152,7 @@ class World:
         return await self._ended() == -signal.SIGKILL
 
     async def stop(self) -> int:
-        """End the server in order; gives its exit status."""
+        """End the server in order, if it runs; gives its exit status."""
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGTERM)
         return await self._ended()
