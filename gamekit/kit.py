@@ -29,7 +29,8 @@ from gamekit.core.journal import CHAIN_ID, Event, Meta
 from gamekit.core.kinds import KINDS
 from gamekit.core.lane import Lane
 from gamekit.core.manifest import parse_manifest
-from gamekit.core.pausing import CHAIN, Pause, subjects
+from gamekit.core.pausing import CHAIN, FINALITY, Pause, subjects
+from gamekit.core.restoring import RESTORED
 from gamekit.core.revocation import Revocation
 from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session, ended_error
 from gamekit.core.setup import ChainSetup, chain_setup
@@ -57,6 +58,7 @@ from gamekit.runtime.rewind import Rewind
 from gamekit.runtime.settle import Settle
 from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
+from gamekit.runtime.watchdog import Watchdog
 from gamekit.runtime.withdraw import Withdraw, WithdrawalRequest
 from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UnixSeconds, UserOpHash
 
@@ -129,7 +131,13 @@ class GameKit:
         self._settle = Settle(
             self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers, rewind
         )
-        loops = {"settle": self._settle.run, "dispatch": self._dispatch.run, "bundle": self._bundler.run}
+        self._watchdog = Watchdog(ports.clock)
+        loops = {
+            "settle": self._settle.run,
+            "dispatch": self._dispatch.run,
+            "bundle": self._bundler.run,
+            "watchdog": self._watchdog.run,
+        }
         self.engine = Engine(self._recover, loops, self._stopped)
 
     @classmethod
@@ -301,6 +309,10 @@ class GameKit:
         # Shielded, here and below: a caller who waits no longer must not cut a commit from what follows it.
         return await asyncio.shield(self._revoke.revoke(permission_id, reason))
 
+    def loop_lateness(self) -> Histogram:
+        """How late the event loop was, looked at twice a second since start-up."""
+        return self._watchdog.late
+
     def revocation_times(self) -> dict[str, Histogram]:
         """How long revocations took since start-up until: memory, durable, queue_dead, included, final."""
         return dict(self._revoke.times)
@@ -332,7 +344,7 @@ class GameKit:
         age_s_max = self.config.chain.head_age_s_max
         if self._ports.clock.monotonic() - self.state.head_seen_at > age_s_max:
             return f"no new block for more than {age_s_max} s"
-        return ""
+        return next((pause.reason for pause in self.state.pauses if pause.subject in (FINALITY, RESTORED)), "")
 
     @property
     def cursor(self) -> Cursor:

@@ -1,5 +1,6 @@
 """The chain replaces a block that it had called final: told, stopped, taken back, and nothing runs twice."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -75,6 +76,9 @@ async def test_it_is_told(world: World) -> None:
     await world.step()
     assert await world.told("a") == ["settled", "final", "reorged"]
     assert [event.kind for event in await world.events("alarm", "paused")] == ["paused", "alarm"]
+    world.kit.engine._running = asyncio.ensure_future(asyncio.sleep(0))
+    assert "the chain replaced final block" in world.kit.fault()
+    await world.kit.engine.stop()
     await world.block()
     assert await world.told("a") == ["settled", "final", "reorged", "settled"]
 
