@@ -115,30 +115,7 @@ class GameKit:
         self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
         self._observe = Observe(self.state, store, chain, self.setup, self._dispatch, notify)
         self._restored = Restored(self.state, store, chain, self.setup, self._dispatch, notify)
-        rewind = Rewind(self.state, store, chain, self._resolve, self._withdraw, (pool, apart), self._observe, notify)
-        followers = (
-            pool,
-            apart,
-            self._grant,
-            self._revoke,
-            self._withdraw,
-            self._resolve,
-            self._observe,
-            self._sponsor,
-            self._bundler,
-            self._restored,
-        )
-        self._settle = Settle(
-            self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers, rewind
-        )
-        self._watchdog = Watchdog(ports.clock)
-        loops = {
-            "settle": self._settle.run,
-            "dispatch": self._dispatch.run,
-            "bundle": self._bundler.run,
-            "watchdog": self._watchdog.run,
-        }
-        self.engine = Engine(self._recover, loops, self._stopped)
+        self.engine = self._engine()
 
     @classmethod
     def from_config(
@@ -421,6 +398,43 @@ class GameKit:
         # One that has ended gets a lane too: a retry of what it accepted gets the first answer.
         self.state.sessions.setdefault(permission_id, row)
         return await self._resolve.lane_of(row)
+
+    def _engine(self) -> Engine:
+        """Let everything follow the chain."""
+        pools, notify = (self._relayers, self._withdrawal_relayers), self._notify
+        rewind = Rewind(
+            self.state, self.store, self._chain, self._resolve, self._withdraw, pools, self._observe, notify
+        )
+        followers = (
+            *pools,
+            self._grant,
+            self._revoke,
+            self._withdraw,
+            self._resolve,
+            self._observe,
+            self._sponsor,
+            self._bundler,
+            self._restored,
+        )
+        self._settle = Settle(
+            self.state,
+            self.store,
+            self._chain,
+            self._ports.clock,
+            self.setup,
+            self._dispatch,
+            notify,
+            followers,
+            rewind,
+        )
+        self._watchdog = Watchdog(self._ports.clock)
+        loops = {
+            "settle": self._settle.run,
+            "dispatch": self._dispatch.run,
+            "bundle": self._bundler.run,
+            "watchdog": self._watchdog.run,
+        }
+        return Engine(self._recover, loops, self._stopped)
 
     def _stopped(self, reason: str) -> None:
         """A loop failed: nothing more is accepted, since nothing would be signed."""
