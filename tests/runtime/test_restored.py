@@ -184,6 +184,22 @@ async def test_a_second_restore(world: World, later: int) -> None:
     assert await world.told("a") == ["settled", "final"]
 
 
+async def test_a_session_that_expires_while_it_waits_over_another_start(world: World) -> None:
+    session = await world.open()
+    await world.block(3)
+    copy = Copy(world.store)
+    await world.accepted(session, "a")
+    await world.turn()
+    await copy.put_back(world)
+    ends = world.kit.session_row(session).valid_until
+    await world.block(seconds=ends - world.chain.top.head.timestamp + 1)
+    await world.restart()
+    await finish(world)
+    (answer,) = await world.kit.recall(session, [attack("a")])
+    assert isinstance(answer, Accepted)
+    assert (await world.action("a")).state == "ok"
+
+
 async def test_a_reorg_while_it_waits(world: World) -> None:
     world.chain.finality = 6
     session = await world.open()

@@ -193,6 +193,15 @@ async def test_a_chain_that_shares_no_block_is_another_one(world: World) -> None
         await world.step()
 
 
+async def test_another_chain_behind_the_address_stops_the_loop(world: World) -> None:
+    """A node that lags is asked again; one of another chain is not."""
+    await world.block(5)
+    depth = world.chain.top.head.number - min(await known_blocks(world.store)) + 1
+    world.chain.reorg(depth, length=depth + 1)
+    with pytest.raises(ChainMismatch):
+        await world.kit._settle.run()
+
+
 async def test_the_last_shared_block_is_found_at_any_depth(world: World) -> None:
     await world.block(12)
     known = await known_blocks(world.store)
