@@ -306,6 +306,8 @@ class GameKit:
         """Sign again; what waited goes on. Raises ConfigInvalid for what is not paused, or if the engine failed."""
         if self.engine.failed is not None:
             raise ConfigInvalid("the engine failed: no pause of its own ends but by a new start", subject=subject[:80])
+        if subject == RESTORED:
+            raise ConfigInvalid("it ends by itself, once the chain has told what was lost", subject=subject)
         if subject not in self.state.pauses:
             active = [pause.subject for pause in self.state.pauses]
             raise ConfigInvalid(f"{subject[:80]!r} is not paused, only {active}", subject=subject[:80])

@@ -12,7 +12,7 @@ from gamekit.errors import ChainMismatch
 
 log = logging.getLogger(__name__)
 
-STOP_S = 5.0
+STOP_S = 1.0
 """How long the loops may take to stop, in seconds."""
 
 Step = Callable[[], Coroutine[None, None, None]]

@@ -9,7 +9,15 @@ import pytest
 from gamekit.core.action import ActionRequest
 from gamekit.core.journal import Meta
 from gamekit.core.restoring import RESTORED, LostCall
-from gamekit.errors import ActionLost, ChainUnavailable, IdempotencyConflict, OutcomeUnknown, Paused, SessionNotFound
+from gamekit.errors import (
+    ActionLost,
+    ChainUnavailable,
+    ConfigInvalid,
+    IdempotencyConflict,
+    OutcomeUnknown,
+    Paused,
+    SessionNotFound,
+)
 from gamekit.runtime.intake import Accepted
 from gamekit.store.memory import MemoryStore
 from gamekit.units import Hash32, PermissionId, PlayerId
@@ -127,6 +135,8 @@ async def test_nothing_is_signed_accepted_or_refused_before_it_is_sure(world: Wo
     (refused,) = await world.act(session, "b")
     assert isinstance(refused, Paused)
     assert not await world.kit.cancel(session, "a")
+    with pytest.raises(ConfigInvalid, match="ends by itself"):
+        await world.kit.resume(RESTORED, "hurry", "olga")
     for _ in range(5):
         await world.turn(seconds=20)
     assert world.kit._restored.active
