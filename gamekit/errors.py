@@ -264,7 +264,10 @@ class SubmitterUnavailable(SubmitError):
 
 
 class OutcomeUnknown(GamekitError):
-    """The action may have happened. It resolves itself from the chain: ask again with the same key."""
+    """The action may have happened. It resolves itself from the chain: ask again with the same key.
+
+    `compared` holds `resolved_by`, what will tell, and `by`, the chain time by which it does, where that is known.
+    """
 
     code = "outcome_unknown"
     outcome = Outcome.UNKNOWN

@@ -29,7 +29,8 @@ from gamekit.core.journal import CHAIN_ID, Event, Meta
 from gamekit.core.kinds import KINDS
 from gamekit.core.lane import Lane
 from gamekit.core.manifest import parse_manifest
-from gamekit.core.pausing import CHAIN, Pause, subjects
+from gamekit.core.pausing import CHAIN, FINALITY, Pause, subjects
+from gamekit.core.restoring import RESTORED
 from gamekit.core.revocation import Revocation
 from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session, ended_error
 from gamekit.core.setup import ChainSetup, chain_setup
@@ -57,6 +58,7 @@ from gamekit.runtime.rewind import Rewind
 from gamekit.runtime.settle import Settle
 from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
+from gamekit.runtime.watchdog import Watchdog
 from gamekit.runtime.withdraw import Withdraw, WithdrawalRequest
 from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UnixSeconds, UserOpHash
 
@@ -113,24 +115,7 @@ class GameKit:
         self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
         self._observe = Observe(self.state, store, chain, self.setup, self._dispatch, notify)
         self._restored = Restored(self.state, store, chain, self.setup, self._dispatch, notify)
-        rewind = Rewind(self.state, store, chain, self._resolve, self._withdraw, (pool, apart), self._observe, notify)
-        followers = (
-            pool,
-            apart,
-            self._grant,
-            self._revoke,
-            self._withdraw,
-            self._resolve,
-            self._observe,
-            self._sponsor,
-            self._bundler,
-            self._restored,
-        )
-        self._settle = Settle(
-            self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers, rewind
-        )
-        loops = {"settle": self._settle.run, "dispatch": self._dispatch.run, "bundle": self._bundler.run}
-        self.engine = Engine(self._recover, loops, self._stopped)
+        self.engine = self._engine()
 
     @classmethod
     def from_config(
@@ -301,6 +286,10 @@ class GameKit:
         # Shielded, here and below: a caller who waits no longer must not cut a commit from what follows it.
         return await asyncio.shield(self._revoke.revoke(permission_id, reason))
 
+    def loop_lateness(self) -> Histogram:
+        """How late the event loop was, looked at twice a second since start-up."""
+        return self._watchdog.late
+
     def revocation_times(self) -> dict[str, Histogram]:
         """How long revocations took since start-up until: memory, durable, queue_dead, included, final."""
         return dict(self._revoke.times)
@@ -317,6 +306,8 @@ class GameKit:
         """Sign again; what waited goes on. Raises ConfigInvalid for what is not paused, or if the engine failed."""
         if self.engine.failed is not None:
             raise ConfigInvalid("the engine failed: no pause of its own ends but by a new start", subject=subject[:80])
+        if subject == RESTORED:
+            raise ConfigInvalid("it ends by itself, once the chain has told what was lost", subject=subject)
         if subject not in self.state.pauses:
             active = [pause.subject for pause in self.state.pauses]
             raise ConfigInvalid(f"{subject[:80]!r} is not paused, only {active}", subject=subject[:80])
@@ -332,7 +323,7 @@ class GameKit:
         age_s_max = self.config.chain.head_age_s_max
         if self._ports.clock.monotonic() - self.state.head_seen_at > age_s_max:
             return f"no new block for more than {age_s_max} s"
-        return ""
+        return next((pause.reason for pause in self.state.pauses if pause.subject in (FINALITY, RESTORED)), "")
 
     @property
     def cursor(self) -> Cursor:
@@ -409,6 +400,43 @@ class GameKit:
         # One that has ended gets a lane too: a retry of what it accepted gets the first answer.
         self.state.sessions.setdefault(permission_id, row)
         return await self._resolve.lane_of(row)
+
+    def _engine(self) -> Engine:
+        """Let everything follow the chain."""
+        pools, notify = (self._relayers, self._withdrawal_relayers), self._notify
+        rewind = Rewind(
+            self.state, self.store, self._chain, self._resolve, self._withdraw, pools, self._observe, notify
+        )
+        followers = (
+            *pools,
+            self._grant,
+            self._revoke,
+            self._withdraw,
+            self._resolve,
+            self._observe,
+            self._sponsor,
+            self._bundler,
+            self._restored,
+        )
+        self._settle = Settle(
+            self.state,
+            self.store,
+            self._chain,
+            self._ports.clock,
+            self.setup,
+            self._dispatch,
+            notify,
+            followers,
+            rewind,
+        )
+        self._watchdog = Watchdog(self._ports.clock)
+        loops = {
+            "settle": self._settle.run,
+            "dispatch": self._dispatch.run,
+            "bundle": self._bundler.run,
+            "watchdog": self._watchdog.run,
+        }
+        return Engine(self._recover, loops, self._stopped)
 
     def _stopped(self, reason: str) -> None:
         """A loop failed: nothing more is accepted, since nothing would be signed."""

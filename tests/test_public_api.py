@@ -63,6 +63,7 @@ KIT_METHODS = [
     "from_config",
     "game",
     "handle",
+    "loop_lateness",
     "open",
     "opened",
     "pause",

@@ -191,7 +191,7 @@ class Bundler(Follower):
         is_news = not any(each.rejected for each in live.variants.values())
         rejected = now[0].moved(now[0].state, rejected=str(error)[:512])
         self._remember([rejected])
-        if wants_gas(failed):
+        if wants_gas(failed) and live.gas_percent == 100:
             live.give_gas()
         elif failed.reason.startswith(("AA23", "AA24")):
             self._state.doubted.add(operation.permission_id)

@@ -304,8 +304,16 @@ class Relayers(Follower):
         before, self._spent_before[relayer.address] = self._spent_before.get(relayer.address), spent
         if RESTORED in self._state.pauses or before != spent or spent >= relayer.next_nonce or spent in relayer.unmined:
             return
-        if await self._store.select(RelayTransaction, relayer=relayer.address, nonce=spent):
+        rows = await self._store.select(RelayTransaction, relayer=relayer.address, nonce=spent)
+        if any(row.state in (MINED, FINAL) for row in rows):
             return  # The node is behind: this nonce was ours.
+        if rows:
+            # Given up, for something else had used the nonce, and a reorg took that back: what was ours goes on.
+            back = [row.moved(SENT) for row in sorted(rows, key=lambda row: row.attempt)]
+            relayer.unmined[spent] = back
+            self._by_hash |= {row.transaction_hash: row for row in back}
+            await self._store.commit(back)
+            return
         fees = bid(self._state.head.base_fee_per_gas, self._state.tip, self._state.config.fees)
         if fees is not None:
             await self._alarm("relayer_gap", relayer.address, spent, "was never used, and others wait behind it")

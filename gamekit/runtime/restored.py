@@ -78,7 +78,8 @@ class Restored(Follower):
         if self.active:
             text = "the journal was restored: what happened since its copy is read from the chain first"
             self._state.pauses.put(Pause(RESTORED, text, BY_ITSELF, UnixSeconds(0)))
-            self._lanes = {(each.account, each.key): each.permission_id for each in self._state.sessions.values()}
+            sessions = await self._store.select(Session)  # those that have ended since the copy, too
+            self._lanes = {(each.account, each.key): each.permission_id for each in sessions}
             log.warning(text)
 
     def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
@@ -154,7 +155,9 @@ class Restored(Follower):
                 continue  # of an earlier restore
             strangers.setdefault(row.permission_id, []).append(row)
         for permission_id in strangers.keys() | self._state.lanes.keys():
-            session = self._state.sessions[permission_id]
+            session = self._state.sessions.get(permission_id) or await self._store.get(Session, permission_id)
+            if session is None:
+                continue
             known = strangers.get(permission_id, [])
             calls, is_readable = await self._calls(session, known)
             done = [replace(each, is_done=True) for each in known]

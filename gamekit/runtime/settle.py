@@ -33,7 +33,7 @@ from gamekit.core.tracking import (
     taken_back,
 )
 from gamekit.core.usage import Usage
-from gamekit.errors import ChainError, ChainUnavailable
+from gamekit.errors import ChainError, ChainMismatch, ChainUnavailable
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.ports import ChainReader, Clock, Store
 from gamekit.runtime.dispatch import Dispatch
@@ -87,6 +87,8 @@ class Settle:
         while True:
             try:
                 await self.step()
+            except ChainMismatch:
+                raise  # It is another chain: what stands in the journal protects nothing there.
             except ChainError as error:
                 log.warning("reading the chain: %s", error)
             self.watch_head()

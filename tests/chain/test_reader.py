@@ -112,6 +112,15 @@ class TestReceipts:
             await chain.receipts(HEAD)
         assert error.value.compared == {"asked": 1, "got": count}
 
+    async def test_the_calldata_of_a_transaction(self, node: Node, chain: EvmChain) -> None:
+        node.says(eth_getTransactionByHash={"hash": HASH, "input": "0xbeef"})
+        assert await chain.transaction_data(Hash32(HEAD.hash)) == b"\xbe\xef"
+
+    async def test_another_transaction_than_asked_for_is_no_answer(self, node: Node, chain: EvmChain) -> None:
+        node.says(eth_getTransactionByHash={"hash": PARENT, "input": "0xbeef"})
+        with pytest.raises(ChainUnavailable, match="asked for transaction"):
+            await chain.transaction_data(Hash32(HEAD.hash))
+
     async def test_receipts_of_another_block_are_no_answer(self, node: Node, chain: EvmChain) -> None:
         node.says(eth_getBlockReceipts=[RECEIPT | {"blockHash": PARENT}])
         with pytest.raises(ChainUnavailable) as error:

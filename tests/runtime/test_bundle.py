@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from gamekit.config import RelayConfig
@@ -69,14 +70,15 @@ async def test_what_validation_refuses_is_taken_out_and_the_others_go_on(world: 
 
 
 async def test_an_unexpected_refusal_raises_one_alarm(world: World) -> None:
+    """And a second one when the chain says why: it does not know the session any more."""
     session = await signed(world, "a")
-    account = world.lane(session).session.account
     world.chain.top.world.sessions.clear()
     for _ in range(20):
         await world.send()
         await world.block(empty=True)
-    assert len(await world.events("alarm")) == 1
-    assert account
+    alarms = [msgspec.msgpack.decode(event.body)["what"] for event in await world.events("alarm")]
+    assert alarms == ["operation_rejected", "session_broken"]
+    assert world.kit.session_row(session).state == "revoked"
 
 
 async def test_what_is_included_while_it_is_simulated_stays_included(world: World) -> None:

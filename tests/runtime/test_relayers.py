@@ -187,6 +187,23 @@ async def test_a_gap_is_filled(world: World) -> None:
     await world.check()
 
 
+async def test_a_reorg_takes_back_what_somebody_else_had_used_a_nonce_for(world: World) -> None:
+    world.chain.finality = 20
+    await sent(world)
+    (row,) = await rows(world)
+    world.chain.drop()
+    world.chain.push(row.relayer, row.relayer, b"elsewhere")
+    await world.turn(6)
+    assert (await rows(world))[0].state == REPLACED
+    world.chain.reorg(7, forget=True, length=8)
+    world.chain.finality = 2
+    await world.step()
+    await world.quiet()
+    counts = world.chain.top.world.counts[row.relayer]
+    assert counts >= 2
+    await world.check()
+
+
 async def test_a_count_that_is_too_high_once_leaves_no_gap(world: World) -> None:
     await sent(world)
     count = world.chain.transaction_count

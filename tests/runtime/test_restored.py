@@ -9,7 +9,15 @@ import pytest
 from gamekit.core.action import ActionRequest
 from gamekit.core.journal import Meta
 from gamekit.core.restoring import RESTORED, LostCall
-from gamekit.errors import ActionLost, ChainUnavailable, IdempotencyConflict, OutcomeUnknown, Paused, SessionNotFound
+from gamekit.errors import (
+    ActionLost,
+    ChainUnavailable,
+    ConfigInvalid,
+    IdempotencyConflict,
+    OutcomeUnknown,
+    Paused,
+    SessionNotFound,
+)
 from gamekit.runtime.intake import Accepted
 from gamekit.store.memory import MemoryStore
 from gamekit.units import Hash32, PermissionId, PlayerId
@@ -127,6 +135,8 @@ async def test_nothing_is_signed_accepted_or_refused_before_it_is_sure(world: Wo
     (refused,) = await world.act(session, "b")
     assert isinstance(refused, Paused)
     assert not await world.kit.cancel(session, "a")
+    with pytest.raises(ConfigInvalid, match="ends by itself"):
+        await world.kit.resume(RESTORED, "hurry", "olga")
     for _ in range(5):
         await world.turn(seconds=20)
     assert world.kit._restored.active
@@ -182,6 +192,22 @@ async def test_a_second_restore(world: World, later: int) -> None:
     await finish(world)
     assert world.ran() == targets("a", "b", "c")
     assert await world.told("a") == ["settled", "final"]
+
+
+async def test_a_session_that_expires_while_it_waits_over_another_start(world: World) -> None:
+    session = await world.open()
+    await world.block(3)
+    copy = Copy(world.store)
+    await world.accepted(session, "a")
+    await world.turn()
+    await copy.put_back(world)
+    ends = world.kit.session_row(session).valid_until
+    await world.block(seconds=ends - world.chain.top.head.timestamp + 1)
+    await world.restart()
+    await finish(world)
+    (answer,) = await world.kit.recall(session, [attack("a")])
+    assert isinstance(answer, Accepted)
+    assert (await world.action("a")).state == "ok"
 
 
 async def test_a_reorg_while_it_waits(world: World) -> None:

@@ -1,5 +1,6 @@
 """The chain replaces a block that it had called final: told, stopped, taken back, and nothing runs twice."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -75,6 +76,9 @@ async def test_it_is_told(world: World) -> None:
     await world.step()
     assert await world.told("a") == ["settled", "final", "reorged"]
     assert [event.kind for event in await world.events("alarm", "paused")] == ["paused", "alarm"]
+    world.kit.engine._running = asyncio.ensure_future(asyncio.sleep(0))
+    assert "the chain replaced final block" in world.kit.fault()
+    await world.kit.engine.stop()
     await world.block()
     assert await world.told("a") == ["settled", "final", "reorged", "settled"]
 
@@ -187,6 +191,15 @@ async def test_a_chain_that_shares_no_block_is_another_one(world: World) -> None
     world.chain.reorg(depth, length=depth + 1)
     with pytest.raises(ChainMismatch, match="do not belong together"):
         await world.step()
+
+
+async def test_another_chain_behind_the_address_stops_the_loop(world: World) -> None:
+    """A node that lags is asked again; one of another chain is not."""
+    await world.block(5)
+    depth = world.chain.top.head.number - min(await known_blocks(world.store)) + 1
+    world.chain.reorg(depth, length=depth + 1)
+    with pytest.raises(ChainMismatch):
+        await world.kit._settle.run()
 
 
 async def test_the_last_shared_block_is_found_at_any_depth(world: World) -> None:
