@@ -41,7 +41,19 @@ SHOWN_LINES: Final = 25
 CASES: Final = ("cases", "crashes", "kills", "rounds", "restores", "actions", "faults")
 """Figures that say how far a part went, the first that it has."""
 SHOWN: Final = (
-    *("kills", "actions", "rounds", "restores", "cases", "crashes", "accepted", "settled", "executed", "executions"),
+    *(
+        "kills",
+        "actions",
+        "rounds",
+        "restores",
+        "cases",
+        "crashes",
+        "pairs",
+        "accepted",
+        "settled",
+        "executed",
+        "executions",
+    ),
     *(
         "faults",
         "full",
@@ -142,13 +154,14 @@ REAL: Final = (
         ("--count", "50", "--seed", "1", "--thief"),
     ),
 )
+# How many crashes, and for the others how many cases: eight states, two ways and so many depths; four revocations each.
 SIMULATED: Final = (
     _simulated("crashes", "simulated crash points, all faults on", 10_000, 100_000),
-    _simulated("pairs", "every named crash point, and every ordered pair", 1, 1),
+    _simulated("pairs", "every named crash point, and every ordered pair", 1_000_000, 1_000_000),
     _simulated("disk", "disk faults at every write", 300, 2_000),
-    _simulated("reorgs", "reorgs by depth, in every state, sideways too", 8, 64),
-    _simulated("poison", "1 % of the actions are poison", 5_000, 50_000),
-    _simulated("revoke", "revocations at random moments", 200, 2_000),
+    _simulated("reorgs", "reorgs by depth (1 to 8, at night 64), in every state, straight and sideways", 128, 1_024),
+    _simulated("poison", "accounts that make every bundle revert once it is mined", 150, 1_500),
+    _simulated("revoke", "four sessions a case, each revoked at a random moment", 50, 500),
     _simulated("budget", "1,000 requests at the edge of a cap", 20, 200),
 )
 
@@ -235,8 +248,10 @@ async def run_all(jobs: Sequence[tuple[Part, str, tuple[str, ...]]], at_once: in
 
 
 def facts(figures: dict[str, Any]) -> str:
-    """Name the figures that matter, in one line."""
-    return ", ".join(f"{name.replace('_', ' ')} {figures[name]:,}" for name in SHOWN if name in figures)
+    """Name the figures that matter, in one line; of what is counted by kind, the sum."""
+    shown = {name: figures[name] for name in SHOWN if name in figures}
+    sums = {name: sum(value.values()) if isinstance(value, dict) else value for name, value in shown.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in sums.items())
 
 
 def cases(figures: dict[str, Any]) -> str:

@@ -41,6 +41,7 @@ def test_page_behavior_without_plants_has_no_second_table() -> None:
 
 def test_facts_and_cases() -> None:
     assert facts({"kills": 10, "unheard_of": 3, "lost": 0}) == "kills 10, lost 0"
+    assert facts({"faults_injected": {"delay": 3, "drop": 4}}) == "faults injected 7"
     assert cases({"kills": 10, "actions": 5}) == "10 kills"
     assert cases({}) == ""
 
