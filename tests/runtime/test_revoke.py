@@ -5,8 +5,9 @@ import pytest
 
 from gamekit.core.session import Session
 from gamekit.errors import CallReverted, SessionNotFound
+from gamekit.testing.scenery import Keys, chain_config, config
 from gamekit.units import Gas, PermissionId
-from tests.runtime.world import ALICE, OWNER, Keys, World, chain_config, config, targets
+from tests.runtime.world import ALICE, OWNER, World, targets
 
 
 class Watch:

@@ -7,13 +7,13 @@ No connection here: texts and values only. The columns repeat what stands in `bo
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Final, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Final, Generic, TypeVar, Union, get_args, get_origin
 
 from msgspec import Struct
 
 from gamekit.core.journal import Meta, Row
 from gamekit.errors import ConfigInvalid
-from gamekit.store.codec import RowCodec
+from gamekit.store.codec import RowCodec, hints_of
 from gamekit.units import NonceKey, Wei
 
 R = TypeVar("R", bound=Row)
@@ -57,7 +57,7 @@ class Table(Generic[R]):
     """The texts of one table's statements, and its rows as their values."""
 
     def __init__(self, kind: type[R]) -> None:
-        hints = get_type_hints(kind)
+        hints = hints_of(kind)
         names = dict.fromkeys((*kind.KEY, *kind.INDEX, *(name for group in kind.UNIQUE for name in group)))
         self.kind = kind
         self.name = kind.TABLE

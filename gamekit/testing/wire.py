@@ -1,14 +1,19 @@
 """What a node reads and gamekit only writes: RLP, signed transactions, raw logs."""
 
+from functools import lru_cache
 from typing import Self, cast
 
 from msgspec import Struct
 
+from gamekit.errors import EncodingInvalid
 from gamekit.eth.block import Log
 from gamekit.eth.hashing import keccak256
 from gamekit.eth.rlp import RlpItem, rlp_encode
 from gamekit.eth.signature import Signature, recover_address
 from gamekit.units import Address, Hash32
+
+FEE_MARKET = 2
+"""The transaction kind of EIP-1559."""
 
 
 class DecodedTransaction(Struct, frozen=True):
@@ -22,28 +27,40 @@ class DecodedTransaction(Struct, frozen=True):
     max_fee: int
     tip: int
     raw: bytes
+    gas: int = 0
+    """Its gas limit; 0 when nobody said."""
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """Decode a signed transaction of the fee-market kind, and recover who signed it."""
-        assert raw[0] == 2
+        """Decode a signed transaction of the fee-market kind, and recover who signed it.
+
+        Raises: EncodingInvalid for anything else.
+        """
         fields = rlp_decode(raw[1:])
-        assert isinstance(fields, list)
+        if raw[0] != FEE_MARKET or not isinstance(fields, list):
+            raise EncodingInvalid("not a transaction of the fee-market kind")
         unsigned, signature = fields[:9], [int.from_bytes(field, "big") for field in fields[9:]]  # type: ignore[arg-type]
         digest = keccak256(b"\x02" + rlp_encode(cast("list[RlpItem]", unsigned)))
         parity, r, s = signature
         numbers = [int.from_bytes(field, "big") for field in unsigned[:5] if isinstance(field, bytes)]
         to, data = unsigned[5], unsigned[7]
-        assert isinstance(to, bytes)
-        assert isinstance(data, bytes)
-        sender = recover_address(digest, Signature(r, s, parity).to_bytes())
-        return cls(keccak256(raw), sender, numbers[1], Address(to), data, numbers[3], numbers[2], raw)
+        if not isinstance(to, bytes) or not isinstance(data, bytes):
+            raise EncodingInvalid("the transaction's fields are no bytes")
+        sender = recovered(digest, Signature(r, s, parity).to_bytes())
+        return cls(keccak256(raw), sender, numbers[1], Address(to), data, numbers[3], numbers[2], raw, numbers[4])
+
+
+@lru_cache(maxsize=4096)
+def recovered(digest: Hash32, signature: bytes) -> Address:
+    """Recover who signed; remembered, since a chain asks the same about a bundle each time it is simulated."""
+    return recover_address(digest, signature)
 
 
 def rlp_decode(data: bytes) -> bytes | list[object]:
     """Decode one item that fills the data."""
     item, end = _item(data, 0)
-    assert end == len(data)
+    if end != len(data):
+        raise EncodingInvalid(f"{len(data) - end} bytes behind the item")
     return item
 
 
