@@ -1,0 +1,62 @@
+"""The campaigns: what is done to a world in each case, and how many cases that makes."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from gamekit.kit import GameKit
+from gamekit.testing.network import CALM, ROUGH, STORM
+from gamekit.testing.report import Report
+from gamekit.testing.simulation import STILL, WILD, Simulation, Workshop
+
+Plant = Callable[[GameKit], None]
+Progress = Callable[[Report], None]
+
+CRASHES_PER_CASE = 24
+ACTIONS_PER_PLAYER = 14
+
+
+def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> Simulation:
+    """One world whose server dies again and again, anywhere, with every fault on."""
+    dice = random.Random(f"{report.seed}/{case}")
+    simulation = Simulation(shop, f"{report.seed}/{case}", plant=plant)
+    weather = dice.choice([CALM, ROUGH, ROUGH, STORM])
+    nature = dice.choice([STILL, WILD, WILD])
+    power = dice.choice([0.0, 0.3, 1.0])
+    from_the_start = dice.random() < 0.2
+    pace = dice.choice([6, 12, 24])
+
+    def strike() -> int | None:
+        if len(simulation.witness.deaths) >= CRASHES_PER_CASE:
+            return None
+        return int(dice.expovariate(1 / pace))
+
+    async def story() -> None:
+        players = [simulation.player(name) for name in ("ada", "bob")]
+        if from_the_start:
+            simulation.strikes = strike
+            simulation.rage(nature, weather, power)
+        await asyncio.gather(*(player.open() for player in players))
+        simulation.strikes = strike
+        simulation.rage(nature, weather, power)
+        simulation.points.after(strike() or 0)
+        await asyncio.gather(*(player.play(ACTIONS_PER_PLAYER, 0.5) for player in players))
+        if dice.random() < 0.3:
+            await dice.choice(players).revoke()
+        await simulation.rest()
+
+    simulation.run(story())
+    return simulation
+
+
+def run_crashes(shop: Workshop, report: Report, count: int, plant: Plant | None, progress: Progress) -> None:
+    """Live through cases until so many crashes have come; stop at the first case that shows a bug."""
+    case = 0
+    while report.crashes < count and report.clean:
+        report.add(case, crashes(shop, report, case, plant))
+        case += 1
+        progress(report)
+
+
+CAMPAIGNS: dict[str, Callable[[Workshop, Report, int, Plant | None, Progress], None]] = {"crashes": run_crashes}
+"""By name."""
