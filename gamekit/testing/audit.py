@@ -1,7 +1,7 @@
 """Joins what players were told with what the chain executed, and counts what is lost, doubled, or told wrong.
 
-Imports nothing of gamekit: it judges plain data, by rules of its own, so that a mistake of the code that it judges cannot
-hide in it. One action on chain is one (user operation hash, place in its batch).
+Imports nothing of gamekit: it judges plain data, by rules of its own, so that a mistake of the code that it judges
+cannot hide in it. One action on chain is one (user operation hash, place in its batch).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

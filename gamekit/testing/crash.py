@@ -73,7 +73,7 @@ def commit_kind(rows: Sequence[Row]) -> str:
 def _kind(row: Row, rows: Sequence[Row]) -> str:
     """Name a commit by one of its rows, if that row says what the commit is about."""
     if isinstance(row, Action):
-        return "accepted" if row.state == ACCEPTED and isinstance(rows[-1], Action) else _outcome(row, rows)
+        return "accepted" if row.state == ACCEPTED and isinstance(rows[-1], Action) else _outcome(row)
     if isinstance(row, Operation):
         return _operation_kind(row, rows)
     if isinstance(row, Slot):
@@ -87,7 +87,7 @@ def _kind(row: Row, rows: Sequence[Row]) -> str:
     return ""
 
 
-def _outcome(row: Action, rows: Sequence[Row]) -> str:
+def _outcome(row: Action) -> str:
     if row.state == REFUSED:
         return "refused"
     return "taken back" if row.state == ACCEPTED else "settled"

@@ -1,4 +1,4 @@
-"""What players asked for, what they were answered, and what they were told afterwards: the clients' side of the books."""
+"""What players asked for, were answered, and were told afterwards: the clients' side of the books."""
 
 from msgspec import Struct
 

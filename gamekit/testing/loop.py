@@ -7,9 +7,11 @@ says so: with no timer and nothing ready, no later moment can change anything.
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from contextvars import Context
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 
 class Stalled(Exception):
@@ -56,7 +58,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self._virtual.now
 
-    def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any, context: Any = None) -> asyncio.Handle:  # noqa: ANN401
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[Arguments]], object], *args: *Arguments, context: Context | None = None
+    ) -> asyncio.Handle:
         """Call soon: there is one thread, and nobody to wake."""
         return self.call_soon(callback, *args, context=context)
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from gamekit.core.action import ActionRequest
@@ -64,9 +65,7 @@ class Player:
                 if proposed is None:
                     request = await self._server.ask(lambda kit: kit.propose(self.name, "arena", unit, self.owner))
                     proposed = request.permission_id
-                permission_id = proposed
-                await self._server.ask(lambda kit: kit.open(permission_id, OWNERS_SIGNATURE))
-                await self._server.ask(lambda kit: kit.opened(permission_id, timeout=60))
+                await self._server.ask(partial(_open, permission_id=proposed))
             except SessionNotFound:
                 proposed = None
             except (Gone, GamekitError):
@@ -166,3 +165,8 @@ class Player:
         if self.session is None:
             raise TimeoutError(f"{self.name} has no session")
         return self.session
+
+
+async def _open(kit: GameKit, permission_id: PermissionId) -> None:
+    await kit.open(permission_id, OWNERS_SIGNATURE)
+    await kit.opened(permission_id, timeout=60)

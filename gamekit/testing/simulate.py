@@ -45,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.plant and asked.plant not in PLANTS:
         print(f"no bug is called {asked.plant!r}; --plant list names them", file=sys.stderr)
         return 2
-    logging.getLogger("gamekit").setLevel(logging.CRITICAL + 1)  # Faults are the point here.
     report = run(asked.campaign, asked.count, asked.seed, asked.plant, loud=not asked.quiet)
     if asked.json == "-":
         sys.stdout.write(report.to_json())
@@ -71,11 +70,15 @@ def run(campaign: str, count: int, seed: int, plant: str = "", *, loud: bool = F
             rate = so_far.crashes / (now - began)
             print(f"seed {seed}: {so_far.cases} cases, {so_far.crashes} crashes, {rate:.0f}/s", file=sys.stderr)
 
+    logger = logging.getLogger("gamekit")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)  # Faults are the point here.
     gc.collect()
     gc.freeze()
     with workshop() as shop:
         CAMPAIGNS[campaign](shop, report, count, PLANTS[plant].sow if plant else None, progress)
     gc.unfreeze()
+    logger.setLevel(level)
     return report
 
 

@@ -158,7 +158,7 @@ class Simulation:
         self.seed = seed
         self.loop = shop.loop
         self.config = config or settings()
-        self.games = tuple(games) or shop.games
+        self.games: Sequence[Game] = tuple(games) or shop.games
         self.keys = shop.keys
         self.chance = random.Random(f"{seed}/life")
         self.chain = FakeChain(ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR)

@@ -7,11 +7,11 @@ made durable, and of the server only what crosses a port: so a server cannot tal
 |---|---|
 | I1 at most one effect, exactly one or a refusal | with each block; at the end by `audit` |
 | I2 acked means durable, the same key gives the same answer | with each answer and each event |
-| I3 an action sits in one live slot | with each signature |
-| I4 no signature without its row, one set of actions in a slot | with each signature |
+| I3 an action sits in one live slot | with each signature that may leave |
+| I4 no signature without its row, one set of actions in a slot | with each signature, and each that may leave |
 | I5 no relayer transaction without its row, both fees raised by what pools ask | with each sending |
 | I7 accepted, settled, final in this order, only a reorg goes back | with each event |
-| I8 what may still be charged and what is charged stay within the budget | with each signature |
+| I8 what may still be charged and what is charged stay within the budget | with each signature that may leave |
 | I9 no signature after a revocation is durable, nothing lands after its deadline | with each signature and block |
 | I10 queues, tasks and rows that wait are bounded | with each block |
 | I12 no key in the journal | at the end |
@@ -73,7 +73,7 @@ class Witness:
         self._planned: dict[Hash32, Operation] = {}
         """By the digest that the key must sign."""
         self._signed: dict[tuple[bytes, int], dict[bytes, Operation]] = {}
-        """Signed operations by slot."""
+        """Operations whose signature may leave, by slot."""
         self._slots_of: dict[tuple[PermissionId, int], dict[tuple[bytes, int], None]] = {}
         """The slots in which an action was ever signed."""
         self._transactions: dict[Hash32, RelayTransaction] = {}
@@ -95,6 +95,8 @@ class Witness:
             elif isinstance(row, Operation):
                 digest = operation_digest(row.user_op_hash, row.permission_id, row.claimed_at, row.deadline)
                 self._planned[digest] = row
+                if row.signature and row.user_op_hash not in self._signed.get((row.sender, row.nonce), ()):
+                    self._on_release(row)
             elif isinstance(row, Session):
                 self._sessions[row.permission_id] = row
                 if row.state in (REVOKING, *ENDED) and row.permission_id not in self.revoked:
@@ -112,12 +114,13 @@ class Witness:
                 if not isinstance(key, Session) or key.state not in (REVOKING, *ENDED):
                     self.fail("I4", f"digest {digest.hex()} was signed without a durable row")
                 continue
-            self._on_signature(operation)
+            if operation.permission_id in self.revoked:
+                what = f"operation {operation.user_op_hash.hex()} was signed after its session's end was durable"
+                self.fail("I9", what)
 
-    def _on_signature(self, operation: Operation) -> None:
+    def _on_release(self, operation: Operation) -> None:
+        """A signature is durable, and may leave: one that is not never does."""
         place = (operation.sender, operation.nonce)
-        if operation.permission_id in self.revoked:
-            self.fail("I9", f"operation {operation.user_op_hash.hex()} was signed after its session's end was durable")
         variants = self._signed.setdefault(place, {})
         for other in variants.values():
             if other.action_ids != operation.action_ids and self._may_land(place, other):
@@ -215,7 +218,7 @@ class Witness:
     def _may_land(self, place: tuple[bytes, int], operation: Operation) -> bool:
         """Whether an operation can be in a block that comes, by what is final now."""
         final = self.chain.blocks[max(0, len(self.chain.blocks) - 1 - self.chain.finality)]
-        account, nonce = place
+        _, nonce = place
         consumed = final.world.nonces.get((operation.sender, nonce >> 64), 0) > nonce & UINT64_MAX
         return not consumed and operation.deadline >= final.head.timestamp
 
