@@ -12,7 +12,7 @@ from gamekit.testing.simulation import STILL, WILD, Simulation, Workshop
 Plant = Callable[[GameKit], None]
 Progress = Callable[[Report], None]
 
-CRASHES_PER_CASE = 24
+CRASHES_PER_CASE = 32
 ACTIONS_PER_PLAYER = 14
 
 
@@ -24,7 +24,8 @@ def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> S
     nature = dice.choice([STILL, WILD, WILD])
     power = dice.choice([0.0, 0.3, 1.0])
     from_the_start = dice.random() < 0.2
-    pace = dice.choice([6, 12, 24])
+    pace = dice.choice([4, 8, 16])
+    simulation.points.hold = lambda: dice.random() < 0.8 and not simulation.witness.in_flight()
 
     def strike() -> int | None:
         if len(simulation.witness.deaths) >= CRASHES_PER_CASE:

@@ -4,7 +4,7 @@ A commit is named by what it writes, so that a campaign can say "between the sig
 names are all here: a campaign that claims every one of them can be held to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gamekit.core.action import ACCEPTED, REFUSED, Action
 from gamekit.core.journal import Event, Row
@@ -124,6 +124,8 @@ class Points:
         self.reached: dict[str, int] = {}
         self.struck: dict[str, int] = {}
         self.total = 0
+        self.hold: Callable[[], bool] = lambda: False
+        """Asked when an unnamed strike is due: whether to wait for the next point."""
         self._at = -1
         self._names: list[tuple[str, int]] = []
 
@@ -148,8 +150,10 @@ class Points:
     def strikes(self, name: str) -> bool:
         """Count that a point is reached, and say whether the process dies at it."""
         self.reached[name] = self.reached.get(name, 0) + 1
-        hit = self.total == self._at
+        hit = 0 <= self._at <= self.total
         self.total += 1
+        if hit and self.hold():
+            hit = False
         if self._names and self._names[0][0] == name:
             left = self._names[0][1] - 1
             hit = hit or not left

@@ -38,6 +38,8 @@ class Disk:
         self.faults = 0
         """How many faults came to pass."""
         self.counts = {"write": 0, "sync": 0}
+        self.remembers = True
+        """Whether what is not durable is written down: a power failure needs it, and it costs time."""
         self._fail_at = -1
         self._fail_for = 1
         self._fault = "IOERR"
@@ -151,6 +153,9 @@ class _File(apsw.VFSFile):
 
     def xTruncate(self, size: int) -> None:  # noqa: N802 - apsw's name
         """Cut off."""
+        if not self._disk.remembers:
+            super().xTruncate(size)
+            return
         before = self.xFileSize()
         tail = self.xRead(before - size, size) if before > size else b""
         super().xTruncate(size)
@@ -164,6 +169,9 @@ class _File(apsw.VFSFile):
         self._disk.fasten(self._name)
 
     def _write(self, data: bytes, offset: int) -> None:
+        if not self._disk.remembers:
+            super().xWrite(data, offset)
+            return
         size = self.xFileSize()
         before = self.xRead(min(len(data), size - offset), offset) if offset < size else b""
         super().xWrite(data, offset)

@@ -12,6 +12,8 @@ from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+import apsw
+
 from gamekit.config import Config
 from gamekit.core.game import Game
 from gamekit.core.journal import Row
@@ -79,6 +81,7 @@ class Life:
         self._waiting: dict[Future[Any], None] = {}
         self._context: Context = copy_context()
         self._context.run(LIFE.set, self)
+        stage.disk.remembers = stage.power_fails > 0
         path = stage.disk.folder / "journal.sqlite"
         self._journal = SqliteStore.open(
             path, kinds=KINDS, executor=InlineExecutor(), entropy=stage.chance.randbytes, vfs=stage.vfs
@@ -180,6 +183,9 @@ class Life:
             if not task.cancelled():
                 task.exception()
         self.tasks.clear()
+        for connection in (self._journal._reader, self._journal._writer._connection):  # noqa: SLF001
+            if connection is not None:  # A killed process does not tidy up.
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._journal.abandon()
 
 

@@ -63,6 +63,8 @@ def run(campaign: str, count: int, seed: int, plant: str = "", *, loud: bool = F
 
     def progress(so_far: Report) -> None:
         nonlocal told
+        if so_far.cases % 10 == 0:
+            gc.collect()
         now = time.monotonic()
         so_far.seconds = round(now - began, 3)
         if loud and now - told > EVERY_S:
@@ -75,8 +77,10 @@ def run(campaign: str, count: int, seed: int, plant: str = "", *, loud: bool = F
     logger.setLevel(logging.CRITICAL + 1)  # Faults are the point here.
     gc.collect()
     gc.freeze()
+    gc.disable()  # Worlds are full of cycles; they are collected one by one, as each ends.
     with workshop() as shop:
         CAMPAIGNS[campaign](shop, report, count, PLANTS[plant].sow if plant else None, progress)
+    gc.enable()
     gc.unfreeze()
     logger.setLevel(level)
     return report

@@ -24,6 +24,7 @@ from gamekit.errors import GamekitError
 from gamekit.eth.calldata import Call
 from gamekit.kit import GameKit
 from gamekit.runtime.notify import ALL
+from gamekit.store import writer
 from gamekit.testing.audit import Findings, audit
 from gamekit.testing.chain import BLOCK_S, FakeChain
 from gamekit.testing.crash import Crash, Points
@@ -48,6 +49,9 @@ from gamekit.testing.witness import Witness
 from gamekit.units import Cursor, Wei
 
 T = TypeVar("T")
+
+LOG_PAGES_MAX = 100
+"""Pages in the journal's log after which it is copied: few, so that short lives see it happen."""
 
 QUIET_S = 900
 """Virtual seconds after which a world that is left alone must be at rest."""
@@ -101,6 +105,7 @@ class Workshop:
         self.keys = Keys.make(self.folder, relayers=2, fill=self._fill)
         self.games: tuple[Game, ...] = (arena(),)
         self._count = itertools.count()
+        self._log_pages, writer.WAL_PAGES_MAX = writer.WAL_PAGES_MAX, LOG_PAGES_MAX  # type: ignore[misc]
 
     def _fill(self, buffer: bytearray) -> None:
         buffer[:] = self._chance.randbytes(len(buffer))
@@ -120,6 +125,7 @@ class Workshop:
     def close(self) -> None:
         """Remove everything."""
         self.loop.close()
+        writer.WAL_PAGES_MAX = self._log_pages  # type: ignore[misc]
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

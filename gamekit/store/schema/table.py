@@ -6,6 +6,7 @@ No connection here: texts and values only. The columns repeat what stands in `bo
 
 import types
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from operator import attrgetter
 from typing import Final, Generic, TypeVar, Union, get_args, get_origin
 
@@ -190,7 +191,13 @@ def tables_of(kinds: Iterable[type[Row]]) -> dict[type[Row], Table[Row]]:
         ConfigInvalid: a searched field is no int, str or bytes.
     """
     unique: dict[type[Row], None] = dict.fromkeys([Meta, *kinds])
-    return {kind: Table(kind) for kind in unique}
+    return {kind: table_of(kind) for kind in unique}
+
+
+@cache
+def table_of(kind: type[R]) -> Table[R]:
+    """Give the table of one kind of row: made once, since it only holds texts. Raises as `tables_of`."""
+    return Table(kind)
 
 
 def _column(kind: type[Row], name: str, hint: object) -> Column:
