@@ -2,10 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from gamekit.kit import GameKit
+from gamekit.testing.loop import Stalled
 from gamekit.testing.network import CALM, ROUGH, STORM
+from gamekit.testing.players import Player
 from gamekit.testing.report import Report
 from gamekit.testing.simulation import STILL, WILD, Simulation, Workshop
 
@@ -41,13 +44,27 @@ def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> S
         simulation.strikes = strike
         simulation.rage(nature, weather, power)
         simulation.points.after(strike() or 0)
-        await asyncio.gather(*(player.play(ACTIONS_PER_PLAYER, 0.5) for player in players))
+        playing = [player.play(ACTIONS_PER_PLAYER, 0.5) for player in players]
         if dice.random() < 0.3:
-            await dice.choice(players).revoke()
+            playing.append(_revoke_later(players[0], dice.uniform(2, 12)))
+        await asyncio.gather(*playing)
         await simulation.rest()
 
-    simulation.run(story())
+    return lived(simulation, story())
+
+
+def lived(simulation: Simulation, story: Coroutine[Any, Any, None]) -> Simulation:
+    """Live through a story; one that cannot go on is a finding."""
+    try:
+        simulation.run(story)
+    except (TimeoutError, Stalled) as error:
+        simulation.witness.fail("stuck", str(error))
     return simulation
+
+
+async def _revoke_later(player: Player, delay_s: float) -> None:
+    await asyncio.sleep(delay_s)
+    await player.revoke()
 
 
 def run_crashes(shop: Workshop, report: Report, count: int, plant: Plant | None, progress: Progress) -> None:

@@ -134,6 +134,13 @@ class FakeChain(Contracts):
         """Let the owner revoke all sessions of an account, in the next block."""
         self.push(Address(b"\xdd" * 20), self.module, b"revoke*" + account)
 
+    def forge_receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
+        """What a lying node says of the bundles that are only pending: that a block has them."""
+        head = replace(block, hash=BlockHash(keccak256(b"forged" + block.hash)))
+        waiting = [tx for tx in self.pending if self.operations_of(tx)]
+        receipts = tuple(self._transact(self.top.world.copy(), tx, head, []) for tx in waiting)
+        return tuple(receipt for receipt in receipts if receipt.succeeded)
+
     def drop(self) -> None:
         """Forget everything pending."""
         self.pending.clear()

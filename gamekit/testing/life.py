@@ -8,6 +8,7 @@ import asyncio
 import random
 from asyncio import Future, Task
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -184,7 +185,9 @@ class Life:
                 task.exception()
         self.tasks.clear()
         for connection in (self._journal._reader, self._journal._writer._connection):  # noqa: SLF001
-            if connection is not None:  # A killed process does not tidy up.
+            if connection is None:
+                continue
+            with suppress(apsw.ConnectionClosedError):  # A killed process does not tidy up.
                 connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._journal.abandon()
 

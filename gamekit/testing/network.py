@@ -30,6 +30,8 @@ class Weather(Struct, frozen=True):
     stale: float = 0.0
     """Reads that are answered by a node up to `stale_blocks` behind."""
     stale_blocks: int = 3
+    lie: float = 0.0
+    """Reads of receipts to which the node adds one that no block has: for a bundle that is only pending."""
     lose_reply: float = 0.0
     """Sends that arrive, and are not answered."""
     lose: float = 0.0
@@ -41,8 +43,8 @@ class Weather(Struct, frozen=True):
 
 
 CALM = Weather()
-ROUGH = Weather(0.03, 0.05, 1.0, 0.02, 3, 0.1, 0.05, 0.05, 0.1)
-STORM = Weather(0.1, 0.15, 3.0, 0.1, 4, 0.15, 0.1, 0.1, 0.15)
+ROUGH = Weather(drop=0.03, delay=0.05, stale=0.02, lie=0.1, lose_reply=0.1, lose=0.05, forget=0.05, double=0.1)
+STORM = Weather(0.1, 0.15, 3.0, 0.1, 4, lie=0.3, lose_reply=0.15, lose=0.1, forget=0.1, double=0.15)
 
 
 class Sky:
@@ -74,6 +76,8 @@ class Network:
         self._sky = sky
         self._reach = reach
         self._count = sky.count
+        self.trusting = False
+        """Whether receipts are believed as they come: the real adapter looks at their block."""
 
     async def _read(self, ask: Callable[[], Awaitable[T]]) -> T:
         self._reach("")
@@ -122,8 +126,16 @@ class Network:
         return await self._read(self.chain.finalized)
 
     async def receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
-        """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.receipts(block))
+        """See `ports.ChainReader`: as the adapter does it, a receipt of another block is no answer."""
+        found = await self._read(lambda: self.chain.receipts(block))
+        if self._sky.weather.lie and self._sky.chance.random() < self._sky.weather.lie:
+            forged = self.chain.forge_receipts(block)
+            if forged:
+                self._count("receipt forged")
+                found += forged
+        if not self.trusting and any(receipt.block_hash != block.hash for receipt in found):
+            raise ChainUnavailable("a receipt of another block")
+        return found
 
     async def call(
         self,

@@ -7,6 +7,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gamekit.core.fees import Fees
+from gamekit.core.journal import Event, Row
 from gamekit.core.tracking import DEAD, EXPIRED, SENT, LiveSlot, may_expire
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
@@ -126,3 +128,95 @@ def resign_at_next_nonce(kit: GameKit) -> None:
         return True
 
     kit._resolve._resign = resign  # type: ignore[method-assign]
+
+
+@plant()
+def two_commits_instead_of_one(kit: GameKit) -> None:
+    """What a block says is written first, and the events that tell it in a commit of their own."""
+
+    async def write(rows: Sequence[Row]) -> None:
+        events = [row for row in rows if isinstance(row, Event)]
+        await kit.store.commit([row for row in rows if not isinstance(row, Event)])
+        if events:
+            await kit.store.commit(events)
+            kit._notify.publish(events)
+
+    kit._settle._write = write  # type: ignore[method-assign]
+
+
+@plant()
+def trust_receipt(kit: GameKit) -> None:
+    """A receipt is believed whatever block it names."""
+    kit._chain.trusting = True  # type: ignore[attr-defined]
+
+
+@plant()
+def final_too_early(kit: GameKit) -> None:
+    """The head counts as final."""
+    kit._chain.finalized = kit._chain.head  # type: ignore[method-assign]
+
+
+@plant()
+def bump_only_tip(kit: GameKit) -> None:
+    """A replacement raises the tip, and not the highest fee."""
+    real: Any = kit._relayers._signed
+
+    def signed(relayer: Any, nonce: int, attempt: int, *rest: Any) -> Any:  # noqa: ANN401
+        *same, fees = rest
+        if attempt:
+            before = relayer.unmined[nonce][-1]
+            fees = Fees(before.max_fee_per_gas, min(fees.max_priority_fee_per_gas, before.max_fee_per_gas))
+        return real(relayer, nonce, attempt, *same, fees)
+
+    kit._relayers._signed = signed  # type: ignore[method-assign, assignment]
+
+
+@plant()
+def forget_sent_on_restart(kit: GameKit) -> None:
+    """A start takes the relayer's next nonce from the chain, and forgets what was sent and is not mined."""
+    real = kit._relayers.recover
+
+    async def recover() -> None:
+        await real()
+        for relayer in kit._relayers._relayers.values():
+            relayer.unmined.clear()
+            relayer.next_nonce = await kit._chain.transaction_count(relayer.address)
+
+    kit._relayers.recover = recover  # type: ignore[method-assign]
+
+
+@plant()
+def reuse_last_cursor(kit: GameKit) -> None:
+    """A start goes on with the cursor of the last event, which is written over."""
+    real = kit._resolve.load
+
+    async def load() -> None:
+        kit._notify.next_cursor = max(1, kit._notify.next_cursor - 1)  # type: ignore[assignment]
+        await real()
+
+    kit._resolve.load = load  # type: ignore[method-assign]
+
+
+@plant()
+def jump_over_blocks(kit: GameKit) -> None:
+    """When several blocks have come at once, only the newest is read."""
+    real = kit._settle._branch
+
+    async def branch(head: Head) -> Any:  # noqa: ANN401
+        step = await real(head)
+        kit.state.history.apply(replace(step, orphaned=(), added=step.added[:-1]))
+        return replace(step, added=step.added[-1:])
+
+    kit._settle._branch = branch  # type: ignore[method-assign]
+
+
+@plant()
+def sign_after_revoke(kit: GameKit) -> None:
+    """A revocation is written, and the lane goes on."""
+    kit._revoke.stop = lambda session, code: kit.state.put(session)  # type: ignore[method-assign]  # noqa: ARG005
+
+
+@plant()
+def no_sync(kit: GameKit) -> None:
+    """The journal does not wait for the disk."""
+    kit.store._journal._writer._connection.pragma("synchronous", "OFF")  # type: ignore[attr-defined]

@@ -153,7 +153,8 @@ class Player:
         session = self._session()
         for _ in range(PATIENCE):
             try:
-                await self._server.ask(lambda kit: kit.revoke(session))
+                answer = await self._server.ask(lambda kit: kit.revoke(session))
+                self._server.witness.on_revocation(session, answer.dead_by)
             except SessionNotFound:
                 return
             except (Gone, GamekitError):

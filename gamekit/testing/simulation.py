@@ -171,7 +171,7 @@ class Simulation:
         self.chain.finality = 6
         self.chain.reverts = _some_revert
         self.ledger = Ledger()
-        self.witness = Witness(self.chain, self.ledger)
+        self.witness = Witness(self.chain, self.ledger, self.config.batch.deadline_s)
         self.points = Points()
         self.sky = Sky(random.Random(f"{seed}/network"))
         self.nature = STILL
@@ -202,7 +202,10 @@ class Simulation:
             self._plant(kit)
 
     def run(self, story: Coroutine[Any, Any, T]) -> T:
-        """Start the server, live through a story, and put everything away. Raises what the story raises."""
+        """Start the server, live through a story, and put everything away.
+
+        Raises: what the story raises; Stalled when nothing goes on at all.
+        """
         self.loop.set_exception_handler(self._on_exception)
         try:
             return self.loop.run(self._run(story))

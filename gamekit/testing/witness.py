@@ -58,7 +58,17 @@ class Signed(Struct, frozen=True):
 class Witness:
     """Sees everything that crosses the server's ports."""
 
-    def __init__(self, chain: FakeChain, ledger: Ledger) -> None:
+    def __init__(self, chain: FakeChain, ledger: Ledger, deadline_s: int) -> None:
+        """Watch a chain and the players' books.
+
+        Args:
+            chain: the simulated one.
+            ledger: what players were told.
+            deadline_s: how long an operation may live, by the server's configuration.
+        """
+        self._deadline_s = deadline_s
+        self._latest = 0
+        """The highest timestamp that any block ever had."""
         self.chain = chain
         self.ledger = ledger
         self.breaks: list[Break] = []
@@ -67,6 +77,8 @@ class Witness:
         """Where processes died, and whether an operation was in flight then."""
         self.revoked: dict[PermissionId, int] = {}
         """Sessions whose revocation is durable, with the chain time after which nothing of theirs may land."""
+        self._promised: dict[PermissionId, int] = {}
+        """The same as callers were told."""
         self._actions: dict[tuple[PermissionId, str], Action] = {}
         self._sessions: dict[PermissionId, Session] = {}
         self._events: set[int] = set()
@@ -100,7 +112,7 @@ class Witness:
             elif isinstance(row, Session):
                 self._sessions[row.permission_id] = row
                 if row.state in (REVOKING, *ENDED) and row.permission_id not in self.revoked:
-                    self.revoked[row.permission_id] = self._dead_by(row.permission_id)
+                    self.revoked[row.permission_id] = self._latest + self._deadline_s
             elif isinstance(row, RelayTransaction):
                 self._transactions[row.transaction_hash] = row
             elif isinstance(row, Event):
@@ -166,6 +178,10 @@ class Witness:
         if row is None or row.id != action_id:
             self.fail("I2", f"{key} was acked as action {action_id}, and the journal has {row and row.id}")
 
+    def on_revocation(self, session: PermissionId, dead_by: int) -> None:
+        """A caller was told until when something of a session may still land."""
+        self._promised[session] = min(dead_by, self._promised.get(session, dead_by))
+
     def on_told(self, events: Sequence[Event]) -> None:
         """A listener was told events."""
         for event in events:
@@ -190,6 +206,7 @@ class Witness:
     def on_block(self) -> None:
         """The chain has moved: look at what it executed."""
         blocks = self.chain.blocks
+        self._latest = max(self._latest, blocks[-1].head.timestamp)
         seen: dict[bytes, bytes] = {}
         for block in blocks:
             for each in block.executed:
@@ -200,8 +217,11 @@ class Witness:
         for each in top.executed:
             for variants in self._signed.values():
                 operation = variants.get(each.user_op_hash)
-                if operation is not None and top.head.timestamp > self.revoked.get(operation.permission_id, 1 << 62):
-                    self.fail("I9", f"{each.user_op_hash.hex()} landed after the revocation's deadline")
+                if operation is None:
+                    continue
+                for deadlines in (self.revoked, self._promised):
+                    if top.head.timestamp > deadlines.get(operation.permission_id, 1 << 62):
+                        self.fail("I9", f"{each.user_op_hash.hex()} landed after the revocation's deadline")
 
     # What follows from it.
 
@@ -221,15 +241,6 @@ class Witness:
         _, nonce = place
         consumed = final.world.nonces.get((operation.sender, nonce >> 64), 0) > nonce & UINT64_MAX
         return not consumed and operation.deadline >= final.head.timestamp
-
-    def _dead_by(self, permission_id: PermissionId) -> int:
-        deadlines = [
-            each.deadline
-            for variants in self._signed.values()
-            for each in variants.values()
-            if each.permission_id == permission_id
-        ]
-        return max(deadlines, default=0)
 
     def _check_budget(self, operation: Operation) -> None:
         session = self._sessions.get(operation.permission_id)
