@@ -8,6 +8,7 @@ from typing import Any
 from gamekit.kit import GameKit
 from gamekit.testing.loop import Stalled
 from gamekit.testing.network import CALM, ROUGH, STORM
+from gamekit.testing.pairs import POINTS, pieces, walk
 from gamekit.testing.players import Player
 from gamekit.testing.report import Report
 from gamekit.testing.simulation import STILL, WILD, Simulation, Workshop
@@ -76,5 +77,19 @@ def run_crashes(shop: Workshop, report: Report, count: int, plant: Plant | None,
         progress(report)
 
 
-CAMPAIGNS: dict[str, Callable[[Workshop, Report, int, Plant | None, Progress], None]] = {"crashes": run_crashes}
+def run_pairs(shop: Workshop, report: Report, count: int, plant: Plant | None, progress: Progress) -> None:  # noqa: ARG001
+    """Die at every named point, and at every ordered pair of them."""
+    covered: set[tuple[str, str]] = set()
+    for case, points in enumerate(pieces(POINTS, report.seed)):
+        report.add(case, walk(shop, report.seed, case, points, covered))
+        report.pairs = len(covered)
+        progress(report)
+        if not report.clean or report.pairs >= count:
+            return
+
+
+CAMPAIGNS: dict[str, Callable[[Workshop, Report, int, Plant | None, Progress], None]] = {
+    "crashes": run_crashes,
+    "pairs": run_pairs,
+}
 """By name."""

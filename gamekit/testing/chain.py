@@ -74,6 +74,8 @@ class FakeChain(Contracts):
                        UnixSeconds(GENESIS_AT), self.base_fee, Gas(30_000_000))  # fmt: skip
         self.blocks = [Block(genesis, World({}, {}, {}), [], (), [])]
         self._by_hash = {genesis.hash: self.blocks[0]}
+        self.ever: set[BlockHash] = {genesis.hash}
+        """Every block that any of its nodes ever had."""
 
     # What happens to it.
 
@@ -327,6 +329,7 @@ class FakeChain(Contracts):
         receipts = tuple(self._transact(world, tx, head, executed) for tx in transactions)
         block = self._by_hash[head.hash] = Block(head, world, transactions, receipts, executed)
         self.blocks.append(block)
+        self.ever.add(head.hash)
         mined = {(tx.sender, tx.nonce) for tx in transactions}
         self.pending = [tx for tx in self.pending if (tx.sender, tx.nonce) not in mined]
 

@@ -7,6 +7,7 @@ means is decided here.
 
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
@@ -40,6 +41,8 @@ class Disk:
         self.counts = {"write": 0, "sync": 0}
         self.remembers = True
         """Whether what is not durable is written down: a power failure needs it, and it costs time."""
+        self.dies: Callable[[str], bool] = lambda operation: False  # noqa: ARG005
+        """Asked at each write and sync whether the process dies there; it has then died already."""
         self._fail_at = -1
         self._fail_for = 1
         self._fault = "IOERR"
@@ -75,6 +78,10 @@ class Disk:
             self.faults += 1
             return FAULTS[self._fault](f"planted {self._fault} at {operation} {place}")
         return None
+
+    def is_of_the_dead(self, name: str) -> bool:
+        """Whether a file belongs to a process that has died: nothing that happens to it matters."""
+        return Path(name).parent != self.folder
 
     @property
     def writes_part(self) -> bool:
@@ -144,6 +151,10 @@ class _File(apsw.VFSFile):
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - apsw's name
         """Write, or fail."""
+        if self._disk.is_of_the_dead(self._name):
+            raise apsw.IOError("the process is dead")
+        if self._disk.dies("write"):
+            raise apsw.IOError("the process died while it wrote")
         failure = self._disk.happen("write")
         if failure is not None:
             if self._disk.writes_part:
@@ -163,6 +174,8 @@ class _File(apsw.VFSFile):
 
     def xSync(self, flags: int) -> None:  # noqa: N802, ARG002 - apsw's name
         """Make durable, or fail; the machine's own fsync is not called."""
+        if self._disk.is_of_the_dead(self._name) or self._disk.dies("sync"):
+            raise apsw.IOError("the process is dead")
         failure = self._disk.happen("sync")
         if failure is not None:
             raise failure

@@ -83,6 +83,7 @@ class Life:
         self._context: Context = copy_context()
         self._context.run(LIFE.set, self)
         stage.disk.remembers = stage.power_fails > 0
+        stage.disk.dies = self._dies_at_the_disk
         path = stage.disk.folder / "journal.sqlite"
         self._journal = SqliteStore.open(
             path, kinds=KINDS, executor=InlineExecutor(), entropy=stage.chance.randbytes, vfs=stage.vfs
@@ -139,6 +140,11 @@ class Life:
                 waiting.set_exception(Gone(point))
                 waiting.exception()
         self._waiting.clear()
+
+    def _dies_at_the_disk(self, operation: str) -> bool:
+        if not self.dead and self.stage.points.strikes(f"disk {operation}"):
+            self.die(f"disk {operation}")
+        return self.dead
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> "Task[T]":
         """Run something as the process's own."""

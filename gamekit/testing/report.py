@@ -28,6 +28,8 @@ class Report(Struct):
     crashes_by_point: dict[str, int] = {}
     with_operation_in_flight: int = 0
     """Crashes at which an operation was signed, and not final yet."""
+    pairs: int = 0
+    """Ordered pairs of named crash points that came about, each at least once; of `pairs` campaigns only."""
     faults_injected: dict[str, int] = {}
     points_reached: int = 0
     accepted: int = 0

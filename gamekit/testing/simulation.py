@@ -201,6 +201,25 @@ class Simulation:
         if self._plant is not None:
             self._plant(kit)
 
+    def play(self, story: Coroutine[Any, Any, object]) -> None:
+        """Live through a story, let the world come to rest, and check it: for tests.
+
+        Raises: what the story raises; AssertionError naming what did not hold.
+        """
+
+        async def to_the_end() -> None:
+            await story
+            await self.rest()
+
+        self.run(to_the_end())
+        findings = self.audit()
+        wrong = [f"{each.invariant}: {each.what}" for each in self.witness.breaks]
+        wrong += [f"lost: {each}" for each in findings.lost]
+        wrong += [f"duplicated: {each}" for each in findings.duplicated]
+        wrong += [f"untrue: {each}" for each in findings.untrue]
+        if wrong:
+            raise AssertionError(f"seed {self.seed}: " + "; ".join(wrong))
+
     def run(self, story: Coroutine[Any, Any, T]) -> T:
         """Start the server, live through a story, and put everything away.
 
@@ -253,6 +272,12 @@ class Simulation:
         """Bring a player in."""
         return Player(self, name, random.Random(f"{self.seed}/{name}"))
 
+    async def join(self, name: str) -> Player:
+        """Bring a player in who has opened a session."""
+        player = self.player(name)
+        await player.open()
+        return player
+
     # What a story does to the world.
 
     def rage(self, nature: Nature, weather: Weather = CALM, power_fails: float = 0.0) -> None:
@@ -285,6 +310,11 @@ class Simulation:
         while self.life is None or self.life.dead or not self.life.serving:
             await asyncio.sleep(0.1)
         return self.life.kit
+
+    async def serving_or(self, done: Callable[[], bool]) -> None:
+        """Wait until the server is there, or something else is so."""
+        while (self.life is None or self.life.dead or not self.life.serving) and not done():
+            await asyncio.sleep(0.1)
 
     async def rest(self) -> None:
         """Calm everything, and wait until every accepted action has its last event, or until it never will."""

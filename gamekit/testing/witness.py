@@ -189,6 +189,8 @@ class Witness:
                 self.fail("I2", f"event {event.cursor} ({event.kind}) was told before it was durable")
             if event.kind in (SETTLED, REORGED, FINAL):
                 body = msgspec.msgpack.decode(event.body, type=OperationEvent)
+                if body.block_hash not in self.chain.ever:
+                    self.fail("I7", f"{event.kind} was told of block {body.block_hash.hex()}, which no chain ever had")
                 for action in body.actions:
                     self._tell(action.key, event.kind, body.user_op_hash.hex(), action.ok)
             elif event.kind == REFUSED:
