@@ -2,11 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from gamekit.kit import GameKit
-from gamekit.testing.loop import Stalled
 from gamekit.testing.network import CALM, ROUGH, STORM
 from gamekit.testing.pairs import POINTS, pieces, walk
 from gamekit.testing.players import Player
@@ -51,16 +49,7 @@ def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> S
         await asyncio.gather(*playing)
         await simulation.rest()
 
-    return lived(simulation, story())
-
-
-def lived(simulation: Simulation, story: Coroutine[Any, Any, None]) -> Simulation:
-    """Live through a story; one that cannot go on is a finding."""
-    try:
-        simulation.run(story)
-    except (TimeoutError, Stalled) as error:
-        simulation.witness.fail("stuck", str(error))
-    return simulation
+    return simulation.lived(story())
 
 
 async def _revoke_later(player: Player, delay_s: float) -> None:

@@ -43,6 +43,7 @@ class Disk:
         """Whether what is not durable is written down: a power failure needs it, and it costs time."""
         self.dies: Callable[[str], bool] = lambda operation: False  # noqa: ARG005
         """Asked at each write and sync whether the process dies there; it has then died already."""
+        self._deaths = 0
         self._fail_at = -1
         self._fail_for = 1
         self._fault = "IOERR"
@@ -96,16 +97,17 @@ class Disk:
         """A sync: what was written to this file is durable."""
         self._loose = [each for each in self._loose if each.name != name]
 
-    def crash(self, name: str) -> None:
-        """Copy the file and its log as a dead process leaves them: `<name>` becomes the next life's.
+    def crash(self) -> None:
+        """Copy the file and its log as a dead process leaves them, into a folder that becomes the next life's.
 
         The files of the dead stay where they are, so that whatever it still does to them hurts nobody.
         """
+        folder = self._next()
         for path in self._files(self.folder):
-            shutil.copyfile(path, self._next(name) / path.name)
-        self._take(name)
+            shutil.copyfile(path, folder / path.name)
+        self._take(folder)
 
-    def power_off(self, name: str, chance: random.Random) -> None:
+    def power_off(self, chance: random.Random) -> None:
         """The same for a power failure: what no sync made durable is there, is not, or is torn, as chance has it."""
         contents = {path.name: bytearray(path.read_bytes()) for path in self._files(self.folder)}
         for write in reversed(self._loose):
@@ -122,18 +124,19 @@ class Disk:
             if len(content) < write.offset:
                 content.extend(bytes(write.offset - len(content)))
             content[write.offset : write.offset + len(kept)] = kept
-        folder = self._next(name)
+        folder = self._next()
         for each, content in contents.items():
             (folder / each).write_bytes(content)
-        self._take(name)
+        self._take(folder)
 
-    def _next(self, name: str) -> Path:
-        folder = self.folder.parent / name
-        folder.mkdir(exist_ok=True)
+    def _next(self) -> Path:
+        self._deaths += 1
+        folder = self.folder.parent / str(self._deaths)
+        folder.mkdir()
         return folder
 
-    def _take(self, name: str) -> None:
-        self.folder = self._next(name)
+    def _take(self, folder: Path) -> None:
+        self.folder = folder
         self._loose.clear()
 
     @staticmethod

@@ -49,6 +49,8 @@ class Stage(Protocol):
     config: Config
     games: Sequence[Game]
     keys: Keys
+    signer: LocalSigner
+    """One for all lives: it holds nothing, and testing itself takes a millisecond."""
     chain: FakeChain
     sky: Sky
     disk: Disk
@@ -67,10 +69,9 @@ class Stage(Protocol):
 class Life:
     """A server process."""
 
-    def __init__(self, stage: Stage, number: int) -> None:
+    def __init__(self, stage: Stage) -> None:
         """Open the journal and build the kit. Raises StoreError when the disk refuses."""
         self.stage = stage
-        self.number = number
         self.dead = False
         self.point = ""
         """Where it died."""
@@ -101,7 +102,7 @@ class Life:
             store=self.store,
             chain=network,
             sender=sender,
-            signer=MortalSigner(self, LocalSigner(stage.keys.keystore)),
+            signer=MortalSigner(self, stage.signer),
             keys=stage.keys.keystore,
             relayers=stage.keys.pool,
             withdrawal_relayers=stage.keys.apart,
@@ -129,9 +130,9 @@ class Life:
         stage = self.stage
         self.dead, self.point = True, point
         if crashed and stage.chance.random() < stage.power_fails:
-            stage.disk.power_off(str(self.number + 1), stage.chance)
+            stage.disk.power_off(stage.chance)
         else:
-            stage.disk.crash(str(self.number + 1))
+            stage.disk.crash()
         stage.witness.on_death(point, crashed=crashed)
         if not self.died.done():
             self.died.set_result(point)

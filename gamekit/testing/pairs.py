@@ -70,8 +70,7 @@ def walk(shop: Workshop, seed: int, case: int, points: Sequence[str], covered: s
         await resume(scene)
         await simulation.rest()
 
-    simulation.run(story())
-    return simulation
+    return simulation.lived(story())
 
 
 async def reach(scene: Scene, point: str) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 import msgspec
 from msgspec import Struct
 
+from gamekit.testing.audit import Findings
 from gamekit.testing.simulation import Simulation
 
 
@@ -56,6 +57,8 @@ class Report(Struct):
         self.accepted += findings.accepted
         self.settled += findings.settled
         self.refused += findings.refused
+        if witness.breaks:
+            findings = Findings(findings.accepted, findings.settled, findings.refused)  # It was cut off: not at rest.
         self.lost += len(findings.lost)
         self.duplicated += len(findings.duplicated)
         self.untrue += len(findings.untrue)

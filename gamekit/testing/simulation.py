@@ -10,7 +10,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from gamekit.core.game import Game
 from gamekit.core.journal import Event
 from gamekit.errors import GamekitError
 from gamekit.eth.calldata import Call
+from gamekit.keys.signer import LocalSigner
 from gamekit.kit import GameKit
 from gamekit.runtime.notify import ALL
 from gamekit.store import writer
@@ -31,7 +32,7 @@ from gamekit.testing.crash import Crash, Points
 from gamekit.testing.disk import Disk, DiskVfs
 from gamekit.testing.ledger import Ledger
 from gamekit.testing.life import Gone, Life, owned
-from gamekit.testing.loop import VirtualLoop
+from gamekit.testing.loop import Stalled, VirtualLoop
 from gamekit.testing.network import CALM, Sky, Weather
 from gamekit.testing.players import Player
 from gamekit.testing.scenery import (
@@ -53,8 +54,16 @@ T = TypeVar("T")
 LOG_PAGES_MAX = 100
 """Pages in the journal's log after which it is copied: few, so that short lives see it happen."""
 
-QUIET_S = 900
+QUIET_S = 240
 """Virtual seconds after which a world that is left alone must be at rest."""
+
+
+LIFE_S = 900
+"""Virtual seconds that a world may live at most."""
+
+
+class Unfinished(Exception):
+    """A story was cut off: an invariant did not hold, or it went on for too long."""
 
 
 def settings(**sections: Any) -> Config:  # noqa: ANN401
@@ -103,6 +112,7 @@ class Workshop:
         """Every key and nonce that was made for the present world."""
         self._chance = random.Random(0)
         self.keys = Keys.make(self.folder, relayers=2, fill=self._fill)
+        self.signer = LocalSigner(self.keys.keystore)
         self.games: tuple[Game, ...] = (arena(),)
         self._count = itertools.count()
         self._log_pages, writer.WAL_PAGES_MAX = writer.WAL_PAGES_MAX, LOG_PAGES_MAX  # type: ignore[misc]
@@ -165,7 +175,7 @@ class Simulation:
         self.loop = shop.loop
         self.config = config or settings()
         self.games: Sequence[Game] = tuple(games) or shop.games
-        self.keys = shop.keys
+        self.keys, self.signer = shop.keys, shop.signer
         self.chance = random.Random(f"{seed}/life")
         self.chain = FakeChain(ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR)
         self.chain.finality = 6
@@ -181,7 +191,6 @@ class Simulation:
         self.strikes: Callable[[], int | None] = lambda: None
         """After how many points the next process dies; None for never."""
         self.life: Life | None = None
-        self.lives = 0
         self.heard: list[Event] = []
         """What was told, in order."""
         self._folder = shop.new_folder()
@@ -194,6 +203,9 @@ class Simulation:
         self._nature_chance = random.Random(f"{seed}/nature")
         self._numbers = itertools.count(1)
         self._tasks: list[asyncio.Task[Any]] = []
+        self._floor = 0
+        """The head at which the server was there for the first time: chance takes back no block below it."""
+        self._broken = asyncio.Event()
         self._began = self.loop.time()
 
     def plant(self, kit: GameKit) -> None:
@@ -211,7 +223,8 @@ class Simulation:
             await story
             await self.rest()
 
-        self.run(to_the_end())
+        with suppress(Unfinished):
+            self.run(to_the_end())
         findings = self.audit()
         wrong = [f"{each.invariant}: {each.what}" for each in self.witness.breaks]
         wrong += [f"lost: {each}" for each in findings.lost]
@@ -220,10 +233,20 @@ class Simulation:
         if wrong:
             raise AssertionError(f"seed {self.seed}: " + "; ".join(wrong))
 
+    def lived(self, story: Coroutine[Any, Any, object]) -> "Simulation":
+        """Live through a story and give the world; a story that cannot go on is a finding: for campaigns."""
+        try:
+            self.run(story)
+        except (TimeoutError, Stalled, Unfinished) as error:
+            if not self.witness.breaks:
+                self.witness.fail("stuck", str(error))
+        return self
+
     def run(self, story: Coroutine[Any, Any, T]) -> T:
         """Start the server, live through a story, and put everything away.
 
-        Raises: what the story raises; Stalled when nothing goes on at all.
+        Raises: what the story raises; Unfinished when an invariant did not hold meanwhile, or after `LIFE_S`; Stalled
+            when nothing goes on at all.
         """
         self.loop.set_exception_handler(self._on_exception)
         try:
@@ -235,9 +258,16 @@ class Simulation:
     async def _run(self, story: Coroutine[Any, Any, T]) -> T:
         self.chain.mine(3)
         self._tasks += [asyncio.ensure_future(self._serve()), asyncio.ensure_future(self._mine())]
+        telling: asyncio.Task[T] = asyncio.ensure_future(story)
         try:
-            return await story
+            over = asyncio.ensure_future(self._broken.wait())
+            self._tasks.append(over)
+            await asyncio.wait((telling, over), timeout=LIFE_S, return_when=asyncio.FIRST_COMPLETED)
+            if not telling.done():
+                raise Unfinished(f"the story was not over after {self.virtual_seconds:.0f} s")
+            return telling.result()
         finally:
+            self._tasks.append(telling)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -358,7 +388,7 @@ class Simulation:
         while True:
             before = self.life
             try:
-                life = Life(self, self.lives)
+                life = Life(self)
             except GamekitError:
                 await asyncio.sleep(1)
                 continue
@@ -372,6 +402,7 @@ class Simulation:
                 await life.ask(life.kit.start())
                 await life.ask(self._listen(life))
                 life.serving = True
+                self._floor = self._floor or self.chain.top.head.number
             except Gone:
                 pass
             except GamekitError as error:
@@ -384,7 +415,6 @@ class Simulation:
             await life.died
             life.serving = False
             await life.bury()
-            self.lives += 1
             await asyncio.sleep(self.chance.uniform(0.05, 1.5))
 
     async def _listen(self, life: Life) -> None:
@@ -408,6 +438,8 @@ class Simulation:
             await asyncio.sleep(BLOCK_S)
             self._block(self.nature, self._nature_chance)
             self.witness.on_block()
+            if self.witness.breaks:
+                self._broken.set()
             if self.life is not None and self.life.serving and not self.life.dead:
                 self._check_bounds(self.life)
 
@@ -419,8 +451,8 @@ class Simulation:
         if nature is STILL:
             chain.mine()
             return
-        if dice.random() < nature.reorg:
-            depth = dice.randint(1, min(nature.reorg_depth_max, chain.top.head.number - 1))
+        if dice.random() < nature.reorg and 0 < self._floor < chain.top.head.number:
+            depth = dice.randint(1, max(1, min(nature.reorg_depth_max, chain.top.head.number - self._floor)))
             sideways = dice.random() < nature.sideways
             faults("reorg sideways" if sideways else "reorg")
             chain.reorg(

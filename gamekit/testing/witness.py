@@ -90,8 +90,10 @@ class Witness:
         """The slots in which an action was ever signed."""
         self._transactions: dict[Hash32, RelayTransaction] = {}
         self._bids: dict[tuple[bytes, int], list[DecodedTransaction]] = {}
-        self._read = 0
-        """Blocks that were looked at."""
+        self._read: bytes | None = None
+        """The block that was looked at last."""
+        self._ran: dict[bytes, bytes] = {}
+        """In which operation each call ran, on the canonical chain."""
 
     def fail(self, invariant: str, what: str) -> None:
         """Write down that an invariant does not hold."""
@@ -209,12 +211,16 @@ class Witness:
         """The chain has moved: look at what it executed."""
         blocks = self.chain.blocks
         self._latest = max(self._latest, blocks[-1].head.timestamp)
-        seen: dict[bytes, bytes] = {}
-        for block in blocks:
-            for each in block.executed:
-                before = seen.setdefault(each.call.data, each.user_op_hash)
-                if before != each.user_op_hash:
-                    self.fail("I1", f"{each.call.data.hex()} ran in {before.hex()} and {each.user_op_hash.hex()}")
+        if self._read is not None and blocks[-1].head.parent_hash == self._read:
+            fresh = blocks[-1:]
+        else:  # A reorg: what counts is what the chain says now.
+            self._ran.clear()
+            fresh = blocks
+        self._read = blocks[-1].head.hash
+        for each in (each for block in fresh for each in block.executed):
+            before = self._ran.setdefault(each.call.data, each.user_op_hash)
+            if before != each.user_op_hash:
+                self.fail("I1", f"{each.call.data.hex()} ran in {before.hex()} and {each.user_op_hash.hex()}")
         top = blocks[-1]
         for each in top.executed:
             for variants in self._signed.values():
