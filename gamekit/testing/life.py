@@ -8,12 +8,9 @@ import asyncio
 import random
 from asyncio import Future, Task
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, Protocol, TypeVar
-
-import apsw
 
 from gamekit.config import Config
 from gamekit.core.game import Game
@@ -191,11 +188,6 @@ class Life:
             if not task.cancelled():
                 task.exception()
         self.tasks.clear()
-        for connection in (self._journal._reader, self._journal._writer._connection):  # noqa: SLF001
-            if connection is None:
-                continue
-            with suppress(apsw.ConnectionClosedError):  # A killed process does not tidy up.
-                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._journal.abandon()
 
 
