@@ -27,7 +27,7 @@ def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> S
     power = dice.choice([0.0, 0.3, 1.0])
     from_the_start = dice.random() < 0.2
     pace = dice.choice([4, 8, 16])
-    simulation.points.hold = lambda: dice.random() < 0.8 and not simulation.witness.in_flight()
+    simulation.points.hold = lambda: dice.random() < 0.93 and not simulation.witness.in_flight()
 
     def strike() -> int | None:
         if len(simulation.witness.deaths) >= CRASHES_PER_CASE:

@@ -79,12 +79,14 @@ async def reach(scene: Scene, point: str) -> None:
     points.at(point)
     for _ in range(ATTEMPTS):
         await scene.simulation.serving_or(lambda: not points.is_armed())
+        if points.is_armed():
+            await resume(scene)  # What was done for another point may have paused the game.
+        if points.is_armed():
+            await scene.renew()
+        if points.is_armed():
+            await recipe_for(point)(scene)
         if not points.is_armed():
             return
-        await recipe_for(point)(scene)
-        if not points.is_armed():
-            return
-        await resume(scene)
 
 
 __all__ = ["POINTS", "pieces", "tour", "walk"]

@@ -6,14 +6,21 @@ from typing import Final
 
 from gamekit.errors import GamekitError
 from gamekit.testing.chain import GENESIS_AT
+from gamekit.testing.ledger import Entry
 from gamekit.testing.life import Gone
 from gamekit.testing.players import Player
 from gamekit.testing.scenery import ARENA
-from gamekit.testing.simulation import Simulation
+from gamekit.testing.simulation import STILL, Nature, Simulation
 from gamekit.units import UnixSeconds, Wei
 
 LONG_S: Final = 60
 """Seconds between two blocks that make every deadline pass."""
+
+
+FINISH_S: Final = 120
+"""Virtual seconds within which an action must have its last event, whatever happened to the server meanwhile."""
+SESSION_S: Final = 200
+"""A hero plays so long at most, in chain time; the session would last ten minutes, and some recipes take three."""
 
 
 class Scene:
@@ -23,6 +30,14 @@ class Scene:
         self.simulation = simulation
         self.hero = hero
         self.guests = 0
+        self._hero_since = simulation.now()
+
+    async def renew(self) -> None:
+        """Give the hero's part to somebody else, if the hero's session ends soon."""
+        if self.simulation.now() - self._hero_since > SESSION_S:
+            self.hero = await self.guest()
+            await self.hero.open()
+            self._hero_since = self.simulation.now()
 
     async def guest(self) -> Player:
         """Somebody new, who has no session yet."""
@@ -31,13 +46,16 @@ class Scene:
 
     async def play(self) -> None:
         """One action, to its last event."""
-        simulation = self.simulation
-        entry = await self.hero.ask(self.hero.attack())
-        for _ in range(60):
+        await self.finish(await self.hero.ask(self.hero.attack()))
+
+    async def finish(self, entry: Entry) -> None:
+        """Wait for an action's last event."""
+        for _ in range(FINISH_S):
             if entry.is_done or entry.denied:
                 return
             await asyncio.sleep(1)
-        simulation.witness.fail("stuck", f"{entry.key} has no last event after a minute: {entry.told}")
+        what = f"{entry.key} has no last event after {FINISH_S} s: {[each.kind for each in entry.told]}"
+        self.simulation.witness.fail("stuck", what)
 
     async def wait(self, blocks: int = 1) -> None:
         """Let blocks come."""
@@ -92,10 +110,10 @@ async def reject(scene: Scene) -> None:
     session = hero.session
     accounts = [row.account for row in (await simulation.serving()).sessions() if row.permission_id == session]
     simulation.chain.deposits = dict.fromkeys(accounts, Wei(1))
-    await hero.send([hero.attack()])
+    entry = await hero.ask(hero.attack())
     await scene.wait()
     simulation.chain.deposits = {}
-    await scene.wait(3)
+    await scene.finish(entry)
 
 
 async def take_back(scene: Scene) -> None:
@@ -111,10 +129,11 @@ async def take_back(scene: Scene) -> None:
 
 async def replace_transaction(scene: Scene) -> None:
     """Blocks that take nothing, until fees are raised."""
+    simulation = scene.simulation
+    simulation.rage(Nature(skip=1.0))
     await scene.hero.send([scene.hero.attack()])
-    for _ in range(4):
-        await asyncio.sleep(0.7)
-        scene.simulation.chain.mine(empty=True)
+    await scene.wait(5)
+    simulation.rage(STILL)
     await scene.wait()
 
 
