@@ -10,9 +10,12 @@ from gamekit.testing.pairs import POINTS, pieces, walk
 from gamekit.testing.players import Player
 from gamekit.testing.report import Report
 from gamekit.testing.simulation import STILL, WILD, Simulation, Workshop
+from gamekit.testing.trials import TRIALS
 
 Plant = Callable[[GameKit], None]
 Progress = Callable[[Report], None]
+Campaign = Callable[[Workshop, Report, int, Plant | None, Progress], None]
+"""Runs in a workshop, adds to a report, so many of what it counts, with a bug planted or not."""
 
 CRASHES_PER_CASE = 32
 ACTIONS_PER_PLAYER = 14
@@ -77,8 +80,22 @@ def run_pairs(shop: Workshop, report: Report, count: int, plant: Plant | None, p
             return
 
 
-CAMPAIGNS: dict[str, Callable[[Workshop, Report, int, Plant | None, Progress], None]] = {
+def of_trials(trial: Callable[[Workshop, int, int, Plant | None], Simulation]) -> Campaign:
+    """Make a campaign of so many cases of a trial; it stops at the first that shows a bug."""
+
+    def run(shop: Workshop, report: Report, count: int, plant: Plant | None, progress: Progress) -> None:
+        for case in range(count):
+            report.add(case, trial(shop, report.seed, case, plant))
+            progress(report)
+            if not report.clean:
+                return
+
+    return run
+
+
+CAMPAIGNS: dict[str, Campaign] = {
     "crashes": run_crashes,
     "pairs": run_pairs,
+    **{name: of_trials(trial) for name, trial in TRIALS.items()},
 }
 """By name."""

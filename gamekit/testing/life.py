@@ -172,7 +172,7 @@ class Life:
             answer.set_exception(Gone(self.point))
 
     async def inherit(self, before: "Life") -> None:
-        """Find out which of the commits that a dead process told nobody of are on disk."""
+        """Find out which of the commits that are open after a death are on disk."""
         for rows in before.store.open.values():
             found = [await self._journal.get(type(row), *(getattr(row, name) for name in row.KEY)) for row in rows]
             if rows and found == list(rows):
@@ -205,7 +205,7 @@ class MortalStore:
         self._life = life
         self._journal = journal
         self.open: dict[Future[None], tuple[Row, ...]] = {}
-        """Commits that nobody has been told of."""
+        """Commits that nobody has been told of, or that the disk refused."""
 
     @property
     def journal_epoch(self) -> bytes:
@@ -227,8 +227,9 @@ class MortalStore:
         life, error = self._life, inner.exception()
         if life.dead:
             return
-        rows = self.open.pop(inner)
+        rows = self.open[inner]
         if error is None:
+            del self.open[inner]  # What a failing disk refused may be found there all the same, after a restart.
             life.stage.witness.on_durable(rows)
             if life.stage.points.strikes(f"after commit {kind}"):
                 life.die(f"after commit {kind}")

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from gamekit.core.fees import Fees
 from gamekit.core.journal import Event, Row
+from gamekit.core.lane import Lane
 from gamekit.core.tracking import DEAD, EXPIRED, SENT, LiveSlot, may_expire
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
@@ -210,7 +211,7 @@ def jump_over_blocks(kit: GameKit) -> None:
     kit._settle._branch = branch  # type: ignore[method-assign]
 
 
-@plant()
+@plant("revoke")
 def sign_after_revoke(kit: GameKit) -> None:
     """A revocation is written, and the lane goes on."""
     kit._revoke.stop = lambda session, code: kit.state.put(session)  # type: ignore[method-assign]  # noqa: ARG005
@@ -220,3 +221,44 @@ def sign_after_revoke(kit: GameKit) -> None:
 def no_sync(kit: GameKit) -> None:
     """The journal does not wait for the disk."""
     kit.store._journal._writer._connection.pragma("synchronous", "OFF")  # type: ignore[attr-defined]
+
+
+@plant("poison")
+def blame_nobody(kit: GameKit) -> None:
+    """A bundle that was reverted on chain makes nobody suspect: its operations travel together again."""
+    kit._bundler.on_receipts = lambda head, receipts: ()  # type: ignore[method-assign]  # noqa: ARG005
+
+
+class _Unreserved(Lane):
+    """Counts only what is on chain."""
+
+    __slots__ = ()
+
+    def uses_left(self) -> int:
+        return self.scope.usage.uses_max - self.usage.uses
+
+
+@plant("budget")
+def budget_not_reserved(kit: GameKit) -> None:
+    """Uses are counted when they are charged on chain, not when an action is accepted."""
+    real = kit._resolve.make_lane
+
+    def make_lane(*asked: Any) -> Lane:  # noqa: ANN401
+        lane = real(*asked)
+        lane.__class__ = _Unreserved
+        return lane
+
+    kit._resolve.make_lane = make_lane  # type: ignore[method-assign, assignment]
+
+
+@plant("disk")
+def ack_despite_error(kit: GameKit) -> None:
+    """A commit that the disk refused is told to be on disk."""
+    journal: Any = kit.store._journal  # type: ignore[attr-defined]
+    write = journal._commits._write
+
+    def hopeful(commits: Any) -> list[None]:  # noqa: ANN401
+        write(commits)
+        return [None] * len(commits)
+
+    journal._commits._write = hopeful

@@ -107,19 +107,23 @@ class Player:
 
     async def send(self, frame: Sequence[ActionRequest], *, again: bool = False) -> None:
         """Send one frame, and send it again until every action of it has an answer that stands."""
+        for _ in range(PATIENCE):
+            if await self.try_once(frame, again=again):
+                return
+            await asyncio.sleep(self._chance.uniform(0.1, 1.0))
+
+    async def try_once(self, frame: Sequence[ActionRequest], *, again: bool = False) -> bool:
+        """Send one frame once; whether every action of it has an answer that stands."""
         session = self._session()
         for request in frame:
             if request.key not in self._server.ledger.entries:
                 call = self._server.encode(request.function, request.arguments)  # type: ignore[arg-type]
                 self._server.ledger.ask(request.key, call.data)
-        for _ in range(PATIENCE):
-            try:
-                answers = await self._server.ask(lambda kit: kit.accept(session, frame))
-            except (Gone, GamekitError):
-                answers = []
-            if answers and not self._take(frame, answers, again=again):
-                return
-            await asyncio.sleep(self._chance.uniform(0.1, 1.0))
+        try:
+            answers = await self._server.ask(lambda kit: kit.accept(session, frame))
+        except (Gone, GamekitError):
+            return False
+        return not self._take(frame, answers, again=again)
 
     def _take(self, frame: Sequence[ActionRequest], answers: Sequence[Answer], *, again: bool) -> bool:
         """Write down what was answered; whether something must be asked again."""
