@@ -18,21 +18,29 @@ from gamekit.store.group import GroupCommit
 # ruff: noqa: SLF001 - a plant reaches into what it breaks
 
 
+Sow = Callable[[GameKit], None]
+"""Plants a bug into a kit."""
+
+
 class Plant(Struct, frozen=True):
     """A bug, and the campaign that must find it."""
 
-    sow: Callable[[GameKit], None]
+    sow: Sow
     campaign: str = "crashes"
+    within: int = 800
+    """How much of the campaign shows it, with seed 1: crashes, or cases."""
 
 
 PLANTS: dict[str, Plant] = {}
 
 
-def plant(campaign: str = "crashes") -> Callable[[Callable[[GameKit], None]], Callable[[GameKit], None]]:
+def plant(
+    campaign: str = "crashes", within: int = 800
+) -> Callable[[Callable[[GameKit], None]], Callable[[GameKit], None]]:
     """Register a bug under its own name."""
 
-    def register(sow: Callable[[GameKit], None]) -> Callable[[GameKit], None]:
-        PLANTS[sow.__name__] = Plant(sow, campaign)
+    def register(sow: Sow) -> Sow:
+        PLANTS[sow.__name__] = Plant(sow, campaign, within)
         return sow
 
     return register
@@ -211,7 +219,7 @@ def jump_over_blocks(kit: GameKit) -> None:
     kit._settle._branch = branch  # type: ignore[method-assign]
 
 
-@plant("revoke")
+@plant("revoke", 4)
 def sign_after_revoke(kit: GameKit) -> None:
     """A revocation is written, and the lane goes on."""
     kit._revoke.stop = lambda session, code: kit.state.put(session)  # type: ignore[method-assign]  # noqa: ARG005
@@ -223,7 +231,7 @@ def no_sync(kit: GameKit) -> None:
     kit.store._journal._writer._connection.pragma("synchronous", "OFF")  # type: ignore[attr-defined]
 
 
-@plant("poison")
+@plant("poison", 2)
 def blame_nobody(kit: GameKit) -> None:
     """A bundle that was reverted on chain makes nobody suspect: its operations travel together again."""
     kit._bundler.on_receipts = lambda head, receipts: ()  # type: ignore[method-assign]  # noqa: ARG005
@@ -238,7 +246,7 @@ class _Unreserved(Lane):
         return self.scope.usage.uses_max - self.usage.uses
 
 
-@plant("budget")
+@plant("budget", 1)
 def budget_not_reserved(kit: GameKit) -> None:
     """Uses are counted when they are charged on chain, not when an action is accepted."""
     real = kit._resolve.make_lane
@@ -251,7 +259,7 @@ def budget_not_reserved(kit: GameKit) -> None:
     kit._resolve.make_lane = make_lane  # type: ignore[method-assign, assignment]
 
 
-@plant("disk")
+@plant("disk", 10)
 def ack_despite_error(kit: GameKit) -> None:
     """A commit that the disk refused is told to be on disk."""
     journal: Any = kit.store._journal  # type: ignore[attr-defined]

@@ -97,7 +97,7 @@ class Nature(Struct, frozen=True):
 
 
 STILL = Nature()
-WILD = Nature(reorg=0.06, skip=0.1, drop=0.03, late=0.01, front_run=0.04, fee_spike=0.02)
+WILD = Nature(reorg=0.1, skip=0.15, drop=0.06, late=0.06, front_run=0.06, fee_spike=0.03)
 
 
 class Workshop:

@@ -178,14 +178,23 @@ def tight_arena() -> Game:
 
 
 def disk(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
-    """A fault at one write or sync after the other: case n fails the n-th, in one of four ways."""
+    """A fault at one write or sync after the other, in one of four ways; soon after it the server is killed."""
     simulation = Simulation(shop, f"{seed}/disk/{case}", plant=sow)
     place, way = case // 4, case % 4
+    dice = random.Random(f"{seed}/disk/{case}")
+
+    async def kill_after_the_fault() -> None:
+        while not simulation.disk.struck:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(dice.uniform(0, 0.1))
+        simulation.crash()
 
     async def story() -> None:
         players = [await simulation.join(name) for name in ("ada", "bob")]
         simulation.disk.arm(place, "FULL" if way & 1 else "IOERR", 1 if way < 2 else 12, part=bool(way & 1))
+        killing = asyncio.ensure_future(kill_after_the_fault())
         await asyncio.gather(*(player.play(6, 0.4) for player in players))
+        killing.cancel()
         simulation.disk.disarm()
         await simulation.rest()
 
