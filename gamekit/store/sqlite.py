@@ -164,6 +164,8 @@ class SqliteStore:
     def abandon(self) -> None:
         """Let go without writing what is queued, as a killed process would: for tests of a restart."""
         self._commits.abandon()
+        self._writer.forsake()
+        self._reader.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._reader.close(True)
         self._writer.close()
         self._unlock()

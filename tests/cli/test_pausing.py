@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from gamekit.commands.admin import ask, serve_admin
+from gamekit.testing.scenery import Keys
 from tests.cli.test_userop import status
-from tests.runtime.world import Keys, World
+from tests.runtime.world import World
 
 Said = pytest.CaptureFixture[str]
 

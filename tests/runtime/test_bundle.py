@@ -8,8 +8,9 @@ from gamekit.core.tracking import FINAL, INCLUDED, SENT
 from gamekit.errors import CallReverted
 from gamekit.eth.entry_point import FAILED_OP
 from gamekit.eth.user_operation import split_pair
+from gamekit.testing.scenery import Keys, config
 from gamekit.units import Address, PermissionId, PlayerId, Wei
-from tests.runtime.world import Keys, World, config, targets
+from tests.runtime.world import World, targets
 
 
 async def signed(world: World, *keys: str) -> PermissionId:

@@ -13,8 +13,9 @@ from gamekit.core.relay import RelayTransaction
 from gamekit.errors import CallReverted, GamekitError, Overloaded, ScopeDenied, StoreUnavailable
 from gamekit.eth.entry_point import FAILED_OP
 from gamekit.runtime.intake import Accepted
+from gamekit.testing.scenery import Keys, chain_config, config
 from gamekit.units import Address, PlayerId, Wei
-from tests.runtime.world import ALICE, Keys, World, attack, chain_config, config, reverting, targets
+from tests.runtime.world import ALICE, World, attack, reverting, targets
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,8 +18,9 @@ from gamekit.eth.hashing import checksum_address
 from gamekit.eth.proxy import IMPLEMENTATION_SLOT
 from gamekit.eth.session_opener import OPEN
 from gamekit.eth.token import ALLOWANCE, APPROVAL
+from gamekit.testing.scenery import ARENA
 from gamekit.units import Address, Hash32, PermissionId, PlayerId
-from tests.runtime.world import ALICE, ARENA, OWNER, World, attack
+from tests.runtime.world import ALICE, OWNER, World, attack
 
 IMPLEMENTED = Address(b"\x1a" * 20)
 

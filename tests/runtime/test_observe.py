@@ -4,8 +4,9 @@ from gamekit.config import PauseConfig
 from gamekit.core.pausing import Pause
 from gamekit.errors import ChainUnavailable
 from gamekit.eth.proxy import BEACON_SLOT, IMPLEMENTATION
+from gamekit.testing.scenery import ARENA, Keys, config
 from gamekit.units import Address, Hash32, PlayerId
-from tests.runtime.world import ALICE, ARENA, OWNER, Keys, World, config, targets
+from tests.runtime.world import ALICE, OWNER, World, targets
 
 
 async def test_a_pause_is_durable_and_told(world: World) -> None:

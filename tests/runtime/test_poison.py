@@ -10,8 +10,9 @@ from gamekit.core.action import ActionRequest
 from gamekit.core.tracking import Operation
 from gamekit.errors import CallReverted, ChainUnavailable
 from gamekit.eth.calldata import EXECUTE_SELECTOR, decode_execute
+from gamekit.testing.scenery import Keys, config
 from gamekit.units import Address, PermissionId
-from tests.runtime.world import Keys, World, attack, config, target_of, targets
+from tests.runtime.world import World, attack, target_of, targets
 
 
 def burning(world: World, *keys: str) -> None:

@@ -5,9 +5,10 @@ import pytest
 from gamekit.config import FeeConfig, RelayConfig
 from gamekit.core.relay import CANCEL, FINAL, MINED, REPLACED, SENT, RelayNonce, RelayTransaction
 from gamekit.errors import ChainUnavailable, ConfigInvalid, StoreConflict
+from gamekit.testing.scenery import Keys, config
+from gamekit.testing.wire import DecodedTransaction
 from gamekit.units import Address, Hash32, PermissionId, PlayerId, Wei
-from tests.runtime.wire import DecodedTransaction
-from tests.runtime.world import Keys, World, config
+from tests.runtime.world import World
 
 
 async def sent(world: World, *keys: str) -> PermissionId:

@@ -21,7 +21,8 @@ from gamekit.errors import (
 )
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
-from tests.runtime.world import Keys, World, targets
+from gamekit.testing.scenery import Keys
+from tests.runtime.world import World, targets
 
 STAGES: list[Callable[[World], Awaitable[Any]]] = [
     lambda world: world.sign(),

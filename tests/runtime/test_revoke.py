@@ -7,8 +7,9 @@ from gamekit.accounts.stack import IS_MODULE_INSTALLED
 from gamekit.core.session import Session
 from gamekit.errors import CallReverted, SessionNotFound, StoreUnavailable
 from gamekit.eth.entry_point import FAILED_OP, HANDLE_OPS
+from gamekit.testing.scenery import Keys, chain_config, config
 from gamekit.units import Address, Gas, PermissionId
-from tests.runtime.world import ALICE, OWNER, Keys, World, chain_config, config, targets
+from tests.runtime.world import ALICE, OWNER, World, targets
 
 
 class Watch:

@@ -7,8 +7,9 @@ import pytest
 from gamekit.core.journal import FINAL_BLOCK, Meta
 from gamekit.errors import ChainMismatch, ChainUnavailable
 from gamekit.eth.block import Head
+from gamekit.testing.scenery import Keys, chain_config, config
 from gamekit.units import PermissionId
-from tests.runtime.world import ALICE, OWNER, Keys, World, chain_config, config, reverting, targets
+from tests.runtime.world import ALICE, OWNER, World, reverting, targets
 
 
 async def included(world: World, *keys: str) -> PermissionId:
