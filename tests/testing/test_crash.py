@@ -1,5 +1,7 @@
 """Where a process can die: each commit has a name, and each named point is reached."""
 
+import itertools
+
 import pytest
 
 from gamekit.core.journal import Event, Meta
@@ -9,7 +11,6 @@ from gamekit.testing.pairs import pieces, tour, walk
 from gamekit.testing.simulation import Workshop
 from gamekit.units import Cursor, PlayerId, UnixSeconds
 from tests.core.rows import action, operation, session, slot
-import itertools
 
 
 def test_names_are_unique() -> None:
