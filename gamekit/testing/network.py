@@ -180,9 +180,7 @@ class Network:
         self, to: Address, data: bytes, *, sender: Address, authorizations: Sequence[SignedAuthorization] = ()
     ) -> Gas:
         """See `ports.ChainReader`."""
-        return await self._read(
-            lambda: self.chain.estimate_gas(to, data, sender=sender, authorizations=authorizations)
-        )
+        return await self._read(lambda: self.chain.estimate_gas(to, data, sender=sender, authorizations=authorizations))
 
     async def max_priority_fee_per_gas(self) -> Wei:
         """See `ports.ChainReader`."""

@@ -37,7 +37,7 @@ def burning(world: World, *keys: str) -> None:
         real_run(op, hashed, executed)
         executed[place:] = [type(each)(each.user_op_hash, each.place, each.account, each.call, True)
                             for each in executed[place:]]  # fmt: skip
-        return [chain._closing(hashed, op.sender, op.nonce, False)]
+        return [chain._closing(hashed, op.sender, op.nonce, success=False)]
 
     chain.call, chain._run, chain.reverts = call, run, real_reverts
 
