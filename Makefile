@@ -62,9 +62,10 @@ format: setup ## Rewrite the sources in the agreed form
 	$(PY) -m ruff format
 	$(CONTRACTS) format
 
-bench: setup ## Measure signing and the pipeline; writes benchmarks/results/
+bench: setup ## Measure signing, the pipeline and gas; writes benchmarks/results/
 	$(PY) -m benchmarks.sign
 	$(PY) -m benchmarks.pipeline
+	$(PY) -m benchmarks.gas
 	$(PY) -m benchmarks.readme
 
 campaigns: setup ## Search for faults for longer than a test may take: the contracts, fuzzed deeper

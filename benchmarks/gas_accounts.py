@@ -5,6 +5,7 @@ operations, one a player, of so many calls each.
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -106,7 +107,7 @@ class Contestant(Protocol):
         ...
 
 
-class Operations:
+class Operations(ABC):
     """What all have in common who act by user operations."""
 
     account: str = ""
@@ -189,24 +190,24 @@ class Operations:
         """Tell a player's accounts apart: each contestant has its own."""
         return int.from_bytes(keccak256(f"{self.account} {self.signer} {number}".encode())[:8], "big")
 
+    @abstractmethod
     async def create(self, number: int) -> Address:
         """Create one player's account."""
-        raise NotImplementedError
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # noqa: B027 - most have nothing to do
         """Do what the accounts need before their first action; nothing by default."""
 
+    @abstractmethod
     def nonce_key(self) -> NonceKey:
         """Say where an account's operations are numbered."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call_data(self, calls: Sequence[Call]) -> bytes:
         """Encode calls for the account."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sign(self, asked: Asked, op: UserOperation) -> bytes:
         """Write the operation's signature field."""
-        raise NotImplementedError
 
     def hash(self, op: UserOperation) -> UserOpHash:
         """Hash an operation as the entry point does."""

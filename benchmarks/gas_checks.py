@@ -7,7 +7,10 @@ operation of one call, and for each further call of a batch.
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
+from msgspec.structs import replace
+
 from benchmarks.gas_accounts import (
+    AMPLE,
     AT_LEAST_ONE,
     AT_MOST_STAMINA,
     DEPOSIT,
@@ -19,7 +22,7 @@ from benchmarks.gas_accounts import (
     Shape,
 )
 from benchmarks.gas_chain import ATTACK, Chain, benchmark_contract
-from gamekit.core.policy import ArgumentRule, Condition, ValueLimitPolicy
+from gamekit.core.policy import ArgumentRule, Condition, SpendingLimitPolicy, ValueLimitPolicy
 from gamekit.core.setup import StackSetup
 from gamekit.eth.calldata import Call
 from gamekit.eth.entry_point import DEPOSIT_TO
@@ -110,6 +113,20 @@ class PayingSession(Session):
         )
 
 
+class FullSession(PayingSession, SponsoredSession):
+    """Which has every kind of limit that a scope can have, all at once."""
+
+    def __init__(self, where: StackSetup) -> None:
+        super().__init__(where, 1)
+        rules = (
+            ArgumentRule(0, Condition.AT_LEAST, 1),
+            ArgumentRule(0, Condition.AT_MOST, 100),
+            SpendingLimitPolicy(0, AMPLE, 0),
+        )
+        self.shape = replace(self.shape, rate=PACE, rules=rules)
+        self.signer = "session, everything"
+
+
 async def validation_of(chain: Chain, session: Session, calls: int) -> tuple[int, int, int]:
     """Give validation gas, total gas and calldata bytes of one operation of an open session; nothing is left behind.
 
@@ -148,6 +165,7 @@ async def check_rows(chain: Chain, where: StackSetup) -> list[dict[str, object]]
     sessions.append(("argument pinned to the account", PinnedSession(where, pinned, "check: pinned"), base))
     sessions.append(("paymaster pinned", SponsoredSession(where, ONE_ENTRY, "check: paymaster"), base))
     sessions.append(("value caps, value sent", PayingSession(where, 1), paying))
+    sessions.append(("rate, 2 rules, both caps, value and paymaster at once", FullSession(where), paying))
     figures: dict[str, tuple[int, int]] = {}
     for session in (base, paying, *(each for _, each, _ in sessions)):
         await session.open(chain, 1)

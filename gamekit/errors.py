@@ -12,6 +12,8 @@
     │   ├── SessionNotOpen                granted, but not yet deep enough in the chain                   RETRY
     │   ├── SessionExpired                past its valid_until                                            FINAL
     │   ├── SessionRevoked                revoked, or its key revoked itself                              FINAL
+    │   ├── AuthorizationInvalid          the owner's address was not authorized to delegate as it must   FINAL
+    │   │   └── AuthorizationSpent        its nonce was consumed by something else: sign a new one        FINAL
     │   ├── ActionInvalid                 unknown function or arguments that do not fit the ABI           FINAL
     │   ├── ActionExpired                 past the action's own not_after                                 FINAL
     │   ├── ActionCancelled               taken back before it was signed                                 FINAL
@@ -127,6 +129,24 @@ class SessionRevoked(ClientError):
     """The session was revoked."""
 
     code = "session_revoked"
+
+
+class AuthorizationInvalid(ClientError):
+    """The account is the owner's own address, and there is no authorization by which it delegates as it must.
+
+    Missing, for another chain or contract, or signed by another key; `compared` holds `asked` and `found`.
+    """
+
+    code = "authorization_invalid"
+
+
+class AuthorizationSpent(AuthorizationInvalid):
+    """The authorization's nonce is not the address's next one: something else has consumed it. Sign a new one.
+
+    `compared` holds `nonce`, the authorization's, and `found`, the address's.
+    """
+
+    code = "authorization_spent"
 
 
 class ActionInvalid(ClientError):

@@ -34,13 +34,14 @@ from gamekit.core.manifest import parse_manifest
 from gamekit.core.pausing import CHAIN, GameCode, Pause, subjects
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.revocation import Revocation
-from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session
+from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session, ended_error
 from gamekit.core.setup import ChainSetup, chain_setup
 from gamekit.core.tracking import Operation, Slot
 from gamekit.core.unit import Unit
 from gamekit.core.withdrawal import Withdrawal
 from gamekit.errors import ChainMismatch, ConfigInvalid, OutcomeUnknown, SessionNotFound, SessionNotOpen
 from gamekit.eth.calldata import Call
+from gamekit.eth.transaction import SignedAuthorization
 from gamekit.keys.keystore import Keystore
 from gamekit.keys.signer import LocalSigner
 from gamekit.ports import ChainReader, Clock, KeyMaker, SealedKey, Signer, Store, TransactionSender
@@ -223,16 +224,28 @@ class GameKit:
             raise ConfigInvalid(f"the unit is one of {found.game.name}, not of this kit's {game}", game=game)
         return await self._grant.propose(player, found, owner, where, minutes=minutes)
 
-    async def open(self, permission_id: PermissionId, signature: bytes) -> SessionHandle:
-        """Take the wallet's signature; returns when the grant is durable and sent. `opened` waits for the chain.
+    async def open(
+        self, permission_id: PermissionId, signature: bytes, authorization: SignedAuthorization | None = None
+    ) -> SessionHandle:
+        """Take what the wallet signed; returns when the grant is durable and sent. `opened` waits for the chain.
 
-        Raises: SessionNotFound, SessionExpired, ConfigInvalid; Overloaded when the player has opened too many.
+        Args:
+            permission_id: the request's.
+            signature: over the request's typed data.
+            authorization: what the request's `authorization` became, if it has one; wherever it was signed.
+
+        Raises: SessionNotFound, SessionExpired, ConfigInvalid; AuthorizationInvalid, AuthorizationSpent for the
+            authorization; Overloaded when the player has opened too many.
         """
-        await asyncio.shield(self._open(permission_id, signature))
+        await asyncio.shield(self._open(permission_id, signature, authorization))
         return SessionHandle(self, permission_id)
 
     async def opened(self, permission_id: PermissionId, timeout: float | None = None) -> None:
-        """Wait until a session plays. Raises OutcomeUnknown when the time is over, SessionNotFound, SessionRevoked."""
+        """Wait until a session plays.
+
+        Raises: OutcomeUnknown when the time is over; AuthorizationSpent when the owner's address can no longer
+            delegate by what was signed; SessionNotFound.
+        """
         row = self.session_row(permission_id)
         changed = asyncio.Event()
         stop = self._notify.subscribe(row.player, lambda _: changed.set())
@@ -240,7 +253,7 @@ class GameKit:
             async with asyncio.timeout(timeout):
                 while (row := self.session_row(permission_id)).state != OPEN:
                     if row.state in ENDED:
-                        raise SessionNotFound(f"the session is {row.state}: {row.ended_reason}", state=row.state)
+                        raise ended_error(row)
                     await changed.wait()
                     changed.clear()
         except TimeoutError as error:
@@ -360,9 +373,11 @@ class GameKit:
         """Send a withdrawal that the owner's wallet signed, and follow it to final."""
         return await asyncio.shield(self._withdraw.submit(user_op_hash, signature))
 
-    async def _open(self, permission_id: PermissionId, signature: bytes) -> None:
+    async def _open(
+        self, permission_id: PermissionId, signature: bytes, authorization: SignedAuthorization | None
+    ) -> None:
         async with self._openings.opening(permission_id):
-            await self._grant.open(permission_id, signature)
+            await self._grant.open(permission_id, signature, authorization)
 
     async def _accept_first(
         self,

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from gamekit.core.journal import Row
 from gamekit.eth.block import Head, Log, TransactionReceipt
+from gamekit.eth.transaction import SignedAuthorization
 from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
 
 R = TypeVar("R", bound=Row)
@@ -137,8 +138,8 @@ class ChainReader(Protocol):
         """
         ...
 
-    async def code(self, address: Address) -> bytes:
-        """The code at an address, at the head."""
+    async def code(self, address: Address, *, block: BlockHash | None = None) -> bytes:
+        """The code at an address, at the head or at one block."""
         ...
 
     async def storage(self, address: Address, slot: Hash32) -> Hash32:
@@ -149,12 +150,16 @@ class ChainReader(Protocol):
         """Native balance in wei, at the head."""
         ...
 
-    async def transaction_count(self, address: Address, *, pending: bool = False) -> int:
-        """The next nonce of an externally owned account; of mined transactions only unless `pending`."""
+    async def transaction_count(
+        self, address: Address, *, pending: bool = False, block: BlockHash | None = None
+    ) -> int:
+        """The next nonce of an externally owned account: at the head, with what is `pending`, or at one block."""
         ...
 
-    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address) -> Gas:
-        """Gas that a transaction would need; raises CallReverted with the revert data."""
+    async def estimate_gas(
+        self, to: Address, data: bytes, *, sender: Address, authorizations: Sequence[SignedAuthorization] = ()
+    ) -> Gas:
+        """Gas that a transaction would need, and its authorizations; raises CallReverted with the revert data."""
         ...
 
     async def max_priority_fee_per_gas(self) -> Wei:

@@ -23,7 +23,7 @@ from gamekit.errors import (
 from gamekit.kit import GameKit, MonotonicClock, load_game
 from gamekit.runtime.intake import Accepted
 from gamekit.testing.scenery import ABI, ARENA, MANIFEST, Keys, arena, chain_config, config
-from gamekit.units import Address, PermissionId, PlayerId
+from gamekit.units import Address, BlockHash, PermissionId, PlayerId
 from tests.runtime.world import ALICE, OWNER, World, attack
 
 
@@ -125,7 +125,7 @@ class TestRecover:
     async def test_a_chain_without_our_module_is_refused(self, keys: Keys) -> None:
         world = World(keys)
 
-        async def nothing(address: Address) -> bytes:
+        async def nothing(address: Address, *, block: BlockHash | None = None) -> bytes:
             return b""
 
         world.chain.code = nothing  # type: ignore[method-assign]

@@ -12,6 +12,8 @@ from gamekit.chain.rpc import JsonRpc, RpcRefused, from_data, from_quantity, to_
 from gamekit.config import ChainConfig
 from gamekit.errors import CallReverted, ChainUnavailable, FeeTooLow, SubmitError, SubmitterUnavailable
 from gamekit.eth.block import Head, Log, TransactionReceipt
+from gamekit.eth.signature import parse_signature
+from gamekit.eth.transaction import SignedAuthorization
 from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, Wei
 
 KNOWN = ("already known", "already imported", "known transaction", "transaction already in pool")
@@ -121,8 +123,7 @@ class EvmChain:
             call["from"] = to_data(sender)
         if gas is not None:
             call["gas"] = to_quantity(gas)
-        at: object = "latest" if block is None else {"blockHash": to_data(block)}
-        return from_data(await self._rpc.request(str, "eth_call", call, at))
+        return from_data(await self._rpc.request(str, "eth_call", call, _at(block)))
 
     async def logs(self, topics: Sequence[Sequence[Hash32]], first: BlockNumber, most: int) -> tuple[Log, ...]:
         """Logs of any contract from a block to the head whose topics are, place by place, among these; the latest."""
@@ -136,9 +137,9 @@ class EvmChain:
                 raise ChainUnavailable(f"a log of {log.address.hex()} has other topics than asked for", got=log.topics)
         return found[-most:]
 
-    async def code(self, address: Address) -> bytes:
-        """The code at an address."""
-        return from_data(await self._rpc.request(str, "eth_getCode", to_data(address), "latest"))
+    async def code(self, address: Address, *, block: BlockHash | None = None) -> bytes:
+        """The code at an address, at the head or at one block."""
+        return from_data(await self._rpc.request(str, "eth_getCode", to_data(address), _at(block)))
 
     async def storage(self, address: Address, slot: Hash32) -> Hash32:
         """One storage word."""
@@ -149,14 +150,20 @@ class EvmChain:
         """Native balance in wei."""
         return Wei(from_quantity(await self._rpc.request(str, "eth_getBalance", to_data(address), "latest")))
 
-    async def transaction_count(self, address: Address, *, pending: bool = False) -> int:
-        """The next nonce of an externally owned account, mined transactions only unless `pending`."""
-        tag = "pending" if pending else "latest"
-        return from_quantity(await self._rpc.request(str, "eth_getTransactionCount", to_data(address), tag))
+    async def transaction_count(
+        self, address: Address, *, pending: bool = False, block: BlockHash | None = None
+    ) -> int:
+        """The next nonce of an externally owned account: at the head, with what is `pending`, or at one block."""
+        at = "pending" if pending else _at(block)
+        return from_quantity(await self._rpc.request(str, "eth_getTransactionCount", to_data(address), at))
 
-    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address) -> Gas:
-        """Gas that a transaction would need; raises CallReverted with the revert data."""
-        call = {"to": to_data(to), "data": to_data(data), "from": to_data(sender)}
+    async def estimate_gas(
+        self, to: Address, data: bytes, *, sender: Address, authorizations: Sequence[SignedAuthorization] = ()
+    ) -> Gas:
+        """Gas that a transaction would need, and its authorizations; raises CallReverted with the revert data."""
+        call: dict[str, object] = {"to": to_data(to), "data": to_data(data), "from": to_data(sender)}
+        if authorizations:
+            call["authorizationList"] = [_authorization(each) for each in authorizations]
         return Gas(from_quantity(await self._rpc.request(str, "eth_estimateGas", call)))
 
     async def max_priority_fee_per_gas(self) -> Wei:
@@ -177,6 +184,24 @@ class EvmChain:
             _translate(error)
         except ChainUnavailable as error:
             raise SubmitterUnavailable(f"no answer to eth_sendRawTransaction: {error}") from error
+
+
+def _at(block: BlockHash | None) -> object:
+    """Which state is read: the head's, or that of exactly this block. Source: EIP-1898."""
+    return "latest" if block is None else {"blockHash": to_data(block)}
+
+
+def _authorization(signed: SignedAuthorization) -> dict[str, str]:
+    """Write an authorization as nodes take it. Source: execution-apis, `AuthorizationTuple`."""
+    found, parsed = signed.authorization, parse_signature(signed.signature)
+    return {
+        "chainId": to_quantity(found.chain_id),
+        "address": to_data(found.delegate),
+        "nonce": to_quantity(found.nonce),
+        "yParity": to_quantity(parsed.recovery_id),
+        "r": to_quantity(parsed.r),
+        "s": to_quantity(parsed.s),
+    }
 
 
 def _translate(error: RpcRefused) -> None:

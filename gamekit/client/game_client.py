@@ -25,6 +25,8 @@ from gamekit.client.link import Link
 from gamekit.client.login import LoginSource
 from gamekit.client.stream import EventStream
 from gamekit.errors import GamekitError, OutcomeUnknown
+from gamekit.eth.transaction import SignedAuthorization
+from gamekit.protocol import authorizations
 from gamekit.protocol.codec import ClientFrame
 from gamekit.protocol.codes import error_of
 from gamekit.protocol.events import EventFrames, Finalized, Refused, Reorged, Settled
@@ -187,16 +189,26 @@ class GameClient:
     async def propose(
         self, game: str, unit: str, owner: bytes, *, stack: str = "", entry_point_version: str = ""
     ) -> Proposed:
-        """Ask for what the owner's wallet must sign to open a session."""
+        """Ask for what the owner's wallet must sign to open a session.
+
+        Where the answer has an `authorization`, the owner's key signs that, too: see `client.login.authorize`.
+        """
         account = AccountRequest(Octets20(owner), stack, entry_point_version)
         reply = await self._ask(lambda request_id: Propose(request_id, game, unit, account))
         if not isinstance(reply, Proposed):
             raise OutcomeUnknown("the server answered something else")
         return reply
 
-    async def open(self, request_id: str, signature: bytes) -> None:
-        """Hand in the wallet's signature; `session_opened` tells when the session plays."""
-        await self._done(lambda number: Open(number, request_id, SignatureOctets(signature)))
+    async def open(self, request_id: str, signature: bytes, authorization: SignedAuthorization | None = None) -> None:
+        """Hand in what the wallet signed; `session_opened` tells that it plays, `session_lapsed` that it never will.
+
+        Args:
+            request_id: of what was proposed.
+            signature: over its payload.
+            authorization: what its `authorization` became, if it has one.
+        """
+        handed = authorizations.hand_in(authorization)
+        await self._done(lambda number: Open(number, request_id, SignatureOctets(signature), handed))
 
     async def ping(self) -> None:
         """Make sure that the server reads."""

@@ -46,6 +46,14 @@ export const walletLogin = (provider, account, statement = "Play without further
   return { by: "wallet", message, signature };
 };
 
+/** What `open` carries, from a signed authorization as libraries give it ({chainId, address, nonce, r, s, yParity}) or as the protocol has it. */
+const signedAuthorization = (signed) => {
+  if (signed.signature) return signed;
+  const word = (value) => BigInt(value).toString(16).padStart(64, "0");
+  const signature = `0x${word(signed.r)}${word(signed.s)}${signed.yParity ? "1c" : "1b"}`;
+  return { chain_id: Number(signed.chainId), delegate: signed.address ?? signed.contractAddress, nonce: Number(signed.nonce), signature };
+};
+
 const hexOf = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const newKey = () => hexOf(crypto.getRandomValues(new Uint8Array(12)));
 const nameOf = (permissionId, key) => `${permissionId} ${key}`;
@@ -102,23 +110,41 @@ export class GameClient extends EventTarget {
   cancel(permissionId, key) { return this.#ask({ type: "cancel", permission_id: permissionId, key }).then(({ done }) => done); }
   revoke(permissionId) { return this.#ask({ type: "revoke", permission_id: permissionId }); }
 
-  /** Open a session: the wallet signs once what `proposed.explanation` says. Resolves when the chain has it. */
-  async grant(game, unit, provider, owner, account = {}, confirm = async (_proposed) => true) {
+  /**
+   * Open a session: the wallet signs once what `proposed.explanation` says. Resolves when the chain has it.
+   *
+   * Where the account is the owner's own address (EIP-7702), `authorize` must also give the signed `proposed.authorization`,
+   * wherever its key is: no wallet signs one through an injected provider. It is only asked where it is needed.
+   */
+  async grant(game, unit, provider, owner, account = {}, confirm = async (_proposed) => true, authorize = null) {
     const proposed = await this.#ask({ type: "propose", game, unit, account: { owner, ...account } });
+    if (proposed.authorization && !authorize) {
+      const message = `${owner} must authorize ${proposed.authorization.delegate}, which this wallet cannot sign for a page`;
+      throw new GamekitError({ code: "authorization_invalid", outcome: "final", message });
+    }
     if (!(await confirm(proposed))) throw new GamekitError({ code: "declined", outcome: "final", message: "not confirmed" });
+    const authorization = proposed.authorization && signedAuthorization(await authorize(proposed.authorization));
     const { method, payload } = proposed;
     const params = method === "personal_sign" ? [payload, owner] : [owner, JSON.stringify(payload)];
     const signature = await provider.request({ method, params });
-    const opened = new Promise((resolve) => {
-      const listen = ({ detail }) => {
+    const ended = ["session_opened", "session_lapsed"];
+    let listen;
+    const opened = new Promise((resolve, reject) => {
+      listen = ({ detail }) => {
         if (detail.permission_id !== proposed.permission_id) return;
-        this.removeEventListener("session_opened", listen);
-        resolve(detail);
+        if (detail.type === "session_opened") return resolve(detail);
+        reject(new GamekitError({ code: detail.code, outcome: "final", message: detail.reason }));
       };
-      this.addEventListener("session_opened", listen);
+      for (const type of ended) this.addEventListener(type, listen);
     });
-    await this.#ask({ type: "open", request_id: proposed.request_id, signature });
-    return opened;
+    opened.catch(() => {}); // told below, if `open` itself has not failed
+    try {
+      const request = { type: "open", request_id: proposed.request_id, signature };
+      await this.#ask(authorization ? { ...request, authorization } : request);
+      return await opened;
+    } finally {
+      for (const type of ended) this.removeEventListener(type, listen);
+    }
   }
 
   async #connect(waiting) {

@@ -1,4 +1,4 @@
-"""Ways to log in: each gives, at every connect that needs one, the login to send."""
+"""What a player's key signs: logins, one at every connect that needs one, and authorizations."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -7,13 +7,17 @@ from http import HTTPStatus
 import aiohttp
 
 from gamekit.errors import AuthenticationFailed, Overloaded
+from gamekit.eth.transaction import SignedAuthorization, authorization_hash
+from gamekit.protocol import authorizations
 from gamekit.protocol.login import LoginMessage
-from gamekit.protocol.messages import Login, TokenLogin, WalletLogin
+from gamekit.protocol.messages import Authorization, Login, TokenLogin, WalletLogin
 from gamekit.protocol.octets import SignatureOctets
-from gamekit.units import Address
+from gamekit.units import Address, Hash32
 
 LoginSource = Callable[[aiohttp.ClientSession, str], Awaitable[Login]]
 """Given an HTTP session and the websocket's URL, makes a login."""
+SignDigest = Callable[[Hash32], bytes]
+"""Signs 32 bytes as they are and gives 65 bytes: r, s and v, which is 27 or 28."""
 SignMessage = Callable[[str], Awaitable[bytes]]
 """Signs a text as wallets do (ERC-191) and gives 65 bytes."""
 
@@ -57,3 +61,14 @@ def by_wallet(address: Address, sign: SignMessage, statement: str | None = None)
         return WalletLogin(message, SignatureOctets(await sign(message)))
 
     return login
+
+
+def authorize(wanted: Authorization, sign: SignDigest) -> SignedAuthorization:
+    """Sign what `proposed.authorization` asks for, with a key that is at hand.
+
+    Args:
+        wanted: as it was proposed.
+        sign: signs a digest as it is, and gives 65 bytes.
+    """
+    authorization = authorizations.asked(wanted)
+    return SignedAuthorization(authorization, sign(authorization_hash(authorization)))

@@ -1,7 +1,7 @@
 """The bodies of durable events: what the game's own database follows to keep step.
 
 Kinds, past tense: `settled`, `reorged` (undo what was settled), `final`, `refused`, `session_opened`,
-`session_revoked`, `session_expired`, `session_expiring`, `session_reorged`, `paused`, `resumed`,
+`session_lapsed`, `session_revoked`, `session_expired`, `session_expiring`, `session_reorged`, `paused`, `resumed`,
 `withdrawal_settled`, `withdrawal_reorged`, `alarm`.
 """
 
@@ -12,6 +12,8 @@ REORGED = "reorged"
 FINAL = "final"
 REFUSED = "refused"
 SESSION_OPENED = "session_opened"
+SESSION_LAPSED = "session_lapsed"
+"""A grant that was handed in did not come into the chain and no longer can; `code` says why."""
 SESSION_EXPIRING = "session_expiring"
 SESSION_EXPIRED = "session_expired"
 SESSION_REVOKED = "session_revoked"
@@ -74,6 +76,8 @@ class SessionEvent(Struct, frozen=True, omit_defaults=True):
     valid_until: int
     reason: str = ""
     at_block: int = 0
+    code: str = ""
+    """Of session_lapsed: the error's."""
 
 
 class PauseEvent(Struct, frozen=True, omit_defaults=True):

@@ -23,7 +23,7 @@ from gamekit.core.policy import (
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.proxy import Accepted
-from gamekit.eth.token import UNLIMITED, Approval
+from gamekit.eth.token import UNLIMITED, Approval, Unread
 from gamekit.units import ZERO_ADDRESS, Address, ChainId
 
 WEI_PER_ETHER: Final = 10**18
@@ -107,6 +107,8 @@ class Explanation(Struct, frozen=True):
     pace: tuple[str, ...]
     most_lost: tuple[str, ...]
     never: tuple[str, ...]
+    on_account: tuple[str, ...]
+    """What holds on this kind of account; empty where no kind is given."""
     revoke: tuple[str, ...]
     not_enforced: tuple[str, ...]
     """What no contract checks."""
@@ -120,10 +122,11 @@ class Explanation(Struct, frozen=True):
             ("How often", self.pace),
             ("The most that can be lost, whoever holds the key", self.most_lost),
             ("The key can never", self.never),
+            ("On this kind of account", self.on_account),
             ("How to revoke", self.revoke),
             ("Not enforced on chain", self.not_enforced),
         )
-        sections = ["\n".join((f"{heading}:", *(f"  - {line}" for line in lines))) for heading, lines in parts]
+        sections = ["\n".join((f"{heading}:", *(f"  - {line}" for line in lines))) for heading, lines in parts if lines]
         return "\n\n".join((self.title, *sections)) + "\n"
 
 
@@ -132,7 +135,7 @@ def explain(
     game: Described,
     stack: AccountStack | None = None,
     accepted: Sequence[Accepted] = (),
-    approvals: Sequence[Approval] = (),
+    approvals: Sequence[Approval | Unread] = (),
 ) -> str:
     """Explain a session's scope, or a unit before any key exists, as text.
 
@@ -141,7 +144,7 @@ def explain(
         game: says what the functions mean.
         stack: the account's; without it, what depends on it is left out.
         accepted: what the owner accepts for targets that can run code of others.
-        approvals: what the account has let the game's contracts take.
+        approvals: what the account has let the game's contracts take, and what of that could not be read.
     """
     return str(describe(subject, game, stack, accepted, approvals))
 
@@ -151,7 +154,7 @@ def describe(
     game: Described,
     stack: AccountStack | None = None,
     accepted: Sequence[Accepted] = (),
-    approvals: Sequence[Approval] = (),
+    approvals: Sequence[Approval | Unread] = (),
 ) -> Explanation:
     """Explain as `explain` does, in parts."""
     scope, unit = (subject, None) if isinstance(subject, Scope) else (subject.policies, subject)
@@ -166,6 +169,7 @@ def describe(
         pace=_pace(scope, figures),
         most_lost=_most_lost(scope, figures),
         never=_never(scope, is_bound=unit is None),
+        on_account=() if stack is None else stack.limits.enforced,
         revoke=_revoke(scope, is_bound=unit is None),
         not_enforced=(
             *_not_enforced(scope, [function for _, function in allowed if function]),
@@ -181,8 +185,8 @@ class _Counter(Struct, frozen=True):
     """What one of the chain's two counters sums."""
 
     of: tuple[str, ...]
-    rules: int
-    """How many rules add to it."""
+    counted: tuple[tuple[Address, bytes, int], ...]
+    """The arguments that add to it, one for each rule: target, selector, place."""
     total_max: int
 
 
@@ -246,19 +250,23 @@ def _counters(allowed: _Allowed) -> dict[int, _Counter]:
         for rule in entry.rules:
             if isinstance(rule, SpendingLimitPolicy):
                 name = names.get(rule.argument, f"argument {rule.argument} of {place}")
-                before = found.get(rule.lane, _Counter((), 0, rule.total_max))
+                before = found.get(rule.lane, _Counter((), (), rule.total_max))
                 of = before.of if name in before.of else (*before.of, name)
-                found[rule.lane] = _Counter(of, before.rules + 1, rule.total_max)
+                counted = (*before.counted, (entry.target, entry.selector, rule.argument))
+                found[rule.lane] = _Counter(of, counted, rule.total_max)
     return found
 
 
 def _spending(counters: Mapping[int, _Counter]) -> dict[str, int]:
-    caps: dict[str, int] = {}
-    for counter in counters.values():
-        name = " and ".join(counter.of)
-        # Both lanes may count the same: then the lower cap is reached first.
-        caps[name] = min(counter.total_max, caps.get(name, counter.total_max))
-    return caps
+    """Give the most of each thing that is counted; what both lanes count is one thing with one bound."""
+    found = sorted(counters.values(), key=lambda counter: (len(set(counter.counted)), -counter.total_max))
+    if len(found) == 2 and not set(found[0].of).isdisjoint(found[1].of):
+        less, more = found
+        # What adds to one lane only with the other is bounded by the other's cap; else both may be used up.
+        is_within = set(less.counted) <= set(more.counted)
+        total = more.total_max if is_within else less.total_max + more.total_max
+        found = [_Counter(tuple(dict.fromkeys((*more.of, *less.of))), less.counted + more.counted, total)]
+    return {" and ".join(counter.of): counter.total_max for counter in found}
 
 
 def _may(entry: CallEntry, function: PlayFunction | None, counters: Mapping[int, _Counter], game: Described) -> str:
@@ -288,7 +296,7 @@ def _rules(entry: CallEntry, names: dict[int, str], counters: Mapping[int, _Coun
 
 
 def _counted(name: str, counter: _Counter) -> str:
-    if counter.rules == 1:
+    if len(counter.counted) == 1:
         return f"{name} at most {counter.total_max:,} over all calls together"
     return f"{name} counts towards the {counter.total_max:,} in all of {' and '.join(counter.of)}"
 
@@ -389,7 +397,12 @@ def _not_enforced(scope: Scope, functions: Sequence[PlayFunction]) -> tuple[str,
     return tuple(lines)
 
 
-def _approved(each: Approval) -> str:
+def _approved(each: Approval | Unread) -> str:
+    if isinstance(each, Unread):
+        if each.token is None:
+            return "That your account has let the game's contract take no other token: this could not be read."
+        token = checksum_address(each.token)
+        return f"What your account has let the game's contract take of {token}: it could not be read."
     token, spender = checksum_address(each.token), checksum_address(each.spender)
     if each.item is not None:
         what = f"item {each.item:,} of {token}"

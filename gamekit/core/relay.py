@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from gamekit.core.journal import Row
 from gamekit.core.tracking import Operation
+from gamekit.eth.transaction import SignedAuthorization
 from gamekit.units import Address, BlockNumber, Gas, Hash32, Wei
 
 PLANNED = "planned"
@@ -64,6 +65,8 @@ class RelayTransaction(Row, frozen=True):
     sent_at_block: BlockNumber = BlockNumber(0)
     mined_at_block: BlockNumber = BlockNumber(0)
     succeeded: bool = True
+    authorizations: tuple[SignedAuthorization, ...] = ()
+    """What other people's addresses delegate by, for replacing it; with any it is of type 4."""
 
     def moved(self, state: str, **changes: object) -> "RelayTransaction":
         """Give this transaction in another state."""

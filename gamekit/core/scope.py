@@ -281,9 +281,9 @@ def _unpack(data: bytes, functions: dict[bytes, str]) -> Scope:
         raise EncodingInvalid(f"scope: {error}", found=len(data)) from error
     if data[52] != SCOPE_VERSION:
         raise EncodingInvalid(f"scope: version must be {SCOPE_VERSION}, got {data[52]}", found=data[52])
-    rules_at = HEADER_LENGTH + ENTRY_LENGTH * len(written)
-    rules = [] if is_long(data) else _unpack_rules(data[rules_at:])
-    entries = [_unpack_entry(entry, rules or _unpack_rules(entry[ENTRY_LENGTH:]), functions) for entry in written]
+    entries = [
+        _unpack_entry(entry, rules, functions) for entry, rules in zip(written, _rules_of(data, written), strict=True)
+    ]
     number = int.from_bytes
     interval_ms, paymaster = number(data[92:96], "big"), Address(data[160:180])
     return Scope(
@@ -306,15 +306,36 @@ def _unpack(data: bytes, functions: dict[bytes, str]) -> Scope:
     )
 
 
+def _rules_of(data: bytes, written: Sequence[bytes]) -> Iterator[Sequence[ArgumentRule | SpendingLimitPolicy]]:
+    """Give each entry's rules, each rule once: the work is in proportion to the bytes.
+
+    Rules that entries share are refused here, before there are 255 of them on each of 255 entries.
+    """
+    if is_long(data):
+        for entry in written:
+            yield _unpack_rules(entry[ENTRY_LENGTH:])
+        return
+    rules = _unpack_rules(data[HEADER_LENGTH + ENTRY_LENGTH * len(written) :])
+    following = 0
+    for entry in written:
+        first, count = entry[24], entry[25]
+        if first != (following if count else 0):
+            text = f"an entry's rules begin at {first}, those of the entry before end at {following}"
+            raise EncodingInvalid(
+                f"scope: the bytes are not the canonical ones: {text}", found=first, expected=following
+            )
+        yield rules[first : first + count]
+        following += count
+
+
 def _unpack_entry(
     data: bytes, rules: Sequence[ArgumentRule | SpendingLimitPolicy], functions: dict[bytes, str]
 ) -> CallEntry:
-    first, count = data[24], data[25]
     return CallEntry(
         target=Address(data[:20]),
         selector=data[20:24],
         function=functions.get(data[20:24], ""),
-        rules=tuple(rules[first : first + count]),
+        rules=tuple(rules),
     )
 
 

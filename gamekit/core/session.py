@@ -13,6 +13,8 @@ revoking. Both are sent again.
 from msgspec.structs import replace
 
 from gamekit.core.journal import Row
+from gamekit.errors import AuthorizationSpent, ClientError, SessionNotFound
+from gamekit.eth.transaction import SignedAuthorization
 from gamekit.units import Address, ChainId, NonceKey, PermissionId, PlayerId, UnixSeconds
 
 PROPOSED = "proposed"
@@ -100,6 +102,11 @@ class Session(Row, frozen=True):
     implementations: tuple[Address, ...] = ()
     """What the grant accepts for targets that can run code of others, in the scope's order."""
 
+    authorization: SignedAuthorization | None = None
+    """What the owner signed so that their own address delegates; it travels with the grant."""
+    ended_code: str = ""
+    """Of the error that says why it lapsed; empty while it has not."""
+
     def admit(self, stored: "Session | None") -> str:
         """A session ends once: what has ended never opens again; a reorg only makes it end again."""
         if stored is None:
@@ -118,6 +125,13 @@ class Session(Row, frozen=True):
     def moved(self, state: str, **changes: object) -> "Session":
         """Give this session in another state."""
         return replace(self, state=state, **changes)
+
+
+def ended_error(session: Session) -> ClientError:
+    """Say why a session that has ended does not play."""
+    if session.ended_code == AuthorizationSpent.code:
+        return AuthorizationSpent(session.ended_reason, session=session.permission_id)
+    return SessionNotFound(f"the session is {session.state}: {session.ended_reason}", state=session.state)
 
 
 def key_binding(account: Account, validator: Address, entry_point: Address, signer: Address) -> bytes:

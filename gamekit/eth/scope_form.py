@@ -28,6 +28,8 @@ MERKLE_LENGTH: Final = HEADER_LENGTH + 32
 ENTRIES_AT: Final = 54
 """Where the header counts entries; 0 for a long list."""
 RULES_AT: Final = 55
+COUNT_MAX: Final = 255
+"""Most entries, and most rules, that the header of a short list counts."""
 _RULE_COUNT_AT: Final = 25
 """Where an entry counts its rules."""
 _PLACE_BYTES: Final = 2
@@ -44,12 +46,15 @@ def is_long(scope: bytes) -> bool:
 def entries_of(granted: bytes) -> list[bytes]:
     """Give the entries of a granted form, 32 bytes each; those of a long list with their rules behind them.
 
-    Raises: EncodingInvalid when the length is not what the counts, or the leaves, make it.
+    Raises: EncodingInvalid when the length is not what the counts, or the leaves, make it, or when a long list counts
+        rules: its leaves do, and the contract refuses the grant.
     """
     if not is_long(granted):
         rules_at = HEADER_LENGTH + ENTRY_LENGTH * granted[ENTRIES_AT]
         _require_length(granted, rules_at + RULE_LENGTH * granted[RULES_AT])
         return [granted[at : at + ENTRY_LENGTH] for at in range(HEADER_LENGTH, rules_at, ENTRY_LENGTH)]
+    if granted[RULES_AT]:
+        raise EncodingInvalid(f"a long list counts no rules, got {granted[RULES_AT]}", found=granted[RULES_AT])
     leaves = []
     at = HEADER_LENGTH
     while at < len(granted):
@@ -124,7 +129,7 @@ def shown_scope(signed: bytes, witnesses: bytes) -> bytes:
         signed: the signed form; a short list is given back as it is.
         witnesses: what stands behind it in the envelope. Paths are passed over, not checked.
 
-    Raises: EncodingInvalid when they end within a witness.
+    Raises: EncodingInvalid when they end within a witness, or show more than a short list counts.
     """
     if not is_long(signed):
         return signed
@@ -137,14 +142,20 @@ def shown_scope(signed: bytes, witnesses: bytes) -> bytes:
             raise EncodingInvalid(f"the witnesses end within the one at byte {at}", found=len(witnesses), position=at)
         leaves.append(witnesses[at:end])
         at = end + 1 + 32 * witnesses[end]
-    entries, rules_of_all = [], b""
+    entries: list[bytes] = []
+    rules_of_all: list[bytes] = []
+    rules = 0
     for leaf in sorted(leaves):
-        rules = len(rules_of_all) // RULE_LENGTH if leaf[_RULE_COUNT_AT] else 0
-        entries.append(leaf[: _RULE_COUNT_AT - 1] + bytes((rules,)) + leaf[_RULE_COUNT_AT:ENTRY_LENGTH])
-        rules_of_all += leaf[ENTRY_LENGTH:]
-    counts = bytes((len(leaves), len(rules_of_all) // RULE_LENGTH))
+        count = leaf[_RULE_COUNT_AT]
+        if len(entries) == COUNT_MAX or rules + count > COUNT_MAX:
+            raise EncodingInvalid(f"the witnesses show more than {COUNT_MAX} entries or rules", maximum=COUNT_MAX)
+        first = bytes((rules if count else 0,))
+        entries.append(leaf[: _RULE_COUNT_AT - 1] + first + leaf[_RULE_COUNT_AT:ENTRY_LENGTH])
+        rules_of_all.append(leaf[ENTRY_LENGTH:])
+        rules += count
+    counts = bytes((len(entries), rules))
     header = signed[:ENTRIES_AT] + counts + signed[ENTRIES_AT + 2 : HEADER_LENGTH]
-    return header + b"".join(entries) + rules_of_all
+    return header + b"".join(entries) + b"".join(rules_of_all)
 
 
 def _levels(hashes: Sequence[Hash32]) -> list[list[Hash32]]:

@@ -36,3 +36,10 @@ class Approval(Struct, frozen=True):
     """In the token's smallest units; None where it is not counted."""
     item: int | None = None
     """The number of the one item that may be taken; without both, all items may."""
+
+
+class Unread(Struct, frozen=True):
+    """That nobody could say what an account has let somebody take."""
+
+    token: Address | None = None
+    """Which token could not be asked; None where tokens could not be searched for."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from gamekit.core.journal import Event
+from gamekit.eth.transaction import Authorization, SignedAuthorization
 from gamekit.protocol.messages import AccountRequest, ActionRequest
 from gamekit.runtime.intake import Accepted, Answer
 from gamekit.units import Address, Cursor, PermissionId, PlayerId, UnixSeconds
@@ -45,6 +46,8 @@ class WalletRequest(Struct, frozen=True):
     explanation: str
     """The scope in plain English, with the most that can be lost."""
     sign_before: UnixSeconds
+    authorization: Authorization | None = None
+    """What the owner's key must sign beside it; None where nothing is missing."""
 
 
 class Backend(Protocol):
@@ -94,8 +97,10 @@ class Backend(Protocol):
         """Prepare what the owner's wallet signs to open a session of a unit of delegation."""
         ...
 
-    async def open_session(self, player: PlayerId, request_id: str, signature: bytes) -> None:
-        """Take the wallet's signature; returns when the grant is durable, the event is `session_opened`."""
+    async def open_session(
+        self, player: PlayerId, request_id: str, signature: bytes, authorization: SignedAuthorization | None
+    ) -> None:
+        """Take what the wallet signed; returns when the grant is durable, the event is `session_opened`."""
         ...
 
     async def events(self, player: PlayerId, since: Cursor, limit: int) -> list[Event]:

@@ -24,6 +24,7 @@ from gamekit.gateway.auth import Authenticator, Identity
 from gamekit.gateway.backend import Answer, Backend, SessionView
 from gamekit.gateway.limits import Limits
 from gamekit.gateway.sending import BINARY, CLOSE, PONG, TEXT, SendWindow, frame_header
+from gamekit.protocol import authorizations
 from gamekit.protocol.answers import answer_act, refuse_all, request_failed
 from gamekit.protocol.codec import ServerFrame, encode
 from gamekit.protocol.messages import (
@@ -339,7 +340,8 @@ class Connection:
                 await backend.revoke(player, PermissionId(bytes(frame.permission_id)))
                 return Done(frame.id, done=True)
             case Open():
-                await backend.open_session(player, frame.request_id, bytes(frame.signature))
+                authorization = authorizations.handed_in(frame.authorization)
+                await backend.open_session(player, frame.request_id, bytes(frame.signature), authorization)
                 return Done(frame.id, done=True)
             case Propose():
                 owner = Address(bytes(frame.account.owner))
@@ -358,6 +360,7 @@ class Connection:
                     request.readable,
                     request.explanation,
                     request.sign_before,
+                    authorizations.ask(request.authorization),
                 )
 
     # Writing.

@@ -13,6 +13,7 @@ from gamekit.core.action import ActionRequest
 from gamekit.core.journal import Event
 from gamekit.core.session import Session
 from gamekit.errors import ActionInvalid, SessionNotFound
+from gamekit.eth.transaction import SignedAuthorization
 from gamekit.gateway.backend import Answer, SessionView, WalletRequest
 from gamekit.kit import GameKit
 from gamekit.protocol import messages
@@ -102,16 +103,19 @@ class KitBackend:
             readable=request.readable,
             explanation=request.explanation,
             sign_before=request.sign_before,
+            authorization=request.authorization,
         )
 
-    async def open_session(self, player: PlayerId, request_id: str, signature: bytes) -> None:
-        """Take the wallet's signature."""
+    async def open_session(
+        self, player: PlayerId, request_id: str, signature: bytes, authorization: SignedAuthorization | None
+    ) -> None:
+        """Take what the wallet signed."""
         try:
             permission_id = PermissionId(bytes.fromhex(request_id))
         except ValueError as error:
             raise SessionNotFound("no such request") from error
         self._own(player, permission_id)
-        await self._kit.open(permission_id, signature)
+        await self._kit.open(permission_id, signature, authorization)
 
     async def events(self, player: PlayerId, since: Cursor, limit: int) -> list[Event]:
         """Read durable events of this player."""

@@ -91,6 +91,14 @@ class SessionOpened(SessionFrame, frozen=True, tag="session_opened"):
     """The session can play: its grant is deep enough in the chain."""
 
 
+class SessionLapsed(SessionFrame, frozen=True, tag="session_lapsed"):
+    """The session will never play: its grant did not come into the chain, and no longer can."""
+
+    code: str
+    """Of the error that says why, for example authorization_spent."""
+    reason: str
+
+
 class SessionExpiring(SessionFrame, frozen=True, tag="session_expiring"):
     """The session ends soon."""
 
@@ -107,7 +115,15 @@ class SessionRevoked(SessionFrame, frozen=True, tag="session_revoked"):
 
 
 EventFrames = (
-    Settled | Reorged | Finalized | Refused | SessionOpened | SessionExpiring | SessionExpired | SessionRevoked
+    Settled
+    | Reorged
+    | Finalized
+    | Refused
+    | SessionOpened
+    | SessionLapsed
+    | SessionExpiring
+    | SessionExpired
+    | SessionRevoked
 )
 
 _OPERATION = msgspec.msgpack.Decoder(OperationEvent)
@@ -176,6 +192,21 @@ def _session(kind: type[SessionOpened | SessionExpiring | SessionExpired], event
     )
 
 
+def _lapsed(event: Event) -> SessionLapsed:
+    body = _SESSION.decode(event.body)
+    return SessionLapsed(
+        Octets32(body.permission_id),
+        body.game,
+        body.unit,
+        Octets20(body.account),
+        UnixSeconds(body.valid_until),
+        code=body.code,
+        reason=body.reason,
+        cursor=event.cursor,
+        at=event.at,
+    )
+
+
 def _revoked(event: Event) -> SessionRevoked:
     body = _SESSION.decode(event.body)
     return SessionRevoked(
@@ -197,6 +228,7 @@ _READERS: Final[dict[str, Callable[[Event], EventFrames]]] = {
     kinds.FINAL: _finalized,
     kinds.REFUSED: _refused,
     kinds.SESSION_OPENED: lambda event: _session(SessionOpened, event),
+    kinds.SESSION_LAPSED: _lapsed,
     kinds.SESSION_EXPIRING: lambda event: _session(SessionExpiring, event),
     kinds.SESSION_EXPIRED: lambda event: _session(SessionExpired, event),
     kinds.SESSION_REVOKED: _revoked,

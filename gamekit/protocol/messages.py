@@ -5,7 +5,8 @@
     client → server   hello · act · cancel · revoke · acknowledge · propose · open · ping
     server → client   welcome · accepted · refused · done · proposed · error · pong            answers, by request id
                       settled · reorged · final · refused ·
-                      session_opened · session_expiring · session_revoked · session_expired       events, by cursor
+                      session_opened · session_lapsed · session_expiring · session_revoked · session_expired
+                                                                                  events, by cursor
 
 Events are in `events.py`, reading and writing in `codec.py`. Unknown fields, unknown types and values out of bounds are
 refused.
@@ -15,7 +16,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from gamekit.protocol.octets import Octets16, Octets20, Octets32, SignatureOctets
+from gamekit.protocol.octets import Octets16, Octets20, Octets32, Octets65, SignatureOctets
 from gamekit.units import UINT48_MAX, Cursor, PlayerId, UnixSeconds
 
 VERSION: Final = 1
@@ -170,12 +171,29 @@ class Propose(Frame, frozen=True, tag="propose"):
     account: AccountRequest
 
 
+class Authorization(Part, frozen=True):
+    """What the key of the owner's own address must sign so that it delegates to a contract. Source: EIP-7702."""
+
+    chain_id: Position
+    delegate: Octets20
+    nonce: Position
+    """The address's transaction count."""
+
+
+class SignedAuthorization(Authorization, frozen=True):
+    """The same, signed, wherever that was."""
+
+    signature: Octets65
+
+
 class Open(Frame, frozen=True, tag="open"):
-    """Hand in the wallet's signature; answered by `done` when it is durable, followed by `session_opened`."""
+    """Hand in what the wallet signed; answered by `done` when it is durable, followed by `session_opened`."""
 
     id: RequestId
     request_id: Annotated[str, Meta(min_length=1, max_length=128)]
     signature: SignatureOctets
+    authorization: SignedAuthorization | None = None
+    """What `proposed.authorization` became."""
 
 
 class Ping(Frame, frozen=True, tag="ping"):
@@ -285,6 +303,9 @@ class Proposed(Frame, frozen=True, tag="proposed"):
     """Whether the wallet shows words; where it shows only a hash, show `explanation` yourself."""
     explanation: str
     sign_before: UnixSeconds
+    authorization: Authorization | None = None
+    """What the owner's key must sign beside it, where the account is the owner's own address and does not delegate yet.
+    Wallets do not sign it for web pages: whatever holds the key must."""
 
 
 class Error(Frame, frozen=True, tag="error"):

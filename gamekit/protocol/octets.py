@@ -61,6 +61,13 @@ class Octets32(Octets):
     __slots__ = ()
 
 
+class Octets65(Octets):
+    """65 bytes: the signature of a key of its own; r, s and v, which is 27 or 28."""
+
+    LENGTH = 65
+    __slots__ = ()
+
+
 class SignatureOctets(Octets):
     """A signature; those of contract accounts may be longer than 65 bytes."""
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gamekit.accounts import stack
 from gamekit.core.consent import GrantRequest, consent
-from gamekit.core.event import SESSION_OPENED, SESSION_REORGED, SessionEvent
+from gamekit.core.event import SESSION_LAPSED, SESSION_OPENED, SESSION_REORGED, SessionEvent
 from gamekit.core.journal import Event, Row
 from gamekit.core.relay import OPEN as OPEN_TRANSACTION
 from gamekit.core.scope import Scope, grant_fault
@@ -35,8 +35,10 @@ from gamekit.eth.session_validator_abi import (
     decode_account,
     decode_session_log,
 )
+from gamekit.eth.transaction import SignedAuthorization
 from gamekit.ports import ChainReader, KeyMaker, Store
 from gamekit.runtime.approvals import find_approvals
+from gamekit.runtime.delegations import Delegations
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.proxies import accepted
@@ -76,6 +78,7 @@ class Grant(Follower):
         self._relayers = relayers
         self._sponsor = sponsor
         self._notify = notify
+        self._delegations = Delegations(state, chain, setup)
         self._seen: dict[PermissionId, BlockNumber] = {}
         """Grants in a canonical block that is not deep enough yet."""
 
@@ -113,6 +116,7 @@ class Grant(Follower):
         self._relayers.require("sessions")
         self._require_room(player)
         account = await self.account(owner, where)
+        delegation = await self._delegations.wanted(owner, where)
         epoch = await self._epoch(account)
         targets = [entry.target for entry in unit.policies.calls.entries]
         proxies = await accepted(self._chain, targets, self._setup.session_validator)
@@ -153,15 +157,18 @@ class Grant(Follower):
         )
         self._state.sessions[session.permission_id] = session
         await self._store.commit((self._state.accounts[account.address], session))
-        return consent(session, scopes[0], unit.game, owner, proxies, approvals)
+        return consent(session, scopes[0], unit.game, owner, proxies, approvals, delegation)
 
-    async def open(self, permission_id: PermissionId, signature: bytes) -> Session:
-        """Take the wallet's signature and send the grant; the session opens when the chain has it.
+    async def open(
+        self, permission_id: PermissionId, signature: bytes, authorization: SignedAuthorization | None = None
+    ) -> Session:
+        """Take what the wallet signed and send the grant; the session opens when the chain has it.
 
         Asking again is harmless and gives the session as it is now.
 
         Raises: SessionNotFound; SessionExpired when the grant's deadline has passed; ConfigInvalid when the account
-            would refuse the signature.
+            would refuse the signature; AuthorizationInvalid, AuthorizationSpent where the owner's own address is the
+            account and would not delegate.
         """
         session = self._state.sessions.get(permission_id)
         if session is None:
@@ -172,9 +179,11 @@ class Grant(Follower):
         if now > session.grant_deadline:
             text = f"the grant had to be signed by {session.grant_deadline}, chain time is {now}"
             raise SessionExpired(text, deadline=session.grant_deadline, now=now)
+        owner = self._state.accounts[session.account].owner
+        authorization = await self._delegations.accept(session, owner, authorization)
         data = await self._opening(session, signature)
         try:
-            gas = await self._chain.estimate_gas(self._setup.opener, data, sender=self._relayers.any_address())
+            gas = await self._estimate(data, authorization)
         except CallReverted as error:
             if SESSION_PAYMASTER.decode_revert(error.data).name:
                 reason = revert_text(SESSION_PAYMASTER.decode_revert(error.data))
@@ -184,7 +193,7 @@ class Grant(Follower):
         session = self._state.sessions[permission_id]
         if session.state != PROPOSED:
             return session  # Opened or revoked while the chain was asked.
-        granting = session.moved(GRANTING, grant_data=data)
+        granting = session.moved(GRANTING, grant_data=data, authorization=authorization)
         # The owner's signature over this player's session says whose account it is.
         account = replace(self._state.accounts[session.account], player=session.player)
         self._state.sessions[permission_id] = granting
@@ -208,6 +217,7 @@ class Grant(Follower):
     def on_orphaned(self, head: Head) -> Sequence[Row]:
         """A grant that is in no canonical block: the session is closed until it is in one again."""
         self._seen = {key: number for key, number in self._seen.items() if number != head.number}
+        self._delegations.on_orphaned(head)
         rows: list[Row] = []
         for session in list(self._state.sessions.values()):
             if session.state == OPEN and session.granted_at_block == head.number:
@@ -221,18 +231,32 @@ class Grant(Follower):
         waiting = [session for session in self._state.sessions.values() if session.state in (PROPOSED, GRANTING)]
         carried = self._relayers.carried() if waiting else set()
         for session in waiting:
-            if session.permission_id in self._seen:
-                continue
-            if self._state.final is not None and self._state.final.timestamp > session.grant_deadline:
-                lapsed = session.moved(LAPSED, ended_reason="the grant's deadline passed")
-                self._state.put(lapsed)
-                lane = self._state.lanes.get(session.permission_id)
-                if lane is not None:
-                    # It had opened once, and a reorg took its grant for good.
-                    lane.stopped = lane.stopped or "session_expired"
-                await self._store.commit((lapsed,))
-            elif session.state == GRANTING and session.permission_id not in carried:
-                await self._send(session, None)
+            if session.permission_id not in self._seen:
+                await self._move_on(session.permission_id, carried)
+
+    async def _move_on(self, permission_id: PermissionId, carried: set[bytes]) -> None:
+        spent = await self._delegations.spent(self._state.sessions[permission_id])
+        session = self._state.sessions[permission_id]
+        if session.state not in (PROPOSED, GRANTING):
+            return  # Revoked while the chain was asked.
+        if spent is not None:
+            await self._lapse(session, spent.code, str(spent))
+        elif self._state.final is not None and self._state.final.timestamp > session.grant_deadline:
+            await self._lapse(session, SessionExpired.code, "the grant's deadline passed")
+        elif session.state == GRANTING and permission_id not in carried:
+            await self._send(session, None)
+
+    async def _lapse(self, session: Session, code: str, reason: str) -> None:
+        lapsed = session.moved(LAPSED, ended_reason=reason, ended_code=code)
+        self._state.put(lapsed)
+        lane = self._state.lanes.get(session.permission_id)
+        if lane is not None:
+            # It had opened once, and a reorg took its grant for good.
+            lane.stopped = lane.stopped or "session_expired"
+        # Who never handed in a signature waits for nothing.
+        told = (self._event(SESSION_LAPSED, lapsed, 0),) if session.state == GRANTING else ()
+        await self._store.commit((lapsed, *told))
+        self._notify.publish(told)
 
     def _require_room(self, player: PlayerId) -> None:
         most = self._state.config.sessions.proposals_max
@@ -306,18 +330,30 @@ class Grant(Follower):
     def _scope(self, session: Session) -> Scope:
         return Scope.unpack(session.scope, self._state.signatures(session.game))
 
+    async def _estimate(self, data: bytes, authorization: SignedAuthorization | None) -> Gas:
+        """Gas that the grant needs. Raises CallReverted."""
+        return await self._chain.estimate_gas(
+            self._setup.opener, data, sender=self._relayers.any_address(), authorizations=_together(authorization)
+        )
+
     async def _send(self, session: Session, gas: Gas | None) -> None:
-        opener = self._setup.opener
         if gas is None:
             try:
-                gas = await self._chain.estimate_gas(opener, session.grant_data, sender=self._relayers.any_address())
+                gas = await self._estimate(session.grant_data, session.authorization)
             except CallReverted as error:
                 # Granted already, and the block that says so is not read yet; or refused until the deadline passes.
                 reason = SESSION_VALIDATOR.decode_revert(error.data)
                 log.info("grant of %s: %s", session.permission_id.hex(), reason)
                 return
-        limit = Gas(gas * 5 // 4)
-        await self._relayers.relay(OPEN_TRANSACTION, opener, session.grant_data, limit, session.permission_id)
+        await self._relayers.relay(
+            OPEN_TRANSACTION,
+            self._setup.opener,
+            session.grant_data,
+            Gas(gas * 5 // 4),
+            session.permission_id,
+            # Also where the address delegates by now: one that does not fit is no error, and a reorg may undo that.
+            authorizations=_together(session.authorization),
+        )
 
     def _open_deep(self, head: Head) -> Sequence[Row]:
         rows: list[Row] = []
@@ -335,6 +371,17 @@ class Grant(Follower):
 
     def _event(self, kind: str, session: Session, block: int) -> Event:
         body = SessionEvent(
-            session.permission_id, session.game, session.unit, session.account, session.valid_until, at_block=block
+            session.permission_id,
+            session.game,
+            session.unit,
+            session.account,
+            session.valid_until,
+            session.ended_reason,
+            at_block=block,
+            code=session.ended_code,
         )
         return self._notify.event(kind, session.player, body)
+
+
+def _together(authorization: SignedAuthorization | None) -> tuple[SignedAuthorization, ...]:
+    return () if authorization is None else (authorization,)

@@ -12,7 +12,7 @@ from gamekit.core.journal import Row
 from gamekit.core.relay import FINAL, MINED, PLANNED, REPLACED, SENT, Relayer, RelayTransaction, choose
 from gamekit.errors import ChainError, ConfigInvalid, FeeTooLow, SubmitError
 from gamekit.eth.block import Head, TransactionReceipt
-from gamekit.eth.transaction import Transaction, signing_hash, with_signature
+from gamekit.eth.transaction import SignedAuthorization, Transaction, signing_hash, with_signature
 from gamekit.ports import ChainReader, SealedKey, Signer, Store, TransactionSender
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
@@ -101,7 +101,15 @@ class Relayers(Follower):
         }
 
     def sign(
-        self, relayer: Relayer, kind: str, to: Address, data: bytes, gas: Gas, subjects: Sequence[bytes], value: int = 0
+        self,
+        relayer: Relayer,
+        kind: str,
+        to: Address,
+        data: bytes,
+        gas: Gas,
+        subjects: Sequence[bytes],
+        value: int = 0,
+        authorizations: tuple[SignedAuthorization, ...] = (),
     ) -> RelayTransaction | None:
         """Take the relayer's next nonce and sign a transaction for it; None when gas costs more than the cap.
 
@@ -110,7 +118,9 @@ class Relayers(Follower):
         fees = bid(self._state.head.base_fee_per_gas, self._state.tip, self._state.config.fees)
         if fees is None:
             return None
-        row = self._signed(relayer, relayer.next_nonce, 0, kind, to, data, Wei(value), gas, tuple(subjects), fees)
+        row = self._signed(
+            relayer, relayer.next_nonce, 0, kind, to, data, Wei(value), gas, tuple(subjects), fees, authorizations
+        )
         relayer.next_nonce += 1
         relayer.unmined[row.nonce] = [row]
         self._by_hash[row.transaction_hash] = row
@@ -124,13 +134,20 @@ class Relayers(Follower):
         await self._hand_over(sent)
 
     async def relay(
-        self, kind: str, to: Address, data: bytes, gas: Gas, subject: bytes, value: int = 0
+        self,
+        kind: str,
+        to: Address,
+        data: bytes,
+        gas: Gas,
+        subject: bytes,
+        value: int = 0,
+        authorizations: tuple[SignedAuthorization, ...] = (),
     ) -> RelayTransaction | None:
         """Send one call by a free relayer; None when all are busy: ask again with the next head."""
         relayer = self.take()
         if relayer is None:
             return None
-        row = self.sign(relayer, kind, to, data, gas, (subject,), value)
+        row = self.sign(relayer, kind, to, data, gas, (subject,), value, authorizations)
         if row is not None:
             await self.send(row)
         return row
@@ -249,6 +266,7 @@ class Relayers(Follower):
             latest.gas_limit,
             latest.subjects,
             fees,
+            latest.authorizations,
         )
         relayer.unmined[row.nonce].append(row)
         await self.send(row)
@@ -292,6 +310,7 @@ class Relayers(Follower):
         gas: Gas,
         subjects: tuple[bytes, ...],
         fees: Fees,
+        authorizations: tuple[SignedAuthorization, ...],
     ) -> RelayTransaction:
         unsigned = Transaction(
             chain_id=ChainId(self._state.config.chain.chain_id),
@@ -302,6 +321,7 @@ class Relayers(Follower):
             to=to,
             value=value,
             data=data,
+            authorizations=authorizations,
         )
         signature = self._signer.sign(self._keys[relayer.address], signing_hash(unsigned))
         raw, transaction_hash = with_signature(unsigned, signature)
@@ -319,4 +339,5 @@ class Relayers(Follower):
             fees.max_priority_fee_per_gas,
             raw,
             subjects,
+            authorizations=authorizations,
         )

@@ -72,7 +72,7 @@ class FakeChain(Contracts):
         self._salt = 0
         genesis = Head(BlockNumber(0), BlockHash(keccak256(b"genesis")), BlockHash(bytes(32)),
                        UnixSeconds(GENESIS_AT), self.base_fee, Gas(30_000_000))  # fmt: skip
-        self.blocks = [Block(genesis, World({}, {}, {}), [], (), [])]
+        self.blocks = [Block(genesis, World({}, {}, {}, {}), [], (), [])]
         self._by_hash = {genesis.hash: self.blocks[0]}
         self.ever: set[BlockHash] = {genesis.hash}
         """Every block that any of its nodes ever had."""
@@ -203,7 +203,7 @@ class FakeChain(Contracts):
         self._answer()
         if (to, data) in self.answers:
             return self.answers[to, data]
-        world = (self.shown if block is None else self._at(block)).world
+        world = self._world(block)
         if data[:4] == ACCOUNT_ADDRESS.selector:
             return keccak256(b"account" + data)[12:].rjust(32, b"\0")
         if data[:4] == ACCOUNT_OF.selector:
@@ -225,7 +225,7 @@ class FakeChain(Contracts):
         asked = [log for log in self.strange_logs if all(log.topics[at] in each for at, each in enumerate(topics))]
         return tuple(asked[-most:])
 
-    async def code(self, address: Address) -> bytes:
+    async def code(self, address: Address, *, block: BlockHash | None = None) -> bytes:  # noqa: ARG002
         """Some code everywhere, unless said otherwise."""
         self._answer()
         return self.codes.get(address, b"\x60")
@@ -240,12 +240,15 @@ class FakeChain(Contracts):
         self._answer()
         return self.balances.get(address, Wei(10**18))
 
-    async def transaction_count(self, address: Address, *, pending: bool = False) -> int:
+    async def transaction_count(
+        self, address: Address, *, pending: bool = False, block: BlockHash | None = None
+    ) -> int:
         """The next nonce of a sender."""
         self._answer()
-        return self._pending_count(address) if pending else self.shown.world.counts.get(address, 0)
+        return self._pending_count(address) if pending else self._world(block).counts.get(address, 0)
 
-    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address) -> Gas:
+    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address,
+                           authorizations: object = ()) -> Gas:  # noqa: ARG002  # fmt: skip
         """A constant; raises CallReverted."""
         await self.call(to, data, sender=sender)
         return Gas(100_000)
@@ -284,6 +287,9 @@ class FakeChain(Contracts):
         if found is None or found.head.number > self.shown.head.number:
             raise ChainUnavailable("the node no longer has this block")
         return found
+
+    def _world(self, block: BlockHash | None) -> World:
+        return (self.shown if block is None else self._at(block)).world
 
     def _pool(self, transaction: DecodedTransaction) -> None:
         if transaction.nonce < self.top.world.counts.get(transaction.sender, 0):

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from gamekit.errors import ChainUnavailable, SubmitError, SubmitterUnavailable
 from gamekit.eth.block import Head, Log, TransactionReceipt
+from gamekit.eth.transaction import SignedAuthorization
 from gamekit.testing.chain import FakeChain
 from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
 
@@ -153,9 +154,9 @@ class Network:
         """See `ports.ChainReader`."""
         return await self._read(lambda: self.chain.logs(topics, first, most))
 
-    async def code(self, address: Address) -> bytes:
+    async def code(self, address: Address, *, block: BlockHash | None = None) -> bytes:
         """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.code(address))
+        return await self._read(lambda: self.chain.code(address, block=block))
 
     async def storage(self, address: Address, slot: Hash32) -> Hash32:
         """See `ports.ChainReader`."""
@@ -165,13 +166,17 @@ class Network:
         """See `ports.ChainReader`."""
         return await self._read(lambda: self.chain.balance(address))
 
-    async def transaction_count(self, address: Address, *, pending: bool = False) -> int:
+    async def transaction_count(
+        self, address: Address, *, pending: bool = False, block: BlockHash | None = None
+    ) -> int:
         """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.transaction_count(address, pending=pending))
+        return await self._read(lambda: self.chain.transaction_count(address, pending=pending, block=block))
 
-    async def estimate_gas(self, to: Address, data: bytes, *, sender: Address) -> Gas:
+    async def estimate_gas(
+        self, to: Address, data: bytes, *, sender: Address, authorizations: Sequence[SignedAuthorization] = ()
+    ) -> Gas:
         """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.estimate_gas(to, data, sender=sender))
+        return await self._read(lambda: self.chain.estimate_gas(to, data, sender=sender, authorizations=authorizations))
 
     async def max_priority_fee_per_gas(self) -> Wei:
         """See `ports.ChainReader`."""

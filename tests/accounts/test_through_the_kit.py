@@ -1,17 +1,20 @@
 """A session on every stack through the whole kit: proposed, granted, played, settled with its reasons, revoked."""
 
+import asyncio
 from pathlib import Path
 
 import coincurve
 import msgspec
 import pytest
 from eth_account import Account as Wallet
+from msgspec.structs import replace
 
 from gamekit.chain.rpc import to_data
 from gamekit.core.action import ActionRequest
 from gamekit.demo.stage import Stage, set_stage
 from gamekit.devnet import Anvil, DevnetNode, deposit, fund
-from gamekit.errors import GamekitError, SessionRevoked
+from gamekit.errors import AuthorizationSpent, GamekitError, SessionRevoked
+from gamekit.eth.hashing import selector
 from gamekit.eth.signature import public_key_address
 from gamekit.eth.transaction import (
     Authorization,
@@ -22,12 +25,11 @@ from gamekit.eth.transaction import (
     with_signature,
 )
 from gamekit.kit import GameKit
-from gamekit.units import Address, ChainId, Gas, Hash32, PlayerId, Wei
+from gamekit.units import Address, Cursor, Gas, Hash32, PlayerId, Wei
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ADA = PlayerId("ada")
-CHAIN_ID = ChainId(31337)
 
 
 class Owner:
@@ -45,6 +47,9 @@ class Owner:
         signature = self._key.sign_recoverable(digest, hasher=None)
         return signature[:64] + bytes((signature[64] + 27,))
 
+    def authorize(self, wanted: Authorization | None) -> SignedAuthorization | None:
+        return None if wanted is None else SignedAuthorization(wanted, self.sign(authorization_hash(wanted)))
+
 
 @pytest.mark.parametrize("stack", ["reference", "nexus", "safe7579", "reference_7702"])
 async def test_on_a_chain_with_a_cap_on_code(anvil: Anvil, tmp_path: Path, stack: str) -> None:
@@ -60,11 +65,14 @@ async def test_kernel(uncapped_anvil: Anvil, tmp_path: Path) -> None:
 async def _play(stage: Stage, stack: str) -> None:
     owner = Owner()
     async with GameKit.from_config(stage.config) as kit, DevnetNode(stage.url) as node:
-        if stack == "reference_7702":
-            await _delegate(node, owner, stage.contracts.reference_delegate_08)
         request = await kit.propose(ADA, "arena", "play_match", owner.address, stack=stack)
         assert request.readable == (stack != "kernel")
-        session = await kit.open(request.permission_id, owner.sign_typed_data(request.typed_data))
+        assert (request.authorization is not None) == (stack == "reference_7702"), (
+            "an address that is new delegates first"
+        )
+        session = await kit.open(
+            request.permission_id, owner.sign_typed_data(request.typed_data), owner.authorize(request.authorization)
+        )
         await session.opened(timeout=20)
         await deposit(node, session.row.entry_point, [request.account], Wei(10**18))
         strengths = [10, 101, 20]
@@ -86,22 +94,79 @@ async def _play(stage: Stage, stack: str) -> None:
             await session.act("attack", [7, 1], key="late")
 
 
-async def _delegate(node: DevnetNode, owner: Owner, delegate: Address) -> None:
-    """Let the owner's address delegate, in somebody else's transaction."""
-    relayer = Owner()
-    await fund(node, [relayer.address], Wei(10**18))
-    unsigned = Authorization(chain_id=CHAIN_ID, delegate=delegate, nonce=0)
+async def test_a_newcomer_who_is_overtaken_plays_all_the_same(anvil: Anvil, tmp_path: Path) -> None:
+    """Somebody takes the authorization out of the pool, submits it first, and initialises the address."""
+    stage, owner = await set_stage(tmp_path, anvil.url, []), Owner()
+    async with GameKit.from_config(stage.config) as kit, DevnetNode(stage.url) as node:
+        request = await kit.propose(ADA, "arena", "play_match", owner.address, stack="reference_7702")
+        signed = owner.authorize(request.authorization)
+        assert signed is not None
+        await _submit(node, owner.address, selector("initialize()"), signed)
+        session = await kit.open(request.permission_id, owner.sign_typed_data(request.typed_data), signed)
+        await session.opened(timeout=20)
+        await deposit(node, session.row.entry_point, [request.account], Wei(10**18))
+        accepted = await session.act("attack", [7, 10], key="first")
+        assert (await accepted.settled(20)).state == "ok"
+
+
+async def test_a_newcomer_whose_grant_a_reorg_takes_out(anvil: Anvil, tmp_path: Path) -> None:
+    """Delegation, account and grant are gone together, and come in again together."""
+    stage, owner = await set_stage(tmp_path, anvil.url, []), Owner()
+    async with GameKit.from_config(stage.config) as kit, DevnetNode(stage.url) as node:
+        request = await kit.propose(ADA, "arena", "play_match", owner.address, stack="reference_7702")
+        session = await kit.open(
+            request.permission_id, owner.sign_typed_data(request.typed_data), owner.authorize(request.authorization)
+        )
+        await session.opened(timeout=20)
+        await node.reorganise(1)
+        kinds: list[str] = []
+        async with asyncio.timeout(20):
+            async for event in kit.events(Cursor(0)):
+                kinds.append(event.kind)
+                if len(kinds) == 3:
+                    break
+        assert kinds == ["session_opened", "session_reorged", "session_opened"]
+        await deposit(node, session.row.entry_point, [request.account], Wei(10**18))
+        accepted = await session.act("attack", [7, 10], key="first")
+        assert (await accepted.settled(20)).state == "ok"
+
+
+async def test_a_nonce_that_the_owner_has_used_is_told(anvil: Anvil, tmp_path: Path) -> None:
+    stage, owner = await set_stage(tmp_path, anvil.url, []), Owner()
+    async with GameKit.from_config(stage.config) as kit, DevnetNode(stage.url) as node:
+        request = await kit.propose(ADA, "arena", "play_match", owner.address, stack="reference_7702")
+        assert request.authorization is not None
+        elsewhere = replace(request.authorization, delegate=stage.contracts.arena)
+        await _submit(node, Owner().address, b"", owner.authorize(elsewhere))
+        with pytest.raises(AuthorizationSpent) as refused:
+            await kit.open(
+                request.permission_id, owner.sign_typed_data(request.typed_data), owner.authorize(request.authorization)
+            )
+        assert refused.value.compared == {"nonce": 0, "found": 1}
+        again = await kit.propose(ADA, "arena", "play_match", owner.address, stack="reference_7702")
+        assert "It ends the delegation to" in again.explanation
+        session = await kit.open(
+            again.permission_id, owner.sign_typed_data(again.typed_data), owner.authorize(again.authorization)
+        )
+        await session.opened(timeout=20)
+
+
+async def _submit(node: DevnetNode, to: Address, data: bytes, signed: SignedAuthorization | None) -> None:
+    """Send an authorization in a stranger's transaction."""
+    assert signed is not None
+    stranger = Owner()
+    await fund(node, [stranger.address], Wei(10**18))
     transaction = Transaction(
-        chain_id=CHAIN_ID,
+        chain_id=signed.authorization.chain_id,
         nonce=0,
         max_priority_fee_per_gas=Wei(1),
         max_fee_per_gas=Wei(10**11),
-        gas_limit=Gas(100_000),
-        to=relayer.address,
+        gas_limit=Gas(500_000),
+        to=to,
         value=Wei(0),
-        data=b"",
-        authorizations=(SignedAuthorization(unsigned, owner.sign(authorization_hash(unsigned))),),
+        data=data,
+        authorizations=(signed,),
     )
-    raw, sent = with_signature(transaction, relayer.sign(signing_hash(transaction)))
+    raw, sent = with_signature(transaction, stranger.sign(signing_hash(transaction)))
     await node.request(str, "eth_sendRawTransaction", to_data(raw))
     await node.require_success(sent)

@@ -9,7 +9,8 @@ from gamekit.chain.rpc import JsonRpc
 from gamekit.config import ChainConfig
 from gamekit.errors import CallReverted, ChainUnavailable, FeeTooLow, Outcome, SubmitError, SubmitterUnavailable
 from gamekit.eth.block import Head, Log
-from gamekit.units import Address, BlockHash, BlockNumber, Gas, Hash32, UnixSeconds, Wei
+from gamekit.eth.transaction import Authorization, SignedAuthorization
+from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, Wei
 from tests.chain.node import Node
 
 A, B = Address(b"\xaa" * 20), Address(b"\xbb" * 20)
@@ -155,6 +156,22 @@ class TestState:
         assert await chain.max_priority_fee_per_gas() == 3
         tags = [params[1] for method, params in node.asked if method == "eth_getTransactionCount"]
         assert tags == ["latest", "pending"]
+
+    async def test_at_one_block(self, node: Node, chain: EvmChain) -> None:
+        node.says(eth_getCode="0x", eth_getTransactionCount="0x5")
+        await chain.code(A, block=HEAD.hash)
+        await chain.transaction_count(A, block=HEAD.hash)
+        assert [params[1] for _, params in node.asked] == [{"blockHash": "0x" + HEAD.hash.hex()}] * 2
+
+    async def test_gas_of_a_transaction_with_authorizations(self, node: Node, chain: EvmChain) -> None:
+        node.says(eth_estimateGas="0xea60")
+        signature = (1).to_bytes(32, "big") + (2).to_bytes(32, "big") + b"\x1c"
+        signed = SignedAuthorization(Authorization(chain_id=ChainId(5), delegate=B, nonce=7), signature)
+        assert await chain.estimate_gas(A, b"", sender=B, authorizations=[signed]) == 60_000
+        ((_, (call,)),) = node.asked
+        assert call["authorizationList"] == [
+            {"chainId": "0x5", "address": "0x" + B.hex(), "nonce": "0x7", "yParity": "0x1", "r": "0x1", "s": "0x2"}
+        ]
 
 
 class TestSend:

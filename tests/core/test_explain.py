@@ -17,7 +17,7 @@ from gamekit.core.policy import ArgumentRule, Condition, SpendingLimitPolicy, Ti
 from gamekit.core.scope import Scope
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.proxy import Accepted
-from gamekit.eth.token import UNLIMITED, Approval
+from gamekit.eth.token import UNLIMITED, Approval, Unread
 from gamekit.units import ZERO_ADDRESS, Address, NonceKey, UnixSeconds
 from tests.core.games import GOLDEN, quest
 from tests.core.scopes import ACCOUNT, GAME, MOVE, REVOKER, SIGNER, START, entry, scope_of
@@ -88,7 +88,7 @@ def test_behavior_without_a_paymaster_gas_leaves_the_account() -> None:
 def test_behavior_parts_are_json() -> None:
     parts = json.loads(msgspec.json.encode(describe(quest().unit("raid"), quest())))
     assert list(parts) == [
-        "title", "may", "until", "pace", "most_lost", "never", "revoke", "not_enforced", "figures",
+        "title", "may", "until", "pace", "most_lost", "never", "on_account", "revoke", "not_enforced", "figures",
     ]  # fmt: skip
 
 
@@ -98,6 +98,15 @@ def test_behavior_what_a_proxy_runs_is_accepted_and_can_change() -> None:
     proxy, other = "0x2222222222222222222222222222222222222222", "0x3333333333333333333333333333333333333333"
     assert f"{checksum_address(GAME)} stays what it is: it is a proxy that runs {proxy}, which you accept" in told[-2]
     assert f"{other} runs no other code than its own: it could, and does not say which; you accept it" in told[-1]
+
+
+def test_behavior_approvals_that_could_not_be_read_are_said() -> None:
+    gold = Address(b"\x60" * 20)
+    told = describe(bound(quest(), "raid"), quest(), approvals=[Unread(gold), Unread()]).not_enforced[-2:]
+    assert told == (
+        f"What your account has let the game's contract take of {checksum_address(gold)}: it could not be read.",
+        "That your account has let the game's contract take no other token: this could not be read.",
+    )
 
 
 def test_behavior_approvals_are_said_with_amount_and_token() -> None:

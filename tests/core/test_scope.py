@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from gamekit.core import scope as scope_module
 from gamekit.core.policy import (
     ArgumentRule,
     CallEntry,
@@ -160,6 +162,33 @@ class TestUnpack:
         changed[at] = byte
         with pytest.raises(EncodingInvalid):
             Scope.unpack(bytes(changed))
+
+    def test_behavior_the_work_is_in_proportion_to_the_bytes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """255 entries that each claim all 255 rules: 24 KB that would be 65,025 rules."""
+        work = 0
+        for name in ("_unpack_rule", "_rule_fault", "_pack_rule"):
+            step = getattr(scope_module, name)
+
+            def counted(data: Any, step: Any = step) -> Any:
+                nonlocal work
+                work += 1
+                return step(data)
+
+            monkeypatch.setattr(scope_module, name, counted)
+        entries = b"".join(
+            bytes(16) + at.to_bytes(4, "big") + selector(MOVE) + bytes((0, 255, *bytes(6))) for at in range(1, 256)
+        )
+        header = scope_of(entry(MOVE)).pack()[:192]
+        shared = header[:54] + b"\xff\xff" + header[56:] + entries + bytes(255 * 64)
+        with pytest.raises(EncodingInvalid, match="begin at 0, those of the entry before end at 255"):
+            Scope.unpack(shared)
+        assert 0 < work <= len(shared) // 64
+        work, rules = 0, (ArgumentRule(0, Condition.EQUAL, 1),) * 20
+        honest = scope_of(entry(MOVE, *rules), entry(ATTACK, *rules))
+        assert Scope.unpack(honest.pack()) == replace(
+            honest, calls=CallPolicy(tuple(replace(each, function="") for each in honest.calls.entries))
+        )
+        assert 0 < work <= 6 * 40, "read once, checked and written at most twice"
 
     def test_error_burst_without_a_pace(self) -> None:
         changed = bytearray(scope_of(rate=None).pack())

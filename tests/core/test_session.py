@@ -11,8 +11,10 @@ from gamekit.core.session import (
     REVOKED,
     REVOKING,
     Account,
+    ended_error,
     key_binding,
 )
+from gamekit.errors import AuthorizationSpent, SessionNotFound
 from gamekit.units import Address, ChainId, PlayerId
 from tests.core.rows import ENTRY_POINT, MODULE, NONCE_KEY, session
 from tests.core.scopes import ACCOUNT, REVOKER, SIGNER
@@ -91,3 +93,14 @@ class TestKeyBinding:
     def test_another_place_is_another_binding(self, other: bytes) -> None:
         assert other != self.BOUND
         assert len(other) == len(self.BOUND)
+
+
+def test_an_end_says_why() -> None:
+    expired, lapsed = (
+        session(state=EXPIRED, ended_reason="its time passed"),
+        session(state=LAPSED, ended_reason="nonce 0"),
+    )
+    spent = replace(lapsed, ended_code="authorization_spent")
+    assert type(ended_error(expired)) is type(ended_error(lapsed)) is SessionNotFound
+    assert str(ended_error(expired)) == "the session is expired: its time passed"
+    assert (type(ended_error(spent)), str(ended_error(spent))) == (AuthorizationSpent, "nonce 0")

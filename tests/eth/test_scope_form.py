@@ -9,6 +9,7 @@ from gamekit.eth.scope_form import (
     HEADER_LENGTH,
     MERKLE_LENGTH,
     RULE_LENGTH,
+    RULES_AT,
     ScopeForm,
     entries_of,
     is_long,
@@ -59,6 +60,16 @@ def test_entries_of_default() -> None:
 def test_entries_of_long_list() -> None:
     leaves = [leaf(1), leaf(2, 3), leaf(3, 1)]
     assert entries_of(long_list(*leaves)) == leaves
+
+
+def test_entries_of_error_long_list_that_counts_rules() -> None:
+    """As GrantLib, for which they are reserved; a short list of the same bytes is none of its business."""
+    good = long_list(leaf(1, 1), leaf(2))
+    assert len(entries_of(good)) == 2
+    bad = good[:RULES_AT] + b"\x01" + good[RULES_AT + 1 :]
+    for read in (entries_of, ScopeForm):
+        with pytest.raises(EncodingInvalid, match="counts no rules, got 1"):
+            read(bad)
 
 
 def test_scope_form_short_list_is_one_form() -> None:
@@ -120,3 +131,13 @@ def test_shown_scope_error_cut(cut: int) -> None:
     _, witnesses = form.show(form.places([1]))
     with pytest.raises(EncodingInvalid, match="end within"):
         shown_scope(form.signed, witnesses[:-cut])
+
+
+@pytest.mark.parametrize(
+    "leaves", [[leaf(at) for at in range(256)], [leaf(1, 255), leaf(2, 1)]], ids=["entries", "rules"]
+)
+def test_shown_scope_error_more_than_a_short_list_counts(leaves: list[bytes]) -> None:
+    form = ScopeForm(long_list(*leaves))
+    with pytest.raises(EncodingInvalid, match="more than 255"):
+        shown_scope(form.signed, b"".join(map(form.witness, range(len(leaves)))))
+    assert shown_scope(form.signed, b"".join(map(form.witness, range(len(leaves) - 1))))

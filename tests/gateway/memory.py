@@ -12,6 +12,7 @@ from gamekit.config import Config
 from gamekit.core.event import ActionResult, OperationEvent, RefusedEvent, SessionEvent
 from gamekit.core.journal import Event
 from gamekit.errors import ActionInvalid, IdempotencyConflict, Overloaded, SessionNotFound
+from gamekit.eth.transaction import Authorization, SignedAuthorization
 from gamekit.gateway.backend import Accepted, Answer, SessionView, WalletRequest
 from gamekit.protocol.messages import AccountRequest, ActionRequest
 from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UnixSeconds
@@ -37,6 +38,10 @@ class MemoryBackend:
         """If there is one, cancelling waits for it."""
         self.settling = False
         """While true, what is accepted settles at once, and what is granted opens."""
+        self.authorization: Authorization | None = None
+        """What is asked for beside a grant."""
+        self.opening = "session_opened"
+        """What becomes of a grant."""
         self.held: list[tuple[Answers, list[Answer]]] = []
         self.keys: dict[tuple[bytes, str], tuple[ActionRequest, ActionId]] = {}
         self.calls: list[tuple[object, ...]] = []
@@ -134,13 +139,16 @@ class MemoryBackend:
             readable=True,
             explanation="Plays arena for 30 minutes; at most 0.01 ether of gas can be lost.",
             sign_before=UnixSeconds(AT + 600),
+            authorization=self.authorization,
         )
 
-    async def open_session(self, player: PlayerId, request_id: str, signature: bytes) -> None:
+    async def open_session(
+        self, player: PlayerId, request_id: str, signature: bytes, authorization: SignedAuthorization | None
+    ) -> None:
         self._fail()
-        self.calls.append(("open", player, request_id, signature))
+        self.calls.append(("open", player, request_id, signature, *([authorization] if authorization else [])))
         if self.settling:
-            self.emit("session_opened", session_event())
+            self.emit(self.opening, session_event(code="authorization_spent" if "lapsed" in self.opening else ""))
 
     async def events(self, player: PlayerId, since: Cursor, limit: int) -> list[Event]:
         return [event for event in self.stream if event.player == player and event.cursor > since][:limit]
@@ -182,6 +190,6 @@ def refused_event(key: str, code: str) -> RefusedEvent:
     return RefusedEvent(PERMISSION, "arena", code, "too late", (ActionResult(1, key, "attack", ok=False),))
 
 
-def session_event(at_block: int = 0) -> SessionEvent:
+def session_event(at_block: int = 0, code: str = "") -> SessionEvent:
     """The body of any session event."""
-    return SessionEvent(PERMISSION, "arena", "play_match", ACCOUNT, AT + 1800, "owner", at_block)
+    return SessionEvent(PERMISSION, "arena", "play_match", ACCOUNT, AT + 1800, "owner", at_block, code)

@@ -11,6 +11,7 @@ from gamekit.core.action import ActionRequest
 from gamekit.core.consent import GrantRequest
 from gamekit.core.journal import Event
 from gamekit.errors import ActionInvalid, GamekitError, SessionNotFound
+from gamekit.eth.transaction import Authorization, SignedAuthorization
 from gamekit.eth.typed_data import Field, TypedData
 from gamekit.gateway.backend import Accepted, Answer
 from gamekit.gateway.kit_backend import KitBackend
@@ -18,10 +19,11 @@ from gamekit.kit import GameKit
 from gamekit.protocol import messages
 from gamekit.protocol.octets import Octets20
 from gamekit.runtime.notify import ALL
-from gamekit.units import ActionId, Cursor, PermissionId, PlayerId, UnixSeconds, Wei
+from gamekit.units import ActionId, ChainId, Cursor, PermissionId, PlayerId, UnixSeconds, Wei
 from tests.gateway.memory import ACCOUNT, ALICE, EPOCH, PERMISSION
 
 BOB = PlayerId("bob")
+SIGNED = SignedAuthorization(Authorization(chain_id=ChainId(1), delegate=ACCOUNT, nonce=3), bytes(65))
 
 
 class FakeKit:
@@ -72,10 +74,14 @@ class FakeKit:
         data = TypedData(
             {"Grant": [Field("epoch", "uint256")]}, "Grant", {"chainId": 1}, {"epoch": 2**60, "scope": b"\x01"}
         )
-        return GrantRequest(PERMISSION, ACCOUNT, ACCOUNT, data, "words", UnixSeconds(5))
+        return GrantRequest(
+            PERMISSION, ACCOUNT, ACCOUNT, data, "words", UnixSeconds(5), authorization=SIGNED.authorization
+        )
 
-    async def open(self, permission_id: PermissionId, signature: bytes) -> None:
-        self.calls.append(("open", permission_id, signature))
+    async def open(
+        self, permission_id: PermissionId, signature: bytes, authorization: SignedAuthorization | None
+    ) -> None:
+        self.calls.append(("open", permission_id, signature, authorization))
 
     async def events_since(self, cursor: Cursor, limit: int, player: PlayerId) -> list[Any]:
         self.calls.append(("events", cursor, limit, player))
@@ -131,7 +137,7 @@ async def test_actions_are_handed_over(backend: KitBackend, kit: FakeKit) -> Non
         lambda backend, player, name: backend.act(player, name, [request()]),
         lambda backend, player, name: backend.cancel(player, name, "k"),
         lambda backend, player, name: backend.revoke(player, name),
-        lambda backend, player, name: backend.open_session(player, name.hex(), b""),
+        lambda backend, player, name: backend.open_session(player, name.hex(), b"", None),
     ],
     ids=["act", "cancel", "revoke", "open"],
 )
@@ -151,13 +157,13 @@ async def test_what_is_not_the_players_own_does_not_exist(
 async def test_the_rest_is_handed_over(backend: KitBackend, kit: FakeKit) -> None:
     assert await backend.cancel(ALICE, PERMISSION, "k")
     await backend.revoke(ALICE, PERMISSION)
-    await backend.open_session(ALICE, PERMISSION.hex(), b"signature")
+    await backend.open_session(ALICE, PERMISSION.hex(), b"signature", SIGNED)
     assert await backend.events(ALICE, Cursor(1), 5) == []
     backend.subscribe(ALICE, print)
     assert kit.calls == [
         ("cancel", PERMISSION, "k"),
         ("revoke", PERMISSION, "revoked by the player"),
-        ("open", PERMISSION, b"signature"),
+        ("open", PERMISSION, b"signature", SIGNED),
         ("events", 1, 5, ALICE),
         ("subscribe", ALICE, print),
     ]
@@ -172,6 +178,7 @@ async def test_a_proposal_is_what_the_wallet_takes(backend: KitBackend, kit: Fak
         "eth_signTypedData_v4",
         "words",
     )
+    assert proposed.authorization == SIGNED.authorization
     assert proposed.payload == {
         "types": {"Grant": [{"name": "epoch", "type": "uint256"}]},
         "primaryType": "Grant",
@@ -197,4 +204,4 @@ def test_the_cursor_is_the_last_event_that_was_told(backend: KitBackend, kit: Fa
 
 async def test_a_request_that_is_no_name(backend: KitBackend) -> None:
     with pytest.raises(SessionNotFound, match="no such request"):
-        await backend.open_session(ALICE, "zz", b"")
+        await backend.open_session(ALICE, "zz", b"", None)

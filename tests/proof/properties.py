@@ -111,6 +111,14 @@ LEFT_OUT = Hole(
 ANY_PAYMASTER = Hole(
     "any paymaster", ((VALIDATOR, "if (paymaster != allowed || allowed == address(0))", "if (false)"),)
 )
+RATE = Hole("rate not enforced", ((VALIDATOR, "if (arrivalMs - claimedMs > aheadMsMax)", "if (false)"),))
+BACKDATED = Hole(
+    "arrival goes back to the claimed time", ((VALIDATOR, "if (arrivalMs < claimedMs) arrivalMs", "arrivalMs"),)
+)
+ONE_USE = Hole(
+    "a batch is one use", ((VALIDATOR, "uint256 uses = SlotLib.usesOf(session) + calls;",
+                            "uint256 uses = SlotLib.usesOf(session) + 1;"),)
+)  # fmt: skip
 USES = Hole("uses not counted", ((VALIDATOR, "if (uses > max) revert UsesExceeded", "if (false) revert UsesExceeded"),))
 NONCE_KEY = Hole("nonce key not compared", ((VALIDATOR, "if (nonce >> 64 != scope.nonceKey())", "if (false)"),))
 
@@ -118,12 +126,16 @@ PROPERTIES: Final = (
     Property("CallsProof", "single", "any callData up to 1 KB in any mode of no batch: only allowed calls are executed",
              (OFFSET, DELEGATECALL, FUNCTION, VALUE), words=5),
     Property("CallsProof", "length", "callData of a length that no execution has is refused", (LENGTH,), reaches=False),
-    Property("CallsProof", "batch_1", "any batch of 1: only allowed calls are executed", (ARRAY_OFFSET,), words=10),
-    Property("CallsProof", "batch_2", "any batch of 2: only allowed calls are executed",
+    Property("CallsProof", "batch_1",
+             "any batch that claims 1 call, up to 12 words: only allowed calls are executed",
+             (ARRAY_OFFSET,), words=10),
+    Property("CallsProof", "batch_2", "any batch that claims 2 calls, up to 14 words: only allowed calls are executed",
              (FIRST_ONLY, CALL_OFFSET, DATA_OFFSET), words=14),
-    Property("CallsProof", "batch_3", "any batch of 3: only allowed calls are executed", (FIRST_ONLY,), words=20,
+    Property("CallsProof", "batch_3",
+             "any batch that claims 3 calls, up to 20 words: only allowed calls are executed", (FIRST_ONLY,), words=20,
              nightly=True),
-    Property("CallsProof", "batch_4", "any batch of 4: only allowed calls are executed", (FIRST_ONLY,), words=26,
+    Property("CallsProof", "batch_4",
+             "any batch that claims 4 calls, up to 26 words: only allowed calls are executed", (FIRST_ONLY,), words=26,
              nightly=True),
     Property("SessionProof", "epoch", "the session is live and of the account's epoch", (EPOCH, STATE)),
     Property("SessionProof", "uninstall", "uninstalling ends all sessions for good", (UNINSTALL,), reaches=False),
@@ -138,7 +150,9 @@ PROPERTIES: Final = (
              (RANGE, SLACK)),
     Property("LimitsProof", "gas", "all gas is charged within both limits, without overflow", (FEE, BUDGET)),
     Property("LimitsProof", "gas_paymaster", "the same when a paymaster pays", (PAYMASTER_FREE,)),
-    Property("LimitsProof", "uses", "uses are counted, within the limit", (USES,)),
+    Property("LimitsProof", "uses", "uses are counted, each call of 1 to 3, within the limit", (ONE_USE, USES)),
+    Property("LimitsProof", "rate", "the arrival grows with each call, never goes back, never beyond the burst",
+             (RATE, BACKDATED)),
     Property("LimitsProof", "nonce_key", "all 192 bits of the nonce key are the scope's", (NONCE_KEY,)),
     Property("LimitsProof", "paymaster", "no paymaster, or exactly the one that the scope names",
              (LEFT_OUT, ANY_PAYMASTER)),

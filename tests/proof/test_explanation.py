@@ -198,3 +198,15 @@ def test_counters_name_what_they_share() -> None:
     assert sorted(apart.values()) == [5, 9]
     twice = entry(BREW, SpendingLimitPolicy(3, 9, 0), SpendingLimitPolicy(3, 5, 1))
     assert list(describe(scope_of(twice), quest()).figures.spending_max.values()) == [5]
+
+
+def test_counters_add_up_where_each_lane_counts_a_function_of_its_own() -> None:
+    """The most of one thing is what both lanes allow together, unless one counts all that the other does."""
+    forge = "forge(uint256,uint8)"
+    apart = scope_of(entry(BREW, SpendingLimitPolicy(0, 100, 0)), entry(forge, SpendingLimitPolicy(0, 50, 1)))
+    assert describe(apart, quest()).figures.spending_max == {"gold": 150}
+    within = scope_of(
+        entry(BREW, SpendingLimitPolicy(0, 100, 0)),
+        entry(forge, SpendingLimitPolicy(0, 100, 0), SpendingLimitPolicy(0, 50, 1)),
+    )
+    assert describe(within, quest()).figures.spending_max == {"gold": 100}

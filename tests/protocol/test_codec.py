@@ -8,7 +8,7 @@ import pytest
 from gamekit.errors import EncodingInvalid, ProtocolViolation
 from gamekit.protocol import events, messages
 from gamekit.protocol.codec import ClientFrame, ServerFrame, decode_client, decode_server, encode
-from gamekit.protocol.octets import Octets16, Octets20, Octets32, SignatureOctets
+from gamekit.protocol.octets import Octets16, Octets20, Octets32, Octets65, SignatureOctets
 from gamekit.units import Cursor, PlayerId, UnixSeconds
 
 ID = Octets32(b"\x11" * 32)
@@ -27,6 +27,7 @@ CLIENT: list[ClientFrame] = [
     messages.Acknowledge(5),
     messages.Propose(6, "arena", "play_match", messages.AccountRequest(OWNER, "nexus", "0.7", OWNER)),
     messages.Open(7, "request", SIGNATURE),
+    messages.Open(7, "request", SIGNATURE, messages.SignedAuthorization(1, OWNER, 2, Octets65(bytes(65)))),
     messages.Ping(8),
 ]
 SERVER: list[ServerFrame] = [
@@ -45,6 +46,8 @@ SERVER: list[ServerFrame] = [
     messages.Accepted(1, ID, EPOCH, [messages.AcceptedAction("k", 4)]),
     messages.Done(1, done=False),
     messages.Proposed(1, "r", ID, OWNER, OWNER, "personal_sign", "0x00", False, "x", UnixSeconds(1)),
+    messages.Proposed(1, "r", ID, OWNER, OWNER, "personal_sign", "0x00", False, "x", UnixSeconds(1),
+                      messages.Authorization(1, OWNER, 2)),
     messages.Error("overloaded", "retry", "full", {"depth": 3}, id=4),
     messages.Pong(1),
     events.Refused(ID, [messages.RefusedAction("k", "c", "final", "m", {"a": "b"})], id=3),
@@ -52,6 +55,7 @@ SERVER: list[ServerFrame] = [
     events.Reorged(ID, ID, ["k"], cursor=5),
     events.Finalized(ID, ID, ID, 5, ["k"], cursor=6),
     events.SessionOpened(ID, "arena", "play", OWNER, UnixSeconds(9), cursor=7),
+    events.SessionLapsed(ID, "arena", "play", OWNER, UnixSeconds(9), code="c", reason="x", cursor=8),
     events.SessionExpiring(ID, "arena", "play", OWNER, UnixSeconds(9), cursor=8),
     events.SessionExpired(ID, "arena", "play", OWNER, UnixSeconds(9), cursor=9),
     events.SessionRevoked(ID, "arena", "play", OWNER, UnixSeconds(9), on_chain=True, reason="x", cursor=10),

@@ -65,6 +65,7 @@ def test_refused_says_whether_to_ask_again() -> None:
     ("kind", "frame_type"),
     [
         (kinds.SESSION_OPENED, events.SessionOpened),
+        (kinds.SESSION_LAPSED, events.SessionLapsed),
         (kinds.SESSION_EXPIRING, events.SessionExpiring),
         (kinds.SESSION_EXPIRED, events.SessionExpired),
         (kinds.SESSION_REVOKED, events.SessionRevoked),

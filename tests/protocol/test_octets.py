@@ -11,6 +11,7 @@ from gamekit.protocol.octets import (
     Octets16,
     Octets20,
     Octets32,
+    Octets65,
     SignatureOctets,
     hexadecimal_octets,
     raw_octets,
@@ -26,7 +27,7 @@ def test_text_and_raw_form_read_back(data: bytes) -> None:
     assert type(raw_octets(octets)) is bytes
 
 
-@pytest.mark.parametrize("kind", [Octets16, Octets20, Octets32])
+@pytest.mark.parametrize("kind", [Octets16, Octets20, Octets32, Octets65])
 def test_length_is_exact(kind: type[Octets]) -> None:
     assert kind.read("0x" + "ab" * kind.LENGTH) == b"\xab" * kind.LENGTH
     for length in (0, kind.LENGTH - 1, kind.LENGTH + 1):

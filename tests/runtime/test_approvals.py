@@ -2,7 +2,7 @@ import pytest
 
 from gamekit.errors import CallReverted, ChainUnavailable
 from gamekit.eth.block import Log
-from gamekit.eth.token import ALLOWANCE, APPROVAL, APPROVAL_FOR_ALL, GET_APPROVED, IS_APPROVED_FOR_ALL, Approval
+from gamekit.eth.token import ALLOWANCE, APPROVAL, APPROVAL_FOR_ALL, GET_APPROVED, IS_APPROVED_FOR_ALL, Approval, Unread
 from gamekit.runtime.approvals import BLOCKS_MAX, LOGS_MAX, find_approvals
 from gamekit.testing.chain import FakeChain
 from gamekit.testing.wire import words
@@ -21,7 +21,7 @@ def logged(topic: Hash32, token: Address, spender: Address, *more: int) -> Log:
     return Log(token, topics, words(1), 0)
 
 
-async def find(chain: FakeChain, *tokens: Address) -> tuple[Approval, ...]:
+async def find(chain: FakeChain, *tokens: Address) -> tuple[Approval | Unread, ...]:
     return await find_approvals(chain, ACCOUNT, [BANK, ARENA, ARENA], tokens, HEAD)
 
 
@@ -85,7 +85,7 @@ class Unsearchable(FakeChain):
 async def test_a_node_that_does_not_search_leaves_the_tokens_that_are_named() -> None:
     chain = chain_of(Unsearchable)
     chain.answers[GOLD, ALLOWANCE.encode_call(ACCOUNT, ARENA)] = words(7)
-    assert await find(chain, GOLD) == (Approval(GOLD, ARENA, amount=7),)
+    assert await find(chain, GOLD) == (Approval(GOLD, ARENA, amount=7), Unread())
 
 
 class Failing(FakeChain):
@@ -95,23 +95,70 @@ class Failing(FakeChain):
         raise self.error
 
 
-def refused() -> ChainUnavailable:
-    error = ChainUnavailable("out of gas", rpc_code=-32000)
+def refused(message: str = "out of gas", code: int = -32000) -> ChainUnavailable:
+    error = ChainUnavailable(f"eth_call: {message} ({code})", rpc_code=code)
     error.code = "rpc_refused"  # type: ignore[misc]
     return error
 
 
-@pytest.mark.parametrize("error", [CallReverted("no", b""), refused()])
-async def test_a_token_that_fails_has_let_nothing(error: Exception) -> None:
+def failing(error: Exception) -> FakeChain:
     chain = chain_of(Failing)
     assert isinstance(chain, Failing)
     chain.error = error
-    assert await find(chain, GOLD) == ()
+    return chain
 
 
-async def test_a_node_that_does_not_answer_is_no_answer() -> None:
-    chain = chain_of(Failing)
-    assert isinstance(chain, Failing)
-    chain.error = ChainUnavailable("no answer")
+@pytest.mark.parametrize(
+    "error",
+    [
+        CallReverted("no", b""),
+        refused(),
+        refused("EVM error OutOfGas", -32603),
+        refused("invalid opcode: INVALID"),
+        refused("stack underflow (0 <=> 1)"),
+        refused("VM execution error", -32015),
+    ],
+    ids=str,
+)
+async def test_a_token_that_fails_has_let_nothing(error: Exception) -> None:
+    assert await find(failing(error), GOLD) == ()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused("limit exceeded", -32005),
+        refused("Your app has exceeded its compute units per second capacity", 429),
+        refused("header not found"),
+        ChainUnavailable("HTTP 429", status=429),
+    ],
+    ids=str,
+)
+async def test_a_node_that_throttles_has_not_said_that_nothing_is_let(error: Exception) -> None:
+    assert await find(failing(error), GOLD, ITEM) == (Unread(GOLD), Unread(ITEM))
+
+
+async def test_an_item_that_cannot_be_asked_for() -> None:
+    chain = failing(refused("limit exceeded", -32005))
+    chain.strange_logs = [logged(APPROVAL, ITEM, ARENA, 5)]
+    assert await find(chain) == (Unread(ITEM),)
+
+
+class Half(FakeChain):
+    """Answers about allowances only."""
+
+    async def call(self, to: Address, data: bytes, **_: object) -> bytes:
+        if data[:4] != ALLOWANCE.selector:
+            raise refused("limit exceeded", -32005)
+        return words(9)
+
+
+async def test_what_was_read_before_the_node_throttled_is_said() -> None:
+    found = await find(chain_of(Half), GOLD)
+    assert found == (Approval(GOLD, BANK, amount=9), Approval(GOLD, ARENA, amount=9), Unread(GOLD))
+
+
+@pytest.mark.parametrize("error", [ChainUnavailable("no answer"), ChainUnavailable("HTTP 502", status=502)], ids=str)
+async def test_a_node_that_does_not_answer_is_no_answer(error: Exception) -> None:
     with pytest.raises(ChainUnavailable):
-        await find(chain, GOLD)
+        await find(failing(error), GOLD)

@@ -5,7 +5,7 @@ from gamekit.core.relay import FINAL, MINED, REPLACED, SENT, RelayTransaction
 from gamekit.errors import ChainUnavailable, ConfigInvalid
 from gamekit.testing.scenery import Keys, config
 from gamekit.testing.wire import DecodedTransaction
-from gamekit.units import Address, Hash32, PermissionId, PlayerId, Wei
+from gamekit.units import Address, BlockHash, Hash32, PermissionId, PlayerId, Wei
 from tests.runtime.world import World
 
 
@@ -231,7 +231,7 @@ async def test_a_node_that_does_not_answer_for_a_relayer_is_asked_again_with_the
     await sent(world)
     count = world.chain.transaction_count
 
-    async def silent(address: Address, *, pending: bool = False) -> int:
+    async def silent(address: Address, *, pending: bool = False, block: BlockHash | None = None) -> int:
         raise ChainUnavailable("no answer")
 
     world.chain.transaction_count = silent  # type: ignore[method-assign]

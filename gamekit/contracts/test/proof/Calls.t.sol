@@ -24,7 +24,8 @@ contract ScopedAccount is Teller, Test {
 
 /// @title No escape: whatever callData the module accepts, the account executes only calls that the scope allows.
 /// @notice Every word of callData and the whole signature but for times and scope are arbitrary; so is storage. The only
-/// split is by the number of bytes, and in a batch by the number of calls.
+/// split is by the number of bytes, and in a batch by the number of calls that it claims. The scope is one short list of one
+/// entry without rules and without value: rules, caps and long lists are the other suites'.
 contract CallsProof is Proof {
     /// @dev 100 bytes and 28 words are the longest form up to 1 KB.
     uint256 private constant WORDS_MAX = 28;
@@ -87,23 +88,23 @@ contract CallsProof is Proof {
         _noEscape(anyBatch(mode, calls, count), calls);
     }
 
-    /// @notice Batches of one call, with room for another one inside its data.
+    /// @notice Batches that claim one call, of 2 to 12 words: with room for another one inside its data.
     function check_batch_1() external {
-        _batch(1, 8, 14);
+        _batch(1, 2, 12);
     }
 
-    /// @notice Batches of two calls.
+    /// @notice Batches that claim two calls, of 2 to 14 words: the most is the least that two calls with arguments take, as below.
     function check_batch_2() external {
-        _batch(2, 14, 15);
+        _batch(2, 2, 14);
     }
 
-    /// @notice Batches of three calls.
+    /// @notice Batches that claim three calls, of 2 to 20 words.
     function check_batch_3() external {
-        _batch(3, 20, 20);
+        _batch(3, 2, 20);
     }
 
-    /// @notice Batches of four calls.
+    /// @notice Batches that claim four calls, of 2 to 26 words.
     function check_batch_4() external {
-        _batch(4, 26, 26);
+        _batch(4, 2, 26);
     }
 }

@@ -78,17 +78,36 @@ contract LimitsProof is Proof {
         }
     }
 
-    /// @notice The calls of an operation are at most `callsMax`, and are counted, within `usesMax`.
+    /// @notice The calls of an operation are at most `callsMax`, and each is counted, within `usesMax`.
     function check_uses() external {
         Terms memory t = terms();
         t.usesMax = uint32(SYMBOLIC.createUint(32, "usesMax"));
         t.callsMax = uint8(SYMBOLIC.createUint(8, "callsMax"));
         bytes memory scope = pack(t);
         uint256 uses = _session(scope).uses;
+        uint256 calls = pick(SYMBOLIC.createUint256("calls"), 1, 3);
+        (bool accepted,) = accepts(operation(play(calls), calls, scope));
+        if (!accepted) return;
+        assertTrue(calls <= t.callsMax && uses + calls <= t.usesMax);
+        assertTrue(_session(scope).uses == uses + calls);
+    }
+
+    /// @notice The rate: whatever was used before, the stored arrival never lies more than the burst ahead of the claimed
+    /// time, never goes back, and grows by the interval for each call. Any interval, three bursts, one claimed time.
+    function check_rate() external {
+        Terms memory t = terms();
+        t.rateIntervalMs = uint32(SYMBOLIC.createUint(32, "rateIntervalMs"));
+        uint256 size = pick(SYMBOLIC.createUint256("size"), 0, 2);
+        t.burst = size == 0 ? 1 : size == 1 ? 40 : type(uint16).max;
+        // Then no arrival passes the word's 48 bits, which `grant` makes sure of.
+        vm.assume(0 < t.rateIntervalMs && t.rateIntervalMs < 2 ** 31);
+        bytes memory scope = pack(t);
+        uint256 before = _session(scope).arrivalMs;
         (bool accepted,) = accepts(operation(play(), 1, scope));
         if (!accepted) return;
-        assertTrue(1 <= t.callsMax && uses + 1 <= t.usesMax);
-        assertTrue(_session(scope).uses == uses + 1);
+        uint256 arrival = _session(scope).arrivalMs;
+        assertTrue(arrival <= NOW * 1000 + uint256(t.burst) * t.rateIntervalMs);
+        assertTrue(arrival >= before + t.rateIntervalMs && arrival >= NOW * 1000 + t.rateIntervalMs);
     }
 
     /// @notice The whole nonce key is the scope's.

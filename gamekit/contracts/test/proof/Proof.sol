@@ -161,6 +161,15 @@ abstract contract Proof is Test {
         return abi.encodeCall(IERC7579Execution.execute, (SINGLE, abi.encodePacked(GAME, uint256(0), data)));
     }
 
+    /// @dev So many of them in one batch.
+    function play(uint256 calls) internal view returns (bytes memory) {
+        Execution[] memory batch = new Execution[](calls);
+        for (uint256 i = 0; i < calls; ++i) {
+            batch[i] = Execution(GAME, 0, abi.encodePacked(PLAY, SYMBOLIC.createUint256("argument")));
+        }
+        return abi.encodeCall(IERC7579Execution.execute, (BATCH, abi.encode(batch)));
+    }
+
     /// @dev Whether the module accepts the operation, and the time range that it gives then: validAfter 6 | validUntil 6.
     /// An EntryPoint refuses what reverts, and what names an aggregator: 1, a wrong signature, or any other.
     function accepts(PackedUserOperation memory op) internal returns (bool, uint256) {
