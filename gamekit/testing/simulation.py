@@ -420,6 +420,7 @@ class Simulation:
     async def _listen(self, life: Life) -> None:
         """Read on after the last event that was heard, then listen."""
         while page := await life.kit.events_since(Cursor(self.heard[-1].cursor if self.heard else 0)):
+            self.witness.on_durable(page)  # It was read from the disk.
             self._hear(life, page)
         life.kit.subscribe(ALL, lambda events: self._hear(life, events))
 
