@@ -27,7 +27,7 @@ class Plant(Struct, frozen=True):
 
     sow: Sow
     campaign: str = "crashes"
-    within: int = 800
+    within: int = 1500
     """How much of the campaign shows it, with seed 1: crashes, or cases."""
 
 
@@ -46,7 +46,7 @@ def plant(
     return register
 
 
-@plant()
+@plant(within=100)
 def wall_clock_deadline(kit: GameKit) -> None:
     """Actions leave a slot when the newest head has passed the deadline, not the last final block."""
     real = kit._resolve._given_up
@@ -57,7 +57,7 @@ def wall_clock_deadline(kit: GameKit) -> None:
     kit._resolve._given_up = given_up  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=400)
 def free_on_not_found(kit: GameKit) -> None:
     """Actions leave a slot when no transaction in flight carries its operation."""
 
@@ -67,7 +67,7 @@ def free_on_not_found(kit: GameKit) -> None:
     kit._resolve._given_up = given_up  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=900)
 def ignore_reorg(kit: GameKit) -> None:
     """What stood in blocks that are canonical no more stays as it was."""
 
@@ -77,7 +77,7 @@ def ignore_reorg(kit: GameKit) -> None:
     kit._settle._orphan = nothing  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=600)
 def skip_other_variant_on_reorg(kit: GameKit) -> None:
     """Only the latest variant of a slot is looked for in blocks."""
     index = kit.state.index
@@ -103,7 +103,7 @@ def forget_reorg_while_down(kit: GameKit) -> None:
     kit._settle._lost_since = none  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=40)
 def ack_before_commit(kit: GameKit) -> None:
     """A commit is told to be on disk a moment before it is."""
     journal: Any = kit.store._journal  # type: ignore[attr-defined]
@@ -118,7 +118,7 @@ def ack_before_commit(kit: GameKit) -> None:
     commits._drain = drain  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=100)
 def resign_at_next_nonce(kit: GameKit) -> None:
     """An operation whose deadline is near is signed again in the next slot, instead of its own."""
     dispatch, state = kit._dispatch, kit.state
@@ -139,7 +139,7 @@ def resign_at_next_nonce(kit: GameKit) -> None:
     kit._resolve._resign = resign  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=40)
 def two_commits_instead_of_one(kit: GameKit) -> None:
     """What a block says is written first, and the events that tell it in a commit of their own."""
 
