@@ -93,7 +93,7 @@ def skip_other_variant_on_reorg(kit: GameKit) -> None:
     kit.state.index = latest_only  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=700)
 def forget_reorg_while_down(kit: GameKit) -> None:
     """A start believes the blocks that the process before it has read."""
 
