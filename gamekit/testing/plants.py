@@ -159,7 +159,7 @@ def trust_receipt(kit: GameKit) -> None:
     kit._chain.trusting = True  # type: ignore[attr-defined]
 
 
-@plant()
+@plant(within=200)
 def final_too_early(kit: GameKit) -> None:
     """The head counts as final."""
     kit._chain.finalized = kit._chain.head  # type: ignore[method-assign]
@@ -171,16 +171,22 @@ def bump_only_tip(kit: GameKit) -> None:
     real: Any = kit._relayers._signed
 
     def signed(relayer: Any, nonce: int, attempt: int, *rest: Any) -> Any:  # noqa: ANN401
-        *same, fees = rest
-        if attempt:
-            before = relayer.unmined[nonce][-1]
-            fees = Fees(before.max_fee_per_gas, min(fees.max_priority_fee_per_gas, before.max_fee_per_gas))
-        return real(relayer, nonce, attempt, *same, fees)
+        if not attempt:
+            return real(relayer, nonce, attempt, *rest)
+        before = relayer.unmined[nonce][-1]
+        return real(relayer, nonce, attempt, *(_same_most(before, each) for each in rest))
 
     kit._relayers._signed = signed  # type: ignore[method-assign, assignment]
 
 
-@plant()
+def _same_most(before: Any, value: Any) -> Any:  # noqa: ANN401
+    """A bid with the highest fee of the attempt before; anything else as it is."""
+    if not isinstance(value, Fees):
+        return value
+    return Fees(before.max_fee_per_gas, min(value.max_priority_fee_per_gas, before.max_fee_per_gas))
+
+
+@plant(within=100)
 def forget_sent_on_restart(kit: GameKit) -> None:
     """A start takes the relayer's next nonce from the chain, and forgets what was sent and is not mined."""
     real = kit._relayers.recover
@@ -194,7 +200,7 @@ def forget_sent_on_restart(kit: GameKit) -> None:
     kit._relayers.recover = recover  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=40)
 def reuse_last_cursor(kit: GameKit) -> None:
     """A start goes on with the cursor of the last event, which is written over."""
     real = kit._resolve.load
@@ -225,7 +231,7 @@ def sign_after_revoke(kit: GameKit) -> None:
     kit._revoke.stop = lambda session, code: kit.state.put(session)  # type: ignore[method-assign]  # noqa: ARG005
 
 
-@plant()
+@plant(within=60)
 def no_sync(kit: GameKit) -> None:
     """The journal does not wait for the disk."""
     kit.store._journal._writer._connection.pragma("synchronous", "OFF")  # type: ignore[attr-defined]
