@@ -165,7 +165,7 @@ def final_too_early(kit: GameKit) -> None:
     kit._chain.finalized = kit._chain.head  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=200)
 def bump_only_tip(kit: GameKit) -> None:
     """A replacement raises the tip, and not the highest fee."""
     real: Any = kit._relayers._signed
@@ -212,7 +212,7 @@ def reuse_last_cursor(kit: GameKit) -> None:
     kit._resolve.load = load  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=40)
 def jump_over_blocks(kit: GameKit) -> None:
     """When several blocks have come at once, only the newest is read."""
     real = kit._settle._branch
