@@ -39,8 +39,8 @@ from gamekit.eth.session_validator_abi import (
     SESSION_REVOKED,
 )
 from gamekit.eth.user_op_hash import hash_on_chain_form
-from gamekit.eth.user_operation import PackedUserOperation, split_pair
-from gamekit.testing.wire import dynamic, event_log, recovered, words
+from gamekit.eth.user_operation import PackedUserOperation
+from gamekit.testing.wire import dynamic, event_log, max_cost, recovered, words
 from gamekit.units import Address, ChainId, UnixSeconds, UserOpHash, Wei
 
 CHAIN_ID = ChainId(31337)
@@ -240,12 +240,6 @@ class Contracts:
             return words(0, 0, 0, 0, 0, 0, 0)
         usage = session.usage
         return words(session.state, 1, usage.uses, usage.arrival_ms, usage.gas_spent_wei, usage.value_spent_wei, 0)
-
-
-def max_cost(op: PackedUserOperation) -> Wei:
-    """All gas limits times the highest fee."""
-    limits = *split_pair(op.account_gas_limits), op.pre_verification_gas, *split_pair(op.paymaster_and_data[20:52])
-    return Wei(sum(limits) * split_pair(op.gas_fees)[1])
 
 
 @lru_cache(maxsize=512)

@@ -73,6 +73,7 @@ class Life:
         self.point = ""
         """Where it died."""
         self.serving = False
+        self._buried = False
         self.loop = asyncio.get_running_loop()
         self.died: Future[str] = self.loop.create_future()
         self.tasks: dict[Task[Any], None] = {}
@@ -175,11 +176,15 @@ class Life:
         """Find out which of the commits that are open after a death are on disk."""
         for rows in before.store.open.values():
             found = [await self._journal.get(type(row), *(getattr(row, name) for name in row.KEY)) for row in rows]
-            if rows and found == list(rows):
+            # One row is enough, since a commit is all or none; another of its rows may have been written again since.
+            if any(each == row for each, row in zip(found, rows, strict=True)):
                 self.stage.witness.on_durable(rows)
 
     async def bury(self) -> None:
-        """Cancel what is left of a dead process, and let go of its files."""
+        """Cancel what is left of a dead process, and let go of its files; once."""
+        if self._buried:
+            return
+        self._buried = True
         while tasks := [task for task in self.tasks if not task.done()]:
             for task in tasks:
                 task.cancel()

@@ -27,7 +27,7 @@ class Plant(Struct, frozen=True):
 
     sow: Sow
     campaign: str = "crashes"
-    within: int = 800
+    within: int = 1500
     """How much of the campaign shows it, with seed 1: crashes, or cases."""
 
 
@@ -46,7 +46,7 @@ def plant(
     return register
 
 
-@plant()
+@plant(within=100)
 def wall_clock_deadline(kit: GameKit) -> None:
     """Actions leave a slot when the newest head has passed the deadline, not the last final block."""
     real = kit._resolve._given_up
@@ -57,7 +57,7 @@ def wall_clock_deadline(kit: GameKit) -> None:
     kit._resolve._given_up = given_up  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=400)
 def free_on_not_found(kit: GameKit) -> None:
     """Actions leave a slot when no transaction in flight carries its operation."""
 
@@ -67,7 +67,7 @@ def free_on_not_found(kit: GameKit) -> None:
     kit._resolve._given_up = given_up  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=900)
 def ignore_reorg(kit: GameKit) -> None:
     """What stood in blocks that are canonical no more stays as it was."""
 
@@ -77,7 +77,7 @@ def ignore_reorg(kit: GameKit) -> None:
     kit._settle._orphan = nothing  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=600)
 def skip_other_variant_on_reorg(kit: GameKit) -> None:
     """Only the latest variant of a slot is looked for in blocks."""
     index = kit.state.index
@@ -93,7 +93,7 @@ def skip_other_variant_on_reorg(kit: GameKit) -> None:
     kit.state.index = latest_only  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=700)
 def forget_reorg_while_down(kit: GameKit) -> None:
     """A start believes the blocks that the process before it has read."""
 
@@ -103,7 +103,7 @@ def forget_reorg_while_down(kit: GameKit) -> None:
     kit._settle._lost_since = none  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=40)
 def ack_before_commit(kit: GameKit) -> None:
     """A commit is told to be on disk a moment before it is."""
     journal: Any = kit.store._journal  # type: ignore[attr-defined]
@@ -118,7 +118,7 @@ def ack_before_commit(kit: GameKit) -> None:
     commits._drain = drain  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=100)
 def resign_at_next_nonce(kit: GameKit) -> None:
     """An operation whose deadline is near is signed again in the next slot, instead of its own."""
     dispatch, state = kit._dispatch, kit.state
@@ -139,7 +139,7 @@ def resign_at_next_nonce(kit: GameKit) -> None:
     kit._resolve._resign = resign  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=40)
 def two_commits_instead_of_one(kit: GameKit) -> None:
     """What a block says is written first, and the events that tell it in a commit of their own."""
 
@@ -159,28 +159,34 @@ def trust_receipt(kit: GameKit) -> None:
     kit._chain.trusting = True  # type: ignore[attr-defined]
 
 
-@plant()
+@plant(within=200)
 def final_too_early(kit: GameKit) -> None:
     """The head counts as final."""
     kit._chain.finalized = kit._chain.head  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=200)
 def bump_only_tip(kit: GameKit) -> None:
     """A replacement raises the tip, and not the highest fee."""
     real: Any = kit._relayers._signed
 
     def signed(relayer: Any, nonce: int, attempt: int, *rest: Any) -> Any:  # noqa: ANN401
-        *same, fees = rest
-        if attempt:
-            before = relayer.unmined[nonce][-1]
-            fees = Fees(before.max_fee_per_gas, min(fees.max_priority_fee_per_gas, before.max_fee_per_gas))
-        return real(relayer, nonce, attempt, *same, fees)
+        if not attempt:
+            return real(relayer, nonce, attempt, *rest)
+        before = relayer.unmined[nonce][-1]
+        return real(relayer, nonce, attempt, *(_same_most(before, each) for each in rest))
 
     kit._relayers._signed = signed  # type: ignore[method-assign, assignment]
 
 
-@plant()
+def _same_most(before: Any, value: Any) -> Any:  # noqa: ANN401
+    """A bid with the highest fee of the attempt before; anything else as it is."""
+    if not isinstance(value, Fees):
+        return value
+    return Fees(before.max_fee_per_gas, min(value.max_priority_fee_per_gas, before.max_fee_per_gas))
+
+
+@plant(within=100)
 def forget_sent_on_restart(kit: GameKit) -> None:
     """A start takes the relayer's next nonce from the chain, and forgets what was sent and is not mined."""
     real = kit._relayers.recover
@@ -194,7 +200,7 @@ def forget_sent_on_restart(kit: GameKit) -> None:
     kit._relayers.recover = recover  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=40)
 def reuse_last_cursor(kit: GameKit) -> None:
     """A start goes on with the cursor of the last event, which is written over."""
     real = kit._resolve.load
@@ -206,7 +212,7 @@ def reuse_last_cursor(kit: GameKit) -> None:
     kit._resolve.load = load  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=40)
 def jump_over_blocks(kit: GameKit) -> None:
     """When several blocks have come at once, only the newest is read."""
     real = kit._settle._branch
@@ -227,7 +233,7 @@ def sign_after_revoke(kit: GameKit) -> None:
     kit._revoke.stop = lambda session, code: kit.state.put(session)  # type: ignore[method-assign]  # noqa: ARG005
 
 
-@plant()
+@plant(within=60)
 def no_sync(kit: GameKit) -> None:
     """The journal does not wait for the disk."""
     kit.store._journal._writer._connection.pragma("synchronous", "OFF")  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ from msgspec.structs import asdict
 from gamekit.config import BatchConfig, Config, RelayConfig
 from gamekit.core.game import Game
 from gamekit.core.journal import Event
-from gamekit.errors import GamekitError
+from gamekit.errors import ChainMismatch, GamekitError
 from gamekit.eth.calldata import Call
 from gamekit.keys.signer import LocalSigner
 from gamekit.kit import GameKit
@@ -405,6 +405,9 @@ class Simulation:
                 self._floor = self._floor or self.chain.top.head.number
             except Gone:
                 pass
+            except ChainMismatch as error:  # It is the same chain, and nothing final was ever taken back.
+                self.witness.fail("start", str(error))
+                life.die(f"start: {error}", crashed=False)
             except GamekitError as error:
                 life.die(f"start: {error}", crashed=False)
             except (asyncio.CancelledError, Crash):
@@ -420,6 +423,7 @@ class Simulation:
     async def _listen(self, life: Life) -> None:
         """Read on after the last event that was heard, then listen."""
         while page := await life.kit.events_since(Cursor(self.heard[-1].cursor if self.heard else 0)):
+            self.witness.on_durable(page)  # It was read from the disk.
             self._hear(life, page)
         life.kit.subscribe(ALL, lambda events: self._hear(life, events))
 

@@ -33,7 +33,7 @@ from gamekit.eth.session_paymaster import (
 from gamekit.eth.signature import recover_address
 from gamekit.eth.user_operation import PackedUserOperation, unpack
 from gamekit.testing.chain import FakeChain
-from gamekit.testing.contracts import CHAIN_ID, Refusal, max_cost
+from gamekit.testing.contracts import CHAIN_ID, Refusal
 from gamekit.testing.contracts import World as ChainState
 from gamekit.testing.scenery import (
     ABI,
@@ -47,7 +47,7 @@ from gamekit.testing.scenery import (
     chain_config,
     config,
 )
-from gamekit.testing.wire import words
+from gamekit.testing.wire import max_cost, words
 from gamekit.units import ZERO_ADDRESS, Address, BlockHash, Gas, PermissionId, UnixSeconds, UserOpHash, Wei
 from tests.runtime.world import World
 
