@@ -22,7 +22,7 @@ from gamekit.errors import (
 )
 from gamekit.kit import GameKit, MonotonicClock, load_game
 from gamekit.runtime.intake import Accepted
-from gamekit.units import Address, PermissionId, PlayerId
+from gamekit.units import Address, BlockHash, PermissionId, PlayerId
 from tests.runtime.world import ABI, ALICE, ARENA, MANIFEST, OWNER, Keys, World, arena, attack, chain_config, config
 
 
@@ -124,7 +124,7 @@ class TestRecover:
     async def test_a_chain_without_our_module_is_refused(self, keys: Keys) -> None:
         world = World(keys)
 
-        async def nothing(address: Address) -> bytes:
+        async def nothing(address: Address, *, block: BlockHash | None = None) -> bytes:
             return b""
 
         world.chain.code = nothing  # type: ignore[method-assign]

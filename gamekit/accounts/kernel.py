@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gamekit.accounts.stack import (
+    ALL_LIMITS,
     CallOutcome,
     Deployment,
     StackContracts,
@@ -31,6 +32,7 @@ from gamekit.accounts.stack import (
     all_failed,
     encode_execution,
     outcomes_by_place,
+    read_validator_prefix,
     require_lane,
 )
 from gamekit.errors import ConfigInvalid
@@ -77,6 +79,7 @@ class KernelStack:
     own_key_is_owner: Final = False
     limits: Final = StackLimits(
         enforced=(
+            *ALL_LIMITS,
             "Only the entry point may make the account execute, and only after one of its validators has agreed.",
             "The session validator may start execute and no other function of the account.",
             "The owner's approvals are checked by the root validator alone; the session key can sign none of them.",
@@ -123,6 +126,10 @@ class KernelStack:
     def owner_signature(self, owner_validator: Address, signature: bytes) -> bytes:
         """Name the validator that is to check it, with its type."""
         return bytes((_VALIDATOR_TYPE,)) + owner_validator + signature
+
+    def read_owner_signature(self, signature: bytes) -> tuple[Address | None, bytes]:
+        """Read the validator behind its type. Raises EncodingInvalid for another type, such as the root validator."""
+        return read_validator_prefix(signature, bytes((_VALIDATOR_TYPE,)))
 
     def owner_operation_signature(self, signature: bytes) -> bytes:
         """Give the signature as it is: the nonce names the root validator."""

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from gamekit.accounts.stack import (
+    ALL_LIMITS,
     CallOutcome,
     Deployment,
     StackContracts,
@@ -23,6 +24,7 @@ from gamekit.accounts.stack import (
     WalletRequest,
     all_failed,
     encode_execution,
+    read_validator_prefix,
     require_lane,
 )
 from gamekit.errors import ConfigInvalid, EncodingInvalid
@@ -60,6 +62,7 @@ class NexusStack:
     own_key_is_owner: Final = False
     limits: Final = StackLimits(
         enforced=(
+            *ALL_LIMITS,
             "Only the entry point may make the account execute, and only after one of its validators has agreed.",
             "The owner's approvals are checked by the owner validator alone; the session key can sign none of them.",
         ),
@@ -96,6 +99,10 @@ class NexusStack:
     def owner_signature(self, owner_validator: Address, signature: bytes) -> bytes:
         """Name the validator that is to check it."""
         return owner_validator + signature
+
+    def read_owner_signature(self, signature: bytes) -> tuple[Address | None, bytes]:
+        """Read the first 20 bytes as the validator. Raises EncodingInvalid for fewer."""
+        return read_validator_prefix(signature)
 
     def owner_operation_signature(self, signature: bytes) -> bytes:
         """Give the signature as it is: the nonce names the validator."""

@@ -15,7 +15,7 @@ Source: EIP-7702; ReferenceAccount7702.sol, which is ours; what it shares with `
 from typing import Final
 
 from gamekit.accounts.reference import ReferenceStack
-from gamekit.accounts.stack import Deployment, StackContracts, StackLimits, WalletRequest
+from gamekit.accounts.stack import ALL_LIMITS, Deployment, StackContracts, StackLimits, WalletRequest
 from gamekit.errors import ConfigInvalid
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.interface import Function
@@ -33,6 +33,7 @@ class ReferenceStack7702(ReferenceStack):
     own_key_is_owner = True
     limits = StackLimits(
         enforced=(
+            *ALL_LIMITS,
             "Only the entry point or the account's own key may make it execute; the entry point asks a validator.",
             "The session key is another key than the account's, and can sign nothing but operations of its session.",
         ),
@@ -54,6 +55,10 @@ class ReferenceStack7702(ReferenceStack):
         """Give the signature as it is: the account's own key answers."""
         del owner_validator
         return signature
+
+    def read_owner_signature(self, signature: bytes) -> tuple[Address | None, bytes]:
+        """Read no validator: the account's own key answers, whatever the signature begins with."""
+        return None, signature
 
     def deployment(self, owner: Address, salt: int, contracts: StackContracts) -> Deployment:
         """Let the owner's address delegate and initialise itself.

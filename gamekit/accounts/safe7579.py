@@ -22,6 +22,7 @@ from typing import Final
 
 from gamekit.accounts.reference import ACCOUNT_ADDRESS, CREATE_ACCOUNT
 from gamekit.accounts.stack import (
+    ALL_LIMITS,
     CallOutcome,
     Deployment,
     StackContracts,
@@ -29,6 +30,7 @@ from gamekit.accounts.stack import (
     WalletRequest,
     all_failed,
     encode_execution,
+    read_validator_prefix,
     require_lane,
 )
 from gamekit.errors import ConfigInvalid, EncodingInvalid
@@ -57,6 +59,7 @@ class Safe7579Stack:
     own_key_is_owner: Final = False
     limits: Final = StackLimits(
         enforced=(
+            *ALL_LIMITS,
             "Only the entry point may make the adapter execute, and only after one of its validators has agreed.",
             "The owner's approvals are checked by the owner validator or by the Safe; the session key can sign none.",
         ),
@@ -97,6 +100,10 @@ class Safe7579Stack:
     def owner_signature(self, owner_validator: Address, signature: bytes) -> bytes:
         """Name the validator that is to check it."""
         return owner_validator + signature
+
+    def read_owner_signature(self, signature: bytes) -> tuple[Address | None, bytes]:
+        """Read the first 20 bytes as the validator. Raises EncodingInvalid for fewer."""
+        return read_validator_prefix(signature)
 
     def owner_operation_signature(self, signature: bytes) -> bytes:
         """Give the signature as it is: the nonce names the validator."""

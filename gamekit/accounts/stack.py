@@ -75,7 +75,8 @@ class StackLimits(Struct, frozen=True):
     """What holds on chain on this stack, for the explanation that a player reads."""
 
     enforced: tuple[str, ...]
-    """Sentences on what the account's own code refuses, beside the session module."""
+    """Sentences on what holds on chain here: which of the scope's limits, and what the account's own code refuses
+    beside the session module."""
     not_enforced: tuple[str, ...]
     """Sentences on what no contract checks once the session is granted."""
     other_voices: tuple[str, ...]
@@ -87,6 +88,13 @@ VALIDATOR_MODULE: Final = 1
 IS_MODULE_INSTALLED: Final = Function.parse(
     "isModuleInstalled(uint256 moduleType,address module,bytes context)", "bool", "view"
 )
+ADDRESS_BYTES: Final = 20
+
+ALL_LIMITS: Final = (
+    "Every limit above holds on chain here: the account asks the session module before it does what the key signed.",
+    "The module sees the whole operation: each call of a batch, its value, its gas, who pays and until when it counts.",
+)
+"""Which limits hold where the session module validates each operation of its nonce key, as on every stack so far."""
 
 
 class AccountStack(Protocol):
@@ -150,6 +158,15 @@ class AccountStack(Protocol):
 
     def owner_signature(self, owner_validator: Address, signature: bytes) -> bytes:
         """Give the ERC-1271 signature that the account checks by its owner validator, and no other."""
+        ...
+
+    def read_owner_signature(self, signature: bytes) -> tuple[Address | None, bytes]:
+        """Read which validator an ERC-1271 signature names, as the account's own code does, and what that is to check.
+
+        The validator is None where the account's own key answers.
+
+        Raises: EncodingInvalid for what `owner_signature` does not write.
+        """
         ...
 
     def owner_operation_signature(self, signature: bytes) -> bytes:
@@ -225,6 +242,21 @@ def outcomes_by_place(logs: Sequence[Log], event: Event, emitter: Address, count
                 raise EncodingInvalid(f"the account reports call {place} of {count} as failed", found=place)
             failed[place] = revert_data
     return tuple(CallOutcome(place not in failed, failed.get(place)) for place in range(count))
+
+
+def read_validator_prefix(signature: bytes, kind: bytes = b"") -> tuple[Address, bytes]:
+    """Split a signature behind the 20 bytes of the validator that it names.
+
+    Args:
+        signature: as the account sees it.
+        kind: what the account has to find in front of the address.
+
+    Raises: EncodingInvalid when it is shorter, or begins otherwise.
+    """
+    end = len(kind) + ADDRESS_BYTES
+    if len(signature) < end or not signature.startswith(kind):
+        raise EncodingInvalid(f"the signature names no validator: 0x{signature[:end].hex()}", found=len(signature))
+    return Address(signature[len(kind) : end]), signature[end:]
 
 
 def require_lane(stack: str, lane: int, lanes_max: int) -> None:

@@ -107,6 +107,8 @@ class Explanation(Struct, frozen=True):
     pace: tuple[str, ...]
     most_lost: tuple[str, ...]
     never: tuple[str, ...]
+    on_account: tuple[str, ...]
+    """What holds on this kind of account; empty where no kind is given."""
     revoke: tuple[str, ...]
     not_enforced: tuple[str, ...]
     """What no contract checks."""
@@ -120,10 +122,11 @@ class Explanation(Struct, frozen=True):
             ("How often", self.pace),
             ("The most that can be lost, whoever holds the key", self.most_lost),
             ("The key can never", self.never),
+            ("On this kind of account", self.on_account),
             ("How to revoke", self.revoke),
             ("Not enforced on chain", self.not_enforced),
         )
-        sections = ["\n".join((f"{heading}:", *(f"  - {line}" for line in lines))) for heading, lines in parts]
+        sections = ["\n".join((f"{heading}:", *(f"  - {line}" for line in lines))) for heading, lines in parts if lines]
         return "\n\n".join((self.title, *sections)) + "\n"
 
 
@@ -166,6 +169,7 @@ def describe(
         pace=_pace(scope, figures),
         most_lost=_most_lost(scope, figures),
         never=_never(scope, is_bound=unit is None),
+        on_account=() if stack is None else stack.limits.enforced,
         revoke=_revoke(scope, is_bound=unit is None),
         not_enforced=(
             *_not_enforced(scope, [function for _, function in allowed if function]),

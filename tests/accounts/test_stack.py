@@ -4,10 +4,10 @@ from hypothesis import strategies as st
 
 from gamekit.accounts import STACKS, stack
 from gamekit.accounts.stack import AccountStack, CallOutcome, all_failed, encode_execution
-from gamekit.errors import ConfigInvalid
+from gamekit.errors import ConfigInvalid, EncodingInvalid
 from gamekit.eth.calldata import Call, Mode, decode_execute
 from gamekit.eth.typed_data import Field, TypedData
-from gamekit.units import Address, NonceKey, Wei
+from gamekit.units import ZERO_ADDRESS, Address, NonceKey, Wei
 
 GAME, VALIDATOR = Address(b"\x6a" * 20), Address(b"\x07" * 20)
 CALLS = [Call(GAME, Wei(0), bytes((number,)) * 5) for number in range(3)]
@@ -98,8 +98,30 @@ class TestEveryStack:
         """Whoever reads them again finds the same validator and the same bytes."""
         assert adapter.signature(signature) == signature
         assert adapter.owner_operation_signature(signature) == signature
-        head = {"kernel": b"\x01" + validator, "reference_7702": b""}.get(adapter.name, validator)
-        assert adapter.owner_signature(validator, signature) == head + signature
+        named = None if adapter.own_key_is_owner else validator
+        assert adapter.read_owner_signature(adapter.owner_signature(validator, signature)) == (named, signature)
+
+    @each_stack
+    @given(head=st.integers(0, 3), rest=st.binary(max_size=90))
+    def test_behavior_only_what_it_writes_is_read_as_a_signature(
+        self, adapter: AccountStack, head: int, rest: bytes
+    ) -> None:
+        """Another prefix is refused, or it is exactly what would be written for what was read."""
+        written = bytes((head,)) + rest
+        try:
+            validator, signature = adapter.read_owner_signature(written)
+        except EncodingInvalid:
+            assert len(written) < 21 or (adapter.name == "kernel" and head != 1)
+            return
+        assert adapter.owner_signature(validator or ZERO_ADDRESS, signature) == written
+
+    @each_stack
+    def test_error_no_prefix(self, adapter: AccountStack) -> None:
+        if adapter.own_key_is_owner:
+            assert adapter.read_owner_signature(b"") == (None, b"")
+            return
+        with pytest.raises(EncodingInvalid, match="names no validator"):
+            adapter.read_owner_signature(bytes(19))
 
     @each_stack
     def test_behavior_says_what_the_wallet_shows(self, adapter: AccountStack) -> None:

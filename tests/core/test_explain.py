@@ -88,7 +88,7 @@ def test_behavior_without_a_paymaster_gas_leaves_the_account() -> None:
 def test_behavior_parts_are_json() -> None:
     parts = json.loads(msgspec.json.encode(describe(quest().unit("raid"), quest())))
     assert list(parts) == [
-        "title", "may", "until", "pace", "most_lost", "never", "revoke", "not_enforced", "figures",
+        "title", "may", "until", "pace", "most_lost", "never", "on_account", "revoke", "not_enforced", "figures",
     ]  # fmt: skip
 
 

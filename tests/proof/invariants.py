@@ -1,12 +1,13 @@
-"""Fuzz the session validator among adversaries at length, and show that the same invariants find planted holes.
+"""Fuzz a contract among adversaries at length, and show that the same invariants find planted holes.
 
-`gamekit/contracts/test/invariant/` is the world: `Handler` holds what adversaries, owners and time do, `Book` what
-must hold. Here it is run for a number of calls, split over processes with seeds of their own, and what the runs report
-is added up: it is not enough that nothing broke. Every kind of operation must also have been accepted, and every check
-must have refused something.
+There are two worlds (`suites.py`): `gamekit/contracts/test/invariant/` around the session validator, where `Handler`
+holds what adversaries, owners and time do and `Book` what must hold, and `test/paymaster/PaymasterInvariant.t.sol`
+around the paymaster. Here one is run for a number of calls, split over processes with seeds of their own, and what the
+runs report is added up: it is not enough that nothing broke. In each run a fifth of the operations must have been
+accepted, and in all of them every kind of operation, and every check must have refused something.
 
-Run: python -m tests.proof.invariants --calls 100000 [--seed S] [--jobs 2] [--json FILE]
-     python -m tests.proof.invariants --plant all [--calls N]
+Run: python -m tests.proof.invariants [--suite paymaster] --calls 100000 [--seed S] [--jobs 2] [--json FILE]
+     python -m tests.proof.invariants [--suite paymaster] --plant all [--calls N]
 The exit code is 0 if the campaign held (or every plant was found), else 1.
 """
 
@@ -19,54 +20,27 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gamekit.contracts import artifact, build
 from gamekit.eth.hashing import selector, to_hex
-from tests.proof.plants import PLANTS, Plant, PlantUnknown, plant_named
+from tests.proof.plants import PLANTS, PlantUnknown, plant_named
 from tests.proof.solidity import creation_codes, planted_sources
+from tests.proof.suites import PAYMASTER, SUITES, VALIDATOR, Suite, paymaster_holes
 
 DEPTH = 250
 """Calls of one run: long enough for sessions to be used up, short enough for the book to stay small."""
-PLANT_CALLS = 20_000
-"""Calls within which a plant must be found, unless the command line says otherwise."""
 PLANT_SEED = 1
-COVERED_CALLS = 20_000
-"""A campaign of at least so many calls must have seen everything in EXPECTED."""
-SUITE = "test/invariant/*"
+COVERED_CALLS = {"validator": 20_000, "paymaster": 8_000}
+"""A campaign of a suite of at least so many calls must have seen everything that the suite expects."""
 REPORTS = "cache/reports"
 """Where the suite may write, from the project's root (foundry.toml)."""
 PROGRESS_SECONDS = 2.0
-
-SCOPES = ("plain", "rules", "value", "rate", "many", "sponsored", "tight", "long")
-MODES = ("single", "single try", "batch", "batch try")
-ACCOUNTS = ("reference 0.7", "reference 0.8", "Nexus 0.7")
-CHECKS = (
-    "SelectorNotExecute", "ModeNotAllowed", "CallDataNotCanonical", "CallsOutOfRange", "SelectorMissing",
-    "SignatureTooShort", "SignatureTooLong", "SessionNotLive", "EpochStale", "NonceKeyMismatch", "PaymasterMismatch",
-    "GasPerOperationExceeded", "GasBudgetExceeded", "UsesExceeded", "RateExceeded", "TimeRangeEmpty",
-    "HintOutOfRange", "WitnessInvalid", "CallNotAllowed", "TargetForbidden", "ValuePerCallExceeded",
-    "ArgumentMissing", "ArgumentRefused", "CapExceeded",
-)  # fmt: skip
-"""Every error of validation that an operation can end with. Two others cannot be reached through an EntryPoint: it
-asks each account about its own operations only (SenderMismatch), and refuses larger gas fields itself
-(GasFieldTooLarge). Init code on an account that exists is refused by the EntryPoint, too (AA10)."""
-WORDS = ("AA10 sender already constructed", "AA22 expired or not due", "AA24 signature error",
-         "AA25 invalid account nonce")  # fmt: skip
-"""What the EntryPoints themselves refuse with."""
-EXPECTED = (
-    *(f"accepted: {account}, {mode}" for account in ACCOUNTS for mode in MODES),
-    *(f"accepted: {scope}" for scope in SCOPES),
-    *(f"accepted: bundle of {size}" for size in (1, 2, 3, 4)),
-    *(f"refused: {check}" for check in CHECKS),
-    *(f"refused: {words}" for words in WORDS),
-    "intruded", "owned", "reinstalled", "revoked all", "revoked one", "upgraded",
-)  # fmt: skip
-"""What must have happened at least once in a campaign."""
 
 
 class RunFailed(Exception):
@@ -93,6 +67,7 @@ class Campaign:
     seed: int
     seconds: float
     verdicts: list[Verdict]
+    suite: Suite = VALIDATOR
     submitted: int = 0
     accepted: int = 0
     counts: Counter[str] = field(default_factory=Counter)
@@ -105,7 +80,9 @@ class Campaign:
     @property
     def missing(self) -> list[str]:
         """What should have happened and did not; nothing is asked of a short campaign."""
-        return [] if self.calls < COVERED_CALLS else [name for name in EXPECTED if not self.counts[name]]
+        if self.calls < COVERED_CALLS[self.suite.name]:
+            return []
+        return [name for name in self.suite.expected if not self.counts[name]]
 
     @property
     def breaches(self) -> list[Verdict]:
@@ -114,8 +91,8 @@ class Campaign:
 
 
 def error_names() -> dict[str, str]:
-    """Give the name of each error of the session validator by its selector in hexadecimal."""
-    entries: Sequence[dict[str, Any]] = artifact("SessionValidator").abi
+    """Give the name of each error of the session validator and the paymaster by its selector in hexadecimal."""
+    entries: list[dict[str, Any]] = [*artifact("SessionValidator").abi, *artifact("SessionPaymaster").abi]
     return {
         to_hex(selector(f"{entry['name']}({','.join(given['type'] for given in entry['inputs'])})")): entry["name"]
         for entry in entries
@@ -125,9 +102,9 @@ def error_names() -> dict[str, str]:
 
 def named(name: str, errors: dict[str, str]) -> str:
     """Write an error's name where the suite counted its selector: "refused: AA23 0x…" becomes "refused: Name"."""
-    prefix = "refused: AA23 "
-    code = name.removeprefix(prefix)
-    return f"refused: {errors[code]}" if name.startswith(prefix) and code in errors else name
+    beginning, _, code = name.rpartition(" ")
+    is_revert = beginning in ("refused: AA23", "refused: AA33")
+    return f"refused: {errors[code]}" if is_revert and code in errors else name
 
 
 def verdict_of(answer: str, seed: int) -> Verdict:
@@ -149,14 +126,22 @@ def verdict_of(answer: str, seed: int) -> Verdict:
     return Verdict(seed, calls, reason, [f"{step['func_name']}({step['args']})" for step in steps])
 
 
-def command(seed: int) -> list[str]:
-    """Give the command line of one forge process."""
+def command(suite: Suite, job: int, seed: int) -> list[str]:
+    """Give the command line of one forge process; jobs take the suite's contracts in turns."""
     executable = next(build.PACKAGES.glob("@foundry-rs/forge-*/bin/forge"))
-    return [str(executable), "test", "--match-path", SUITE, "--threads", "1", "--fuzz-seed", hex(seed), "--json"]
+    contract = suite.contracts[job % len(suite.contracts)]
+    return [
+        *(str(executable), "test", "--match-path", suite.path, "--match-contract", f"^{contract}$"),
+        *("--threads", "1", "--fuzz-seed", hex(seed), "--json"),
+    ]
 
 
-def environment(runs: int, report: Path, planted: Path | None) -> dict[str, str]:
-    """Give what one forge process is told beside its command line."""
+def environment(runs: int, report: Path, planted: Mapping[str, str]) -> dict[str, str]:
+    """Give what one forge process is told beside its command line.
+
+    Args:
+        planted: names a hole to the suite; empty for none.
+    """
     variables = build._environment() | {
         "FOUNDRY_INVARIANT_RUNS": str(runs),
         "FOUNDRY_INVARIANT_DEPTH": str(DEPTH),
@@ -164,39 +149,42 @@ def environment(runs: int, report: Path, planted: Path | None) -> dict[str, str]
         "FOUNDRY_INVARIANT_FAILURE_PERSIST_DIR": str(report.with_suffix("")),
         "INVARIANT_REPORT": str(report.relative_to(build.PROJECT)),
     }
-    if planted is not None:
-        # How a planted hole was found needs no shortening.
-        variables |= {"FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT": "0"}
-        variables |= {"INVARIANT_VALIDATOR": str(planted.relative_to(build.PROJECT))}
-    return variables
+    # How a planted hole was found needs no shortening.
+    return variables | {"FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT": "0", **planted} if planted else variables
 
 
-def run(calls: int, seed: int, jobs: int, planted: Path | None = None) -> Campaign:
-    """Run `calls` calls or a few more, in `jobs` processes whose seeds follow each other; says how far it is."""
+def run(suite: Suite, calls: int, seed: int, jobs: int, planted: Mapping[str, str] = MappingProxyType({})) -> Campaign:
+    """Run `calls` calls or a few more, in `jobs` processes whose seeds follow each other; says how far it is.
+
+    Every contract of the suite gets its share, so there are at least as many processes as contracts; a planted hole is
+    looked for by one process, in the last of them.
+    """
     folder = build.PROJECT / REPORTS
     folder.mkdir(parents=True, exist_ok=True)
-    runs = -(-calls // (DEPTH * jobs))
+    places = [len(suite.contracts) - 1] if planted else list(range(max(jobs, len(suite.contracts))))
+    runs = -(-calls // (DEPTH * len(places)))
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=folder) as own:
-        reports = [Path(own, f"{seed + job:x}.jsonl") for job in range(jobs)]
+        reports = [Path(own, f"{seed + job:x}.jsonl") for job in range(len(places))]
         answers = [report.with_suffix(".json") for report in reports]
         processes = []
-        for job, (report, answer) in enumerate(zip(reports, answers, strict=True)):
+        for job, place in enumerate(places):
+            report = reports[job]
             report.touch()
-            with answer.open("wb") as stdout, report.with_suffix(".err").open("wb") as stderr:
+            with answers[job].open("wb") as stdout, report.with_suffix(".err").open("wb") as stderr:
                 processes.append(
                     subprocess.Popen(
-                        command(seed + job), cwd=build.PROJECT, stdout=stdout, stderr=stderr,
+                        command(suite, place, seed + job), cwd=build.PROJECT, stdout=stdout, stderr=stderr,
                         env=environment(runs, report, planted),
                     )
                 )  # fmt: skip
         try:
-            _wait(processes, reports, runs * DEPTH * jobs, started)
+            _wait(processes, reports, runs * DEPTH * len(places), started)
         finally:
             for process in processes:
                 process.kill()
         verdicts = [verdict_of(answer.read_text(), seed + job) for job, answer in enumerate(answers)]
-        campaign = Campaign(seed, time.monotonic() - started, verdicts)
+        campaign = Campaign(seed, time.monotonic() - started, verdicts, suite)
         errors = error_names()
         for report in reports:
             _add(campaign, report.read_text().splitlines(), errors)
@@ -227,18 +215,19 @@ def _add(campaign: Campaign, lines: Sequence[str], errors: dict[str, str]) -> No
         report: dict[str, Any] = json.loads(line)
         campaign.submitted += report["submitted"]
         campaign.accepted += report["accepted"]
-        campaign.counts["attempts of games"] += report["attempts"]
+        if "attempts" in report:
+            campaign.counts["attempts of games"] += report["attempts"]
         for name, number in report["counts"].items():
             campaign.counts[named(name, errors)] += number
 
 
-def compile_suite() -> None:
+def compile_suite(suite: Suite) -> None:
     """Compile once, before several processes start. It is what `build.py test` compiles as well.
 
     Raises:
         RunFailed: it does not compile.
     """
-    listing = [*command(0)[:-1], "--list"]
+    listing = [*command(suite, 0, 0)[:-1], "--list"]
     done = subprocess.run(
         listing, cwd=build.PROJECT, env=build._environment(), check=False, capture_output=True, text=True
     )
@@ -246,34 +235,47 @@ def compile_suite() -> None:
         raise RunFailed(f"the suite does not compile: {done.stdout[-4000:]}{done.stderr[-2000:]}")
 
 
-def hunt(plants: Sequence[Plant], calls: int, seed: int, jobs: int) -> list[tuple[Plant, Verdict]]:
+def plants_of(suite: Suite) -> tuple[str, ...]:
+    """Give the names of the holes that can be planted into a suite's contract."""
+    return paymaster_holes() if suite is PAYMASTER else tuple(plant.name for plant in PLANTS)
+
+
+def hunt(suite: Suite, names: Sequence[str], calls: int, seed: int, jobs: int) -> list[tuple[str, Verdict]]:
     """Plant one hole after the other, `jobs` at once, and look for each."""
     with ThreadPoolExecutor(jobs) as pool:
-        shares = pool.map(lambda job: _hunt_share(plants[job::jobs], calls, seed), range(jobs))
+        shares = pool.map(lambda job: _hunt_share(suite, names[job::jobs], calls, seed), range(jobs))
         found = [row for share in shares for row in share]
-    return sorted(found, key=lambda row: plants.index(row[0]))
+    return sorted(found, key=lambda row: names.index(row[0]))
 
 
-def _hunt_share(plants: Sequence[Plant], calls: int, seed: int) -> list[tuple[Plant, Verdict]]:
+def _hunt_share(suite: Suite, names: Sequence[str], calls: int, seed: int) -> list[tuple[str, Verdict]]:
     found = []
     folder = build.PROJECT / REPORTS
     folder.mkdir(parents=True, exist_ok=True)
-    for plant in plants:
+    for name in names:
         with tempfile.TemporaryDirectory(dir=folder) as own:
-            planted = Path(own, "SessionValidator.json")
-            code = creation_codes(planted_sources(plant.edits))["SessionValidator"]
-            planted.write_text(json.dumps({"abi": [], "bytecode": {"object": to_hex(code)}}), encoding="utf-8")
-            campaign = run(calls, seed, 1, planted)
+            campaign = run(suite, calls, seed, 1, _planted(suite, name, Path(own)))
         (verdict,) = campaign.verdicts
-        found.append((plant, verdict))
+        found.append((name, verdict))
         told = f"found after {verdict.calls:,} calls" if is_found(verdict) else "NOT FOUND"
-        _say(f"{plant.name:28} {told}: {verdict.breach} ({campaign.seconds:.1f} s)")
+        _say(f"{name:28} {told}: {verdict.breach} ({campaign.seconds:.1f} s)")
     return found
+
+
+def _planted(suite: Suite, name: str, folder: Path) -> dict[str, str]:
+    """Say to forge which hole is planted: a paymaster by its number, a session validator by its bytecode."""
+    if suite is PAYMASTER:
+        return {"INVARIANT_HOLE": str(1 + paymaster_holes().index(name))}
+    planted = folder / "SessionValidator.json"
+    code = creation_codes(planted_sources(plant_named(name).edits))["SessionValidator"]
+    planted.write_text(json.dumps({"abi": [], "bytecode": {"object": to_hex(code)}}), encoding="utf-8")
+    return {"INVARIANT_VALIDATOR": str(planted.relative_to(build.PROJECT))}
 
 
 def is_found(verdict: Verdict) -> bool:
     """Whether a hole was found: by harm that was done, not by a good operation that the plant made impossible."""
-    return verdict.breach is not None and not verdict.breach.startswith(("a good operation", "failed to set up"))
+    harmless = ("a good operation", "failed to set up", "share of ")
+    return verdict.breach is not None and not verdict.breach.startswith(harmless)
 
 
 def show(campaign: Campaign) -> None:
@@ -292,12 +294,14 @@ def show(campaign: Campaign) -> None:
         _say(f"BREACH after {verdict.calls:,} calls with seed {verdict.seed:#x}: {verdict.breach}")
         for step in verdict.sequence:
             _say(f"    {step}")
-    _say(f"seed {campaign.seed:#x}: repeat with --seed {campaign.seed:#x} --calls {campaign.calls}")
+    again = f"--suite {campaign.suite.name} --seed {campaign.seed:#x} --calls {campaign.calls}"
+    _say(f"seed {campaign.seed:#x}: repeat with {again}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; gives the exit code."""
-    parser = argparse.ArgumentParser(description="Fuzz the session validator among adversaries.")
+    parser = argparse.ArgumentParser(description="Fuzz the session validator, or the paymaster, among adversaries.")
+    parser.add_argument("--suite", choices=SUITES, default=VALIDATOR.name, help="which of the two")
     parser.add_argument("--calls", type=int, help="calls in all")
     parser.add_argument("--plant", metavar="NAME", help="look for a planted hole instead, or for all of them")
     parser.add_argument("--seed", type=lambda text: int(text, 0), help="repeats what an earlier run printed")
@@ -306,7 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     build.build()
     try:
-        compile_suite()
+        compile_suite(SUITES[options.suite])
         if options.plant:
             return _hunt(options)
         return _campaign(options)
@@ -318,7 +322,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _campaign(options: argparse.Namespace) -> int:
     seed = secrets.randbits(48) if options.seed is None else options.seed
     _say(f"seed {seed:#x}")
-    campaign = run(options.calls or 100_000, seed, options.jobs)
+    suite = SUITES[options.suite]
+    campaign = run(suite, options.calls or suite.calls, seed, options.jobs)
     show(campaign)
     if options.json:
         written = {
@@ -336,13 +341,17 @@ def _campaign(options: argparse.Namespace) -> int:
 
 
 def _hunt(options: argparse.Namespace) -> int:
-    plants = PLANTS if options.plant == "all" else (plant_named(options.plant),)
+    suite = SUITES[options.suite]
+    known = plants_of(suite)
+    if options.plant not in ("all", *known):
+        raise PlantUnknown(f"no plant of the {suite.name} is called {options.plant}; there are {', '.join(known)}")
+    names = known if options.plant == "all" else (options.plant,)
     seed = PLANT_SEED if options.seed is None else options.seed
-    found = hunt(plants, options.calls or PLANT_CALLS, seed, min(options.jobs, len(plants)))
+    found = hunt(suite, names, options.calls or suite.plant_calls, seed, min(options.jobs, len(names)))
     if options.json:
-        written = {plant.name: asdict(verdict) for plant, verdict in found}
+        written = {name: asdict(verdict) for name, verdict in found}
         options.json.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    missed = [plant.name for plant, verdict in found if not is_found(verdict)]
+    missed = [name for name, verdict in found if not is_found(verdict)]
     _say(f"{len(found) - len(missed)} of {len(found)} planted holes found" + f", not: {missed}" * bool(missed))
     return 1 if missed else 0
 

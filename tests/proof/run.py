@@ -68,6 +68,13 @@ PARTS: Final = (
         ("--calls", "1000000", "--seed", SEED),
     ),
     Part(
+        "sponsorship",
+        "stateful fuzzing of the paymaster among thieves, dishonest owners and sponsors",
+        "tests.proof.invariants",
+        ("--suite", "paymaster", "--calls", "10000", "--seed", "0x67616d65"),
+        ("--suite", "paymaster", "--calls", "100000", "--seed", "0x67616d65"),
+    ),
+    Part(
         "parity",
         "Python's verdict and the module's on the same inputs",
         "tests.proof.parity",

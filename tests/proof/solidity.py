@@ -28,10 +28,10 @@ def strangers() -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(STRANGERS.glob("*.sol"))}
 
 
-def validator_sources() -> dict[str, str]:
-    """Give the sources of the session validator and of what it imports of ours, by file name."""
+def validator_sources(contract: str = "SessionValidator") -> dict[str, str]:
+    """Give the sources of the session validator, or another contract, and of what it imports of ours, by file name."""
     sources: dict[str, str] = {}
-    waiting = ["SessionValidator.sol"]
+    waiting = [f"{contract}.sol"]
     while waiting:
         name = waiting.pop()
         if name not in sources:
@@ -40,13 +40,14 @@ def validator_sources() -> dict[str, str]:
     return dict(sorted(sources.items()))
 
 
-def planted_sources(replacements: Sequence[tuple[str, str, str]]) -> dict[str, str]:
-    """Give the session validator's sources with a bug in them.
+def planted_sources(replacements: Sequence[tuple[str, str, str]], contract: str = "SessionValidator") -> dict[str, str]:
+    """Give a contract's sources with a bug in them.
 
     Args:
         replacements: a file, a text that stands there exactly once, and what is to stand instead.
+        contract: whose.
     """
-    sources = validator_sources()
+    sources = validator_sources(contract)
     for name, old, new in replacements:
         found = sources[name].count(old)
         assert found == 1, f"{name} holds {found} times: {old}"

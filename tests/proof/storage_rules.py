@@ -89,8 +89,10 @@ TRACER: Final = """{
     } else if (this.storage[op]) this.slots.push([this.here, op, this.word(log, 0)]);
     else if (this.callers[op]) {
       var value = op === 'CALL' || op === 'CALLCODE' ? this.word(log, 2) : '0';
-      this.calls.push([this.here, op, this.word(log, 1), value]);
-    } else if (this.readers[op]) this.calls.push([this.here, op, this.word(log, 0), '0']);
+      // How much data goes along stands behind the value, where there is one.
+      var data = this.word(log, op === 'CALL' || op === 'CALLCODE' ? 4 : 3);
+      this.calls.push([this.here, op, this.word(log, 1), value, data]);
+    } else if (this.readers[op]) this.calls.push([this.here, op, this.word(log, 0), '0', '0']);
   },
   fault: function (log) { this.faults.push(log.op.toString()) },
   result: function () {
@@ -111,8 +113,8 @@ class Trace(Struct, frozen=True):
     """What was hashed, up to a kilobyte each."""
     slots: list[tuple[str, str, str]] = []
     """Contract, opcode, slot."""
-    calls: list[tuple[str, str, str, str]] = []
-    """From, opcode, to, value; also reads of another contract's code."""
+    calls: list[tuple[str, str, str, str, str]] = []
+    """From, opcode, to, value, bytes of data; also reads of another contract's code."""
     gas: list[tuple[str, str]] = []
     """Contract, and what followed on GAS that is no call."""
     faults: list[str] = []
@@ -142,8 +144,11 @@ def _opcodes(trace: Trace) -> list[str]:
 
 def _calls(trace: Trace, rules: Rules) -> list[str]:
     found = []
-    for where, opcode, to, value in trace.calls:
+    for where, opcode, to, value, data in trace.calls:
         target, named = _address(to), f"{opcode} from {where} to 0x{_address(to).hex()}"
+        is_payment = target == rules.entry_point and _address(where) == rules.account and not int(data, 16)
+        if is_payment and opcode == "CALL":
+            continue  # OP-053: the account pays what it owes by a plain transfer
         is_precompile = 1 <= int(to, 16) <= PRECOMPILES_MAX
         if target == rules.entry_point:
             found.append(f"OP-054: {named}")
@@ -178,15 +183,21 @@ def _address(word: str) -> Address:
     return Address(int(word, 16).to_bytes(32, "big")[-20:])
 
 
-async def trace_validation(world: "World", op: UserOperation) -> Trace:
-    """Trace the validation of an operation, as the EntryPoint calls it."""
+async def trace_validation(world: "World", op: UserOperation, owed_wei: int = 0) -> Trace:
+    """Trace the validation of an operation, as the EntryPoint calls it.
+
+    Args:
+        world: where.
+        op: what is validated.
+        owed_wei: what the account's deposit lacks, and the account is to pay.
+    """
     name = user_op_hash(op, world.where.version, world.where.entry_point, 31337)  # type: ignore[arg-type]
     packed = pack(op, world.where.version)
     fields = tuple(getattr(packed, each) for each in packed.__struct_fields__)
     asked = {
         "from": to_data(world.where.entry_point),
         "to": to_data(op.sender),
-        "data": to_data(VALIDATE_USER_OP.encode_call(fields, name, 0)),
+        "data": to_data(VALIDATE_USER_OP.encode_call(fields, name, owed_wei)),
         "gas": hex(op.verification_gas_limit),
     }
     script = TRACER
@@ -195,10 +206,12 @@ async def trace_validation(world: "World", op: UserOperation) -> Trace:
     return await world.node.request(Trace, "debug_traceCall", asked, "latest", {"tracer": script})
 
 
-async def judge(world: "World", op: UserOperation) -> tuple[Trace, list[str]]:
-    """Trace an operation's validation and judge it."""
-    trace = await trace_validation(world, op)
-    addresses = {_address(to) for _, _, to, _ in trace.calls}
+async def judge(world: "World", op: UserOperation, owed_wei: int = 0) -> tuple[Trace, list[str]]:
+    """Trace an operation's validation and judge it. What the account owes the EntryPoint must be paid in it."""
+    trace = await trace_validation(world, op, owed_wei)
+    paid = sum(int(value, 16) for _, _, to, value, _ in trace.calls if _address(to) == world.where.entry_point)
+    assert paid == owed_wei, f"paid {paid} wei of {owed_wei}"
+    addresses = {_address(to) for _, _, to, _, _ in trace.calls}
     codes = {each: await world.node.request(str, "eth_getCode", to_data(each), "latest") for each in addresses}
     hashes = {each: keccak256(bytes.fromhex(code[2:])) for each, code in codes.items()}
     return trace, violations(trace, Rules(op.sender, world.where.entry_point, hashes))

@@ -8,7 +8,7 @@ from tests.proof.escapes.model import EXECUTED, Result
 from tests.proof.escapes.plants import PLANTS
 from tests.proof.escapes.rows import all_rows
 from tests.proof.escapes.suite import run_suite
-from tests.proof.escapes.table import DOCUMENT, render
+from tests.proof.escapes.table import DOCUMENT, render, touches_chain
 
 RUNS_MIN = 500
 """As many must have been run, over all accounts."""
@@ -35,6 +35,13 @@ def test_there_are_enough_rows_for_every_case() -> None:
     assert len(runs) >= RUNS_MIN
     for account in ACCOUNTS:
         assert sum(each == account for _, each in runs) >= RUNS_MIN_EACH
+        assert sum(touches_chain(row, account) for row in rows) >= RUNS_MIN_EACH
+
+
+def test_each_case_touches_a_chain_or_says_why() -> None:
+    """Only what no account can be asked about is left out everywhere."""
+    asked = {row.case for row in all_rows() for account in ACCOUNTS if touches_chain(row, account)}
+    assert set(CASES) - asked == {"C48", "C50"}
 
 
 def test_what_does_not_apply_says_why() -> None:

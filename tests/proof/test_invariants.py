@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.proof import invariants
 from tests.proof.invariants import Campaign, RunFailed, Verdict
 from tests.proof.plants import PLANTS, Plant, PlantUnknown, plant_named
 from tests.proof.solidity import planted_sources, validator_sources
+from tests.proof.suites import CHECKS, PAYMASTER, SPONSOR_CHECKS, SUITES, VALIDATOR
 
 
 def forge_says(status: str, reason: str | None, sequence: object = None) -> str:
@@ -40,6 +42,7 @@ def test_no_verdict_is_no_success(answer: str) -> None:
     [
         ("uses", True),
         (None, False),
+        ("share of operations that are accepted: 12 < 20", False),
         ("a good operation was refused: AA24 signature error", False),
         ("failed to set up invariant testing environment", False),
     ],
@@ -49,11 +52,14 @@ def test_a_hole_is_found_by_harm_only(breach: str | None, found: bool) -> None:
 
 
 def test_a_long_campaign_must_have_seen_everything() -> None:
-    counts = Counter(dict.fromkeys(invariants.EXPECTED, 1))
-    campaign = Campaign(1, 1.0, [Verdict(1, invariants.COVERED_CALLS, None, [])], counts=counts)
-    assert campaign.missing == []
-    del campaign.counts["refused: RateExceeded"]
-    assert campaign.missing == ["refused: RateExceeded"]
+    for suite in SUITES.values():
+        counts = Counter(dict.fromkeys(suite.expected, 1))
+        verdict = Verdict(1, invariants.COVERED_CALLS[suite.name], None, [])
+        campaign = Campaign(1, 1.0, [verdict], suite, counts=counts)
+        assert campaign.missing == []
+        name = suite.expected[-1]
+        del campaign.counts[name]
+        assert campaign.missing == [name]
 
 
 def test_nothing_is_asked_of_a_short_campaign() -> None:
@@ -62,10 +68,26 @@ def test_nothing_is_asked_of_a_short_campaign() -> None:
 
 def test_errors_are_named() -> None:
     names = invariants.error_names()
-    assert set(invariants.CHECKS) <= set(names.values())
+    assert {*CHECKS, *SPONSOR_CHECKS} <= set(names.values())
     code = next(code for code, name in names.items() if name == "UsesExceeded")
     assert invariants.named(f"refused: AA23 {code}", names) == "refused: UsesExceeded"
     assert invariants.named("refused: AA24 signature error", names) == "refused: AA24 signature error"
+    code = next(code for code, name in names.items() if name == "SessionNotCharged")
+    assert invariants.named(f"refused: AA33 {code}", names) == "refused: SessionNotCharged"
+
+
+def test_both_entry_points_get_their_share() -> None:
+    told = [invariants.command(PAYMASTER, job, 1)[5] for job in range(4)]
+    assert told == ["^PaymasterInvariant07Test$", "^PaymasterInvariant08Test$"] * 2
+    assert invariants.command(VALIDATOR, 3, 1)[5] == "^SessionValidatorInvariants$"
+
+
+def test_holes_of_the_paymaster_have_the_numbers_that_solidity_gives_them() -> None:
+    assert invariants.plants_of(PAYMASTER)[0] == "Uncharged"
+    planted = invariants._planted(PAYMASTER, "NotCounted", Path())
+    assert planted == {"INVARIANT_HOLE": "6"}
+    assert len(invariants.plants_of(PAYMASTER)) == 6
+    assert len(invariants.plants_of(VALIDATOR)) == len(PLANTS)
 
 
 def test_plants_have_names_of_their_own() -> None:

@@ -26,5 +26,6 @@ async def test_hole_is_found(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLANTS)
 def test_hole_is_an_exact_text_of_the_source(name: str) -> None:
-    planted, real = planted_sources(PLANTS[name].replacements), validator_sources()
-    assert sum(planted[file] != real[file] for file in real) == len({each[0] for each in PLANTS[name].replacements})
+    hole = PLANTS[name]
+    planted, real = planted_sources(hole.replacements, hole.contract), validator_sources(hole.contract)
+    assert sum(planted[file] != real[file] for file in real) == len({each[0] for each in hole.replacements})

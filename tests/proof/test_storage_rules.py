@@ -19,7 +19,11 @@ CLEAN = Trace(
     steps=9,
     hashes=["0x" + PREIMAGE.hex()],
     slots=[(HERE, "SLOAD", "5"), (THERE, "SSTORE", f"{SLOT:x}"), (THERE, "SLOAD", f"{SLOT + 128:x}")],
-    calls=[(HERE, "CALL", MODULE.hex(), "0"), (THERE, "STATICCALL", "1", "0"), (THERE, "CALL", ACCOUNT.hex(), "0")],
+    calls=[
+        (HERE, "CALL", MODULE.hex(), "0", "0"),
+        (THERE, "STATICCALL", "1", "0", "0"),
+        (THERE, "CALL", ACCOUNT.hex(), "0", "0"),
+    ],
 )
 
 
@@ -31,6 +35,10 @@ def test_slot_that_is_the_accounts_address() -> None:
     assert violations(replace(CLEAN, slots=[(THERE, "SLOAD", ACCOUNT.hex())]), RULES) == []
 
 
+def test_account_pays_what_it_owes() -> None:
+    assert violations(replace(CLEAN, calls=[(HERE, "CALL", ENTRY_POINT.hex(), "5", "0")]), RULES) == []
+
+
 @pytest.mark.parametrize(
     ("rule", "trace"),
     [
@@ -40,11 +48,13 @@ def test_slot_that_is_the_accounts_address() -> None:
         ("OP-013", replace(CLEAN, others=[(THERE, "UNKNOWN")])),
         ("OP-020", replace(CLEAN, faults=["CALL"])),
         ("OP-031", replace(CLEAN, others=[(THERE, "CREATE2")])),
-        ("OP-041", replace(CLEAN, calls=[(THERE, "CALL", NOBODY.hex(), "0")])),
-        ("OP-041", replace(CLEAN, calls=[(THERE, "EXTCODESIZE", NOBODY.hex(), "0")])),
-        ("OP-041", replace(CLEAN, calls=[(THERE, "STATICCALL", "a", "0")])),
-        ("OP-054", replace(CLEAN, calls=[(THERE, "CALL", ENTRY_POINT.hex(), "0")])),
-        ("OP-061", replace(CLEAN, calls=[(THERE, "CALL", MODULE.hex(), "1")])),
+        ("OP-041", replace(CLEAN, calls=[(THERE, "CALL", NOBODY.hex(), "0", "0")])),
+        ("OP-041", replace(CLEAN, calls=[(THERE, "EXTCODESIZE", NOBODY.hex(), "0", "0")])),
+        ("OP-041", replace(CLEAN, calls=[(THERE, "STATICCALL", "a", "0", "0")])),
+        ("OP-054", replace(CLEAN, calls=[(THERE, "CALL", ENTRY_POINT.hex(), "0", "0")])),
+        ("OP-054", replace(CLEAN, calls=[(HERE, "CALL", ENTRY_POINT.hex(), "0", "4")])),
+        ("OP-054", replace(CLEAN, calls=[(HERE, "STATICCALL", ENTRY_POINT.hex(), "0", "0")])),
+        ("OP-061", replace(CLEAN, calls=[(THERE, "CALL", MODULE.hex(), "1", "0")])),
         ("OP-080", replace(CLEAN, others=[(THERE, "BALANCE")])),
         ("STO-021", replace(CLEAN, slots=[(THERE, "SLOAD", "5")])),
         ("STO-021", replace(CLEAN, slots=[(THERE, "SLOAD", f"{SLOT + 129:x}")])),

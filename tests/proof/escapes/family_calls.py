@@ -208,7 +208,7 @@ def _approvals() -> Iterator[Row]:
     yield operation_row(
         "C19",
         "rob",
-        "a function of the game that takes what the player approved earlier",
+        "a function of the game that takes what the player approved earlier, and is not allowed",
         NOT_ALLOWED,
         lambda w: (
             w.one(Call(w.strangers.bazaar, Wei(0), ROB.encode_call(w.account, 1)), "trade"),

@@ -9,9 +9,11 @@ from msgspec.structs import replace
 from gamekit.chain.rpc import from_data, to_data
 from gamekit.demo.forgery import Attempt
 from gamekit.eth.calldata import Call
+from gamekit.eth.interface import Function
 from gamekit.eth.user_operation import DELEGATION_FACTORY
 from gamekit.units import ZERO_ADDRESS, Address, Wei
 from tests.accounts.world import Key
+from tests.proof.escapes.family_sponsored import paid
 from tests.proof.escapes.make import operation_row, refused, trial_row
 from tests.proof.escapes.model import Do, Expected, Judge, Operate, Row, Trial
 from tests.proof.escapes.sessions import ATTACK, BUY, CRAFT, secret_of
@@ -19,12 +21,16 @@ from tests.proof.escapes.world import Base, World
 from tests.proof.storage_rules import judge
 
 CONTRACT: Final = "it is a contract and delegates to nobody"
+OWING: Final = "owing"
+OWED_WEI: Final = 12_345
+"""What the deposit lacks, as the EntryPoint would tell the account."""
 OWN_ADDRESS: Final = {"*": CONTRACT, "reference_7702": ""}
 
 
 def rows() -> Iterator[Row]:
     """All rows of this family."""
     yield from _delegation()
+    yield from _authorizations()
     yield from _storage()
 
 
@@ -43,7 +49,7 @@ def _delegating(to: Callable[[World], Address]) -> Do:
 
 
 def _delegation() -> Iterator[Row]:
-    """C37, C47, C48: authorizations are the owner's own."""
+    """C37, C47: authorizations are the owner's own."""
     yield operation_row(
         "C37",
         "delegation",
@@ -56,19 +62,29 @@ def _delegation() -> Iterator[Row]:
         values=lambda _: {"length": 20},
         without=OWN_ADDRESS,
     )
-    for slug, what, to, expected in (
-        ("elsewhere", "a session behind a delegation to other code", lambda w: w.strangers.rival, Expected("AA23")),
+    others: tuple[tuple[str, str, Callable[[World], Address], Expected], ...] = (
+        (
+            "elsewhere",
+            "a session behind a delegation to other code",
+            lambda w: w.strangers.elsewhere,
+            refused("NobodysAccount"),
+        ),
         ("nowhere", "a session behind the end of the delegation", lambda w: ZERO_ADDRESS, Expected("AA20")),
-    ):
+    )
+    for slug, what, to, expected in others:
         yield trial_row(
             "C47",
             slug,
             what,
             expected,
             partial(
-                lambda to, w: Trial(
-                    escape_before=(_delegating(to),), escape=Operate(w.honest()), twin=Operate(w.honest())
+                lambda slug, to, w: Trial(
+                    escape_before=(_delegating(to),),
+                    escape=Operate(w.honest()),
+                    twin=Operate(w.honest()),
+                    values={"caller": w.where.entry_point} if slug == "elsewhere" else {},
                 ),
+                slug,
                 to,
             ),
             without=OWN_ADDRESS,
@@ -85,6 +101,10 @@ def _delegation() -> Iterator[Row]:
         ),
         without=OWN_ADDRESS,
     )
+
+
+def _authorizations() -> Iterator[Row]:
+    """C48: authorizations that are spent."""
     yield trial_row(
         "C48",
         "spent-authorization",
@@ -107,6 +127,7 @@ async def _authorized(world: World, signer: Key) -> str:
 
 def _storage() -> Iterator[Row]:
     """C53: what public bundlers would drop. The escape is a validator in our place that breaks a rule."""
+    deed = Function.parse("deed7(uint256)")
     operations: tuple[tuple[str, str, str, Callable[[World], Attempt]], ...] = (
         ("single", "one call", "play", lambda w: w.honest()),
         ("batch", "eight calls", "play", lambda w: w.honest(8)),
@@ -119,6 +140,14 @@ def _storage() -> Iterator[Row]:
             lambda w: w.one(Call(w.strangers.bazaar, Wei(1), BUY.encode_call(1, 1)), "trade"),
         ),
         ("pace", "a session with a pace", "paced", lambda w: w.one(w.play(), "paced")),
+        (
+            "long",
+            "a call of a long list, with its witness",
+            "long",
+            lambda w: w.many([Call(w.strangers.bazaar, Wei(0), deed.encode_call(place)) for place in (1, 2)], "long"),
+        ),
+        ("sponsored", "an operation that our paymaster pays for", "vouched", lambda w: paid(w, "vouched")),
+        (OWING, "an operation for which the account pays in validation", "play", lambda w: w.honest()),
     )
     for slug, what, session, attempt in operations:
         for rule, breaker, sin in (
@@ -133,12 +162,13 @@ def _storage() -> Iterator[Row]:
                 f"validation of {what} {sin}",
                 Expected(breaker),
                 partial(
-                    lambda session, attempt, rule, w: Trial(
+                    lambda owed_wei, session, attempt, rule, w: Trial(
                         escape_before=(_broken(rule),),
-                        escape=Judge(lambda w: _judged(w, session, attempt)),
-                        twin=Judge(lambda w: _judged(w, session, attempt)),
+                        escape=Judge(lambda w: _judged(w, session, attempt, owed_wei)),
+                        twin=Judge(lambda w: _judged(w, session, attempt, owed_wei)),
                         effect={},
                     ),
+                    OWED_WEI if slug == OWING else 0,
                     session,
                     attempt,
                     rule,
@@ -161,10 +191,10 @@ def _broken(rule: str) -> Do:
     return Do(act)
 
 
-def _judged(world: World, session: str, attempt: Callable[[World], Attempt]) -> Awaitable[str]:
+def _judged(world: World, session: str, attempt: Callable[[World], Attempt], owed_wei: int) -> Awaitable[str]:
     async def rules() -> str:
         (op,) = await world.bundle(attempt(world), session)
-        _, found = await judge(world, op)
+        _, found = await judge(world, op, owed_wei)
         return " ".join(sorted({each.partition(":")[0] for each in found}))
 
     return rules()

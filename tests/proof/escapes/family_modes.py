@@ -12,12 +12,11 @@ from gamekit.demo.forgery import Attempt
 from gamekit.eth.calldata import Call, Mode, execute_batch, execute_single
 from gamekit.eth.interface import Function
 from gamekit.units import Wei
-from tests.proof.escapes.make import Pair, operation_row, refused
-from tests.proof.escapes.model import Operate, Row, Step
+from tests.proof.escapes.make import Pair, operation_row, refused, trial_row
+from tests.proof.escapes.model import Expected, Operate, Row, Step, Trial
 from tests.proof.escapes.sessions import (
     ATTACK,
     BUY,
-    MOVE,
     STUMBLE,
     TIGHT_USES,
     VALUE_PER_CALL_WEI,
@@ -259,9 +258,14 @@ def _user_op() -> Iterator[Row]:
     yield _function_row(
         "C14", "instead", "executeUserOp instead of execute", lambda w: EXECUTE_USER_OP + w.honest().call_data[4:]
     )
-    yield _function_row(
+    yield trial_row(
         "C50",
         "around-hooks",
         "an entry that hooks of the account do not see",
-        lambda w: EXECUTE_USER_OP + MOVE.selector.ljust(96, b"\x00"),
+        Expected("refused"),
+        lambda w: Trial(escape=Operate(w.honest()), twin=Operate(w.honest())),
+        without={
+            "*": "no way of its own: around a hook leads another function of the account (C13, C14), a fallback (C15) "
+            "or an enable mode (C30), and those rows close each of them"
+        },
     )

@@ -17,7 +17,7 @@ from gamekit.core.policy import (
 from gamekit.units import ZERO_ADDRESS
 from tests.proof.escapes.family_grants import honest as one_move
 from tests.proof.escapes.family_grants import refused_grant
-from tests.proof.escapes.grants import Grant, fresh, grant, overwritten
+from tests.proof.escapes.grants import NO_SCOPE, Grant, fault_of_bytes, fresh, grant, overwritten
 from tests.proof.escapes.make import trial_row
 from tests.proof.escapes.model import Row, Trial
 from tests.proof.escapes.sessions import ATTACK, CRAFT, MOVE, Asked, entry, sorted_entries
@@ -43,8 +43,9 @@ def _bytes_row(
     twin: Callable[[World, Grant], Grant] = lambda _, made: made,
     honest: Callable[[World], Grant] = one_move,
     values: Mapping[str, object] | None = None,
+    off_chain: str = NO_SCOPE,
 ) -> Row:
-    """A grant of bytes that gamekit itself would not write."""
+    """A grant of bytes that gamekit itself would not write; `off_chain` says who of it would not read them either."""
     return trial_row(
         case,
         slug,
@@ -55,7 +56,12 @@ def _bytes_row(
             twin=grant(lambda w: twin(w, honest(w))),
             values=values or {},
             effect={},
+            off_chain=(
+                lambda: fault_of_bytes(w, change(w, honest(w))),
+                lambda: fault_of_bytes(w, twin(w, honest(w))),
+            ),
         ),
+        off_chain=off_chain,
     )
 
 
@@ -84,6 +90,7 @@ def _times() -> Iterator[Row]:
             frame(begin, end),
             # The next block is a second later than the head.
             twin=frame(now, lambda w: w.now + DURATION_S_MAX + 1),
+            off_chain=NO_SCOPE if error == "TimeFrameEmpty" else "grant_fault",
         )
 
 
@@ -101,6 +108,7 @@ def _signers() -> Iterator[Row]:
             f"granted: a session key that is {what}",
             "SignerInvalid",
             partial(lambda address, w, made: overwritten(made, 0, address(w)), address),
+            off_chain=NO_SCOPE if slug == "zero" else "grant_fault",
         )
 
 

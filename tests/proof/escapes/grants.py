@@ -20,6 +20,8 @@ from tests.proof.escapes.world import World
 FRESH_KEY = 40
 """Number of the key of sessions that rows grant."""
 DEADLINE_S = 600
+NO_SCOPE = "Scope.unpack"
+"""Who of gamekit refuses bytes that its types cannot hold."""
 
 
 class Grant(Struct, frozen=True):
@@ -85,6 +87,16 @@ def fresh_scope(world: World, asked: Asked, key: int = FRESH_KEY) -> Scope:
 def fault_of(world: World, scope: Scope) -> str:
     """gamekit's own verdict on a grant: who refuses it, or nothing."""
     return "grant_fault" if grant_fault(scope, world.account, world.module, world.now) else ""
+
+
+def fault_of_bytes(world: World, made: Grant) -> str:
+    """gamekit's own verdict on a grant of bytes, in the next block: who refuses them, or the scope that they are."""
+    try:
+        scope = Scope.unpack(made.scope, made.functions)
+    except EncodingInvalid:
+        return NO_SCOPE
+    at = UnixSeconds(world.now + 1)
+    return "grant_fault" if grant_fault(scope, world.account, world.module, at) else ""
 
 
 def overwritten(made: Grant, at: int, written: bytes) -> Grant:

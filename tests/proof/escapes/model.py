@@ -99,7 +99,8 @@ class Trial(Struct, frozen=True):
     values: Mapping[str, object] = {}
     """Values that the decoded error must carry, by name: what was found, and what it was compared with."""
     effect: Mapping[str, int] | None = None
-    """By how much the twin moves what is watched; None for one action of play. Books may always move."""
+    """By how much the twin moves what is watched; None for one action of play. Books may always move, unless they are
+    named with 0."""
     spares: tuple[str, ...] = ()
     """What an escape that is executed may move: it must come to nothing else."""
     off_chain: tuple[Callable[[], str], Callable[[], str]] | None = None

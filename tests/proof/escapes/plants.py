@@ -1,4 +1,4 @@
-"""Session validators with a hole each: what the suite must report when one of them stands in the real one's place.
+"""Session validators and paymasters with a hole each: what the suite must report with one in the real one's place.
 
 A plant is the real source with an exact text replaced, so a change of the source that moves the text fails here first.
 `accepted` names the rows whose escape then succeeds, `failed` those that are refused in another way than they should
@@ -29,9 +29,55 @@ class Hole(Struct, frozen=True):
     """Whether the session keys' digest holds the deadline; a hole that forgets it is no hole for who still signs it."""
     failed: tuple[str, ...] = ()
     """Rows that end in another refusal than they should."""
+    contract: str = "SessionValidator"
+    """Which contract has it."""
+
+
+def _in_paymaster(what: str, old: str, new: str, *accepted: str) -> Hole:
+    return Hole(what, (("SessionPaymaster.sol", old, new),), accepted, contract="SessionPaymaster")
 
 
 PLANTS: Final[dict[str, Hole]] = {
+    "paymaster-uncharged": _in_paymaster(
+        "our paymaster believes that what names a session was charged to it",
+        "if (sinceWei < maxCost) revert SessionNotCharged(sinceWei, maxCost);",
+        "",
+        "C35:sponsor-other-session",
+        "C58:sponsor-not-charged",
+    ),
+    "paymaster-unlimited": _in_paymaster(
+        "our paymaster forgets the voucher's limit",
+        "if (chargedWei > sponsorship.limitWei) revert SessionLimitExceeded(chargedWei, sponsorship.limitWei);",
+        "",
+        "C35:sponsor-drain",
+        "C35:sponsor-drain-twice",
+        "C35:sponsor-replayed",
+    ),
+    "paymaster-generation": _in_paymaster(
+        "our paymaster takes what an earlier sponsor vouched for",
+        "if (sponsorship.generation != generation || generation == 0) {",
+        "if (generation == 0) {",
+        "C35:sponsor-old-generation",
+    ),
+    "paymaster-any-voucher": _in_paymaster(
+        "our paymaster takes any voucher",
+        "if (recovered != known.sponsor || recovered == address(0)) {",
+        "if (recovered == address(0)) {",
+        "C35:sponsor-old-voucher",
+        "C35:sponsor-voucher-moved",
+    ),
+    "paymaster-any-sponsor": _in_paymaster(
+        "our paymaster takes any signature of an operation",
+        "recovered == _games[game].sponsor && recovered != address(0)",
+        "recovered != address(0)",
+        "C35:sponsor-signed-by-thief",
+    ),
+    "paymaster-post-op-gas": _in_paymaster(
+        "our paymaster pays for gas that it does not use",
+        "if (postOpGasLimit != 0) revert PostOpGasNotZero(postOpGasLimit);",
+        "",
+        "C58:sponsor-post-op-gas",
+    ),
     "head-offset": Hole(
         "the head's offset is not checked",
         (("CalldataLib.sol", "if (offset != 0x40) _refuse(36, offset, 0x40);", ""),),
@@ -155,6 +201,17 @@ PLANTS: Final[dict[str, Hole]] = {
             "C58:verification-gas",
             "C58:post-op-gas",
             "C58:call-gas",
+        ),
+        # Our own paymaster then pays for nothing: not even for the twins.
+        failed=(
+            "C35:sponsor-drain",
+            "C35:sponsor-drain-twice",
+            "C35:sponsor-no-voucher",
+            "C35:sponsor-old-generation",
+            "C35:sponsor-other-session",
+            "C35:sponsor-replayed",
+            "C58:sponsor-not-charged",
+            "C58:sponsor-post-op-gas",
         ),
     ),
     "gas-price": Hole(
@@ -302,13 +359,14 @@ PLANTS: Final[dict[str, Hole]] = {
 """By name, as `--plant` takes it."""
 
 
-async def plant(node: DevnetNode, name: str) -> bytes:
-    """Compile a validator with a hole; gives its code, as it would stand on chain.
+async def plant(node: DevnetNode, name: str, arguments: bytes = b"") -> bytes:
+    """Compile a contract with a hole; gives its code, as it would stand on chain.
 
     It is deployed somewhere else first, for the constructor. What the constructor remembers of its own address is only
     a shortcut: elsewhere the code finds the domain of its typed data anew.
     """
-    init_code = creation_codes(planted_sources(PLANTS[name].replacements))["SessionValidator"]
+    hole = PLANTS[name]
+    init_code = creation_codes(planted_sources(hole.replacements, hole.contract))[hole.contract] + arguments
     carried = Plan()
     address = create2_address(DEPLOYER, NO_SALT, init_code)
     carried.steps[address] = NO_SALT + init_code

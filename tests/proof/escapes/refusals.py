@@ -8,6 +8,7 @@ from gamekit.contracts import artifact
 from gamekit.eth.abi import AbiValue
 from gamekit.eth.entry_point import ENTRY_POINT, decode_failed_op
 from gamekit.eth.interface import CustomError, Interface
+from gamekit.eth.session_paymaster import SESSION_PAYMASTER
 from gamekit.eth.session_validator_abi import SESSION_VALIDATOR
 
 _OTHERS: Final = (
@@ -30,17 +31,20 @@ _OTHERS: Final = (
     "InvalidValidator()",
     "InvalidCaller()",
     "EnableNotApproved()",
+    "EnableModeSigError()",
     "InvalidExecutor()",
     "InvalidSelector()",
     "NoFallbackHandler(bytes4 sig)",
     "Stumbled(address player)",
     "AddressTaken()",
+    "NobodysAccount(address caller)",
 )
 
 ERRORS: Final = Interface(
     errors=[
         *SESSION_VALIDATOR.errors.values(),
         *ENTRY_POINT.errors.values(),
+        *SESSION_PAYMASTER.errors.values(),
         *Interface.from_json(artifact("Arena").abi).errors.values(),
         *map(CustomError.parse, _OTHERS),
     ]

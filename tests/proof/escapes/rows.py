@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from tests.proof.escapes import (
+    family_approvals,
     family_arguments,
     family_authority,
     family_bindings,
     family_calls,
     family_delegation,
+    family_enabling,
     family_encodings,
     family_games,
     family_gas,
@@ -19,20 +21,24 @@ from tests.proof.escapes import (
     family_modes,
     family_scopes,
     family_signatures,
+    family_sponsored,
     family_times,
 )
 from tests.proof.escapes.model import Row
 
 FAMILIES: Sequence[Callable[[], Iterator[Row]]] = (
     family_calls.rows,
+    family_approvals.rows,
     family_modes.rows,
     family_encodings.rows,
     family_arguments.rows,
     family_bindings.rows,
     family_signatures.rows,
     family_gas.rows,
+    family_sponsored.rows,
     family_times.rows,
     family_grants.rows,
+    family_enabling.rows,
     family_scopes.rows,
     family_lives.rows,
     family_lists.rows,

@@ -104,8 +104,8 @@ def _twin_faults(trial: Trial, ended: Ended, first: State, last: State) -> list[
     if ended.text != EXECUTED:
         return [f"twin: {ended.text} {dict(ended.values)}"]
     wanted = {"plays": 1} if trial.effect is None else trial.effect
-    effect = {name: amount for name, amount in wanted.items() if amount != ANY}
-    found = {name: amount for name, amount in changes(first, last).items() if name in effect or not is_book(name)}
+    effect = {name: amount for name, amount in wanted.items() if amount not in (ANY, 0)}
+    found = {name: amount for name, amount in changes(first, last).items() if name in wanted or not is_book(name)}
     found = {name: amount for name, amount in found.items() if wanted.get(name) != ANY}
     return [] if found == effect else [f"twin: moved {found}, not {effect}"]
 

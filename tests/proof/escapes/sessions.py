@@ -115,8 +115,14 @@ def long_list(target: Address) -> tuple[CallEntry, ...]:
     return sorted_entries(*deeds, entry(target, BUY, ArgumentRule(1, Condition.AT_MOST, STRENGTH_MAX)))
 
 
-def asked_sessions(contracts: DevnetContracts, strangers: Strangers) -> dict[str, Asked]:
-    """Say what each session is, by its name."""
+def asked_sessions(contracts: DevnetContracts, strangers: Strangers, paymaster: Address | None) -> dict[str, Asked]:
+    """Say what each session is, by its name.
+
+    Args:
+        contracts: of the devnet.
+        strangers: of the suite.
+        paymaster: our own, of the account's EntryPoint.
+    """
     arena, bazaar = contracts.arena, strangers.bazaar
     move = entry(arena, MOVE)
     play = sorted_entries(
@@ -139,6 +145,7 @@ def asked_sessions(contracts: DevnetContracts, strangers: Strangers) -> dict[str
         # An ordinary selector: there is no wildcard that it could be.
         CallEntry(bazaar, b"\xff" * 4),
     )
+    ours = GasPolicy(Wei(GAS_BUDGET_WEI), Wei(GAS_PER_OPERATION_WEI), paymaster)
     paid = GasPolicy(Wei(GAS_BUDGET_WEI), Wei(GAS_PER_OPERATION_WEI), strangers.paymaster)
     value = ValueLimitPolicy(per_call_wei_max=Wei(VALUE_PER_CALL_WEI), total_wei_max=Wei(VALUE_TOTAL_WEI))
     return {
@@ -152,6 +159,9 @@ def asked_sessions(contracts: DevnetContracts, strangers: Strangers) -> dict[str
             gas=GasPolicy(Wei(TIGHT_BUDGET_WEI), Wei(TIGHT_PER_OPERATION_WEI)),
         ),
         "paid": Asked((move,), gas=paid, key=4),
+        # Our own paymaster; the game has vouched for the first of them.
+        "vouched": Asked((move,), gas=ours, key=9),
+        "unvouched": Asked((move,), gas=ours, key=10),
         "full": Asked((move,), calls_max=64, key=5),
         "long": Asked(long_list(bazaar), key=8),
         "future": Asked((move,), starts_in_s=24 * 3600, key=6),

@@ -46,6 +46,8 @@ class Strangers(Struct, frozen=True):
     """What the facade shows in the end."""
     facade: Address
     """A proxy in front of the bazaar."""
+    elsewhere: Address
+    """Refuses whatever is asked of it, by an error of its own."""
     clock_reader: Address
     """A validator that reads the clock."""
     slot_breaker: Address
@@ -98,6 +100,7 @@ async def deploy_strangers(node: DevnetNode, contracts: DevnetContracts, thief: 
         granule=plan.add_stranger("Granule"),
         robber=plan.add_stranger("Robber", *place),
         facade=plan.add_stranger("Facade", bytes(12) + bazaar),
+        elsewhere=plan.add_stranger("Elsewhere"),
         clock_reader=plan.add_stranger("Rulebreaker", (1).to_bytes(32, "big")),
         slot_breaker=plan.add_stranger("Rulebreaker", bytes(32)),
     )

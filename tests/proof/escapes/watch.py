@@ -103,6 +103,7 @@ def _questions(world: "World") -> dict[str, tuple[Address, bytes]]:
         "validator:yes": (account, IS_MODULE_INSTALLED.encode_call(1, yes, b"")),
         "executor:yes": (account, IS_MODULE_INSTALLED.encode_call(2, yes, b"")),
         "deposit": (world.where.entry_point, BALANCE_OF.encode_call(account)),
+        "deposit:sponsor": (world.where.entry_point, BALANCE_OF.encode_call(world.where.paymaster)),
         **{
             f"session:{each.name}": (module, SESSION_OF.encode_call(account, each.permission)) for each in world.granted
         },

@@ -10,6 +10,7 @@ from gamekit.demo import forgery
 from gamekit.demo.forgery import Attempt, Forger
 from gamekit.demo.loot import Loot
 from gamekit.devnet import DevnetContracts, DevnetNode, deposit, fund
+from gamekit.devnet.sponsor import fill_paymaster, set_game
 from gamekit.errors import CallReverted
 from gamekit.eth import session_validator
 from gamekit.eth.block import Log
@@ -32,6 +33,7 @@ from tests.proof.escapes.sessions import (
     secret_of,
 )
 from tests.proof.escapes.strangers import Strangers, deploy_strangers
+from tests.proof.escapes.vouchers import SPONSOR, SPONSORED_GAME, voucher
 
 FEE_WEI = 10**9
 """Highest fee per gas of an operation; 1 gwei."""
@@ -93,6 +95,7 @@ class World:
         world = cls(base, strangers, await _neighbour(base), thief)
         await world._furnish(relayer)
         await world._grant_all()
+        await world._vouch()
         await node.request_optional(object, "evm_mine", {"timestamp": to_quantity(await world.tick() + AGE_S)})
         await world.tick()
         return world
@@ -149,7 +152,10 @@ class World:
 
     async def sequence(self, session: str, sender: Address | None = None) -> int:
         """The next place on a session's lane."""
-        key = self.sessions[session].scope.nonce_key
+        return await self.sequence_of(self.sessions[session].scope.nonce_key, sender)
+
+    async def sequence_of(self, key: int, sender: Address | None = None) -> int:
+        """The next place on a nonce key."""
         asked = GET_NONCE.encode_call(sender or self.account, key)
         return int.from_bytes(await self.call(self.where.entry_point, asked), "big") & (1 << 64) - 1
 
@@ -204,11 +210,19 @@ class World:
         count = Function.parse("itemCount()", "uint256", "view")
         self.item_id = int.from_bytes(await self.call(here.item, count.encode_call()), "big")
         self.validator_code = from_data(await node.request(str, "eth_getCode", to_data(self.module), "latest"))
+        assert self.where.paymaster is not None
+        await fill_paymaster(node, self.where.paymaster, Wei(DEPOSIT_WEI))
+        await set_game(node, self.where.paymaster, SPONSORED_GAME, SPONSOR.address)
         await self.tick()
+
+    async def _vouch(self) -> None:
+        """Hand in the game's voucher for the session `vouched`, and none for the session `unvouched`."""
+        assert self.where.paymaster is not None
+        await self.base.transact(self.where.paymaster, await voucher(self, "vouched"))
 
     async def _grant_all(self) -> None:
         """Grant every session, by operations of the owner's wallet."""
-        asked: Mapping[str, Asked] = asked_sessions(self.contracts, self.strangers)
+        asked: Mapping[str, Asked] = asked_sessions(self.contracts, self.strangers, self.where.paymaster)
         for name, wish in asked.items():
             self.sessions[name] = self.session_of(name, self.scope_of(wish), key=wish.key)
         self.granted = tuple(self.sessions.values())

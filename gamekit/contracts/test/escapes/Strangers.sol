@@ -159,6 +159,17 @@ contract Robber {
     }
 }
 
+/// @notice What a person's address may delegate to instead: it knows no session, and says so.
+contract Elsewhere {
+    /// @notice Asked as if it were an account of ours.
+    error NobodysAccount(address caller);
+
+    /// @notice Refuses everything.
+    fallback() external {
+        revert NobodysAccount(msg.sender);
+    }
+}
+
 /// @notice Answers every question with a megabyte.
 contract Blabber {
     /// @notice As much as the gas allows, up to a megabyte.

@@ -11,6 +11,7 @@ import {Draft, Granted} from "./Book.sol";
 import {Dice} from "./Dice.sol";
 import {Plan} from "./Moves.sol";
 import {Attempt} from "./Raider.sol";
+import {Refusals} from "./Refusals.sol";
 import {Submitting} from "./Submitting.sol";
 import {Coin} from "./Tokens.sol";
 
@@ -220,7 +221,7 @@ contract Handler is Submitting {
     function _play(Dice memory dice) private {
         Plan memory plan = _plan(dice);
         (bool done, bytes memory reason) = _submitOne(_seal(plan), players[plan.player].entryPoint);
-        if (!done) _breach(string.concat("a good operation was ", _refusal(reason)));
+        if (!done) _breach(string.concat("a good operation was ", Refusals.name(reason)));
     }
 
     function _steal(Dice memory dice) private {

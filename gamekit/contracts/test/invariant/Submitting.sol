@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IEntryPoint, PackedUserOperation} from "@openzeppelin/contracts/interfaces/IERC4337.sol";
+import {PackedUserOperation} from "@openzeppelin/contracts/interfaces/IERC4337.sol";
 import {IEntryPointUnderTest} from "test/Harness.sol";
 import {Aliases} from "./Aliases.sol";
 import {Draft} from "./Book.sol";
 import {Counts} from "./Counts.sol";
 import {Dice} from "./Dice.sol";
 import {Marker} from "./Marker.sol";
+import {Refusals} from "./Refusals.sol";
 
 /// @title The bundler: alters operations after they were signed, and hands bundles to the EntryPoint.
 abstract contract Submitting is Aliases {
@@ -105,7 +106,7 @@ abstract contract Submitting is Aliases {
         ++submitted;
         (done, reason) = _handle(ops, on);
         if (done) _accept(drafts, on);
-        else counts.add(_refusal(reason));
+        else counts.add(Refusals.name(reason));
     }
 
     /// @dev Submits several in one bundle. As a bundler does, leaves out the one that is refused and tries the rest.
@@ -117,9 +118,9 @@ abstract contract Submitting is Aliases {
                 counts.add(string.concat("accepted: bundle of ", vm.toString(drafts.length)));
                 return _accept(drafts, on);
             }
-            counts.add(_refusal(reason));
+            counts.add(Refusals.name(reason));
             // A mark stands behind each operation.
-            drafts = _without(drafts, abi.decode(_arguments(reason), (uint256)) / 2);
+            drafts = _without(drafts, abi.decode(Refusals.arguments(reason), (uint256)) / 2);
         }
     }
 
@@ -200,30 +201,5 @@ abstract contract Submitting is Aliases {
         if (mode == SINGLE) return "single";
         if (mode == SINGLE_TRY) return "single try";
         return mode == BATCH ? "batch" : "batch try";
-    }
-
-    /// @dev "AA23 0x" and the four bytes of the validator's error, or the EntryPoint's own words.
-    function _refusal(bytes memory reason) internal pure returns (string memory) {
-        bytes4 selector = bytes4(reason);
-        if (selector == IEntryPoint.FailedOp.selector) {
-            (, string memory words) = abi.decode(_arguments(reason), (uint256, string));
-            return string.concat("refused: ", words);
-        }
-        // AA94 comes as plain words.
-        if (selector == 0x08c379a0) return string.concat("refused: ", abi.decode(_arguments(reason), (string)));
-        if (selector != IEntryPoint.FailedOpWithRevert.selector) {
-            return string.concat("refused: ", vm.toString(reason));
-        }
-        (, string memory what, bytes memory inner) = abi.decode(_arguments(reason), (uint256, string, bytes));
-        bytes memory code = _cut(bytes(what), 4);
-        return string.concat("refused: ", string(code), " ", vm.toString(abi.encodePacked(bytes4(inner))));
-    }
-
-    /// @dev What stands behind the selector.
-    function _arguments(bytes memory reason) internal pure returns (bytes memory rest) {
-        rest = new bytes(reason.length - 4);
-        assembly ("memory-safe") {
-            mcopy(add(rest, 32), add(reason, 36), mload(rest))
-        }
     }
 }

@@ -6,6 +6,8 @@ import {ISessionValidator, Session, SessionState} from "src/ISessionValidator.so
 import {ReferenceAccount} from "src/ReferenceAccount.sol";
 import {SessionPaymaster} from "src/SessionPaymaster.sol";
 import {Fields} from "test/Harness.sol";
+import {Counts} from "test/invariant/Counts.sol";
+import {Refusals} from "test/invariant/Refusals.sol";
 import {PaymasterHarness} from "test/paymaster/PaymasterHarness.sol";
 import {Hole, Holes} from "test/paymaster/PaymasterHoles.sol";
 
@@ -24,11 +26,18 @@ contract PaymasterHandler is PaymasterHarness {
     struct Known {
         /// The lane of the present session of this place; each grant takes the next.
         uint32 lane;
+        /// When it was granted.
+        uint48 since;
         bytes32 id;
         /// The latest voucher, to be replayed.
         uint96 limitWei;
         uint48 deadline;
         bytes signature;
+    }
+
+    struct Counter {
+        uint256 day;
+        uint256 spentWei;
     }
 
     uint256 private immutable _VERSION;
@@ -46,12 +55,16 @@ contract PaymasterHandler is PaymasterHarness {
     mapping(uint256 day => uint256) private _dayWei;
     mapping(address account => uint256) private _playerWei;
     mapping(address account => mapping(uint256 day => uint256)) private _playerDayWei;
+    /// The latest day that was claimed, and what counts to it; one for the game, one for each player.
+    Counter private _gameCounter;
+    mapping(address account => Counter) private _playerCounter;
     uint256 private _totalWei;
     uint256 private _depositedWei;
     string private _seen;
     uint256 public tried;
     uint256 public landed;
     uint256 public sponsoredOperations;
+    Counts private _counts;
 
     constructor(uint256 version, Hole hole) {
         (_VERSION, _HOLE) = (version, hole);
@@ -87,6 +100,7 @@ contract PaymasterHandler is PaymasterHarness {
     function step(uint256 seed) external {
         uint256 what = seed % 20;
         uint256 rest = seed >> 8;
+        if (what != 14 && rest % 8 != 7) _freshen(rest);
         if (what < 5 || what > 15) play(rest, rest >> 8, rest >> 72);
         else if (what == 5) bundle(rest);
         else if (what == 6) ownerNames(rest, rest >> 8, rest >> 72);
@@ -104,7 +118,7 @@ contract PaymasterHandler is PaymasterHarness {
     /// @notice An operation of a session, at some price, claimed some time ago.
     function play(uint256 place, uint256 price, uint256 ago) public {
         _use(place);
-        _land(_priced(place, price, ago), _known[place % SESSIONS].id);
+        _land(_priced(place, price, ago), _known[place % SESSIONS].id, "play");
     }
 
     /// @notice Three of one session in one bundle.
@@ -116,13 +130,10 @@ contract PaymasterHandler is PaymasterHarness {
             ops[i].nonce += i;
             ops[i] = _seal(_fieldsOf(place), ops[i]);
         }
-        ++tried;
-        try this.handleOps(ops) {
-            ++landed;
-            for (uint256 i = 0; i < 3; ++i) {
-                _enter(ops[i], _known[place % SESSIONS].id);
-            }
-        } catch {}
+        if (!_handle(ops, "bundle")) return;
+        for (uint256 i = 0; i < 3; ++i) {
+            _enter(ops[i], _known[place % SESSIONS].id);
+        }
     }
 
     /// @notice The owner's own validator, and a session's name.
@@ -132,7 +143,7 @@ contract PaymasterHandler is PaymasterHarness {
         PackedUserOperation memory op = _ownerOperation(_sessionData(id, _claim(ago)));
         op.gasFees = _fees(price);
         op.signature = _signature(entryPoint.getUserOpHash(op), ownerKey);
-        _land(op, id);
+        _land(op, id, "owner's operation");
     }
 
     /// @notice The account has the module charge its session, and does nothing with it.
@@ -151,7 +162,7 @@ contract PaymasterHandler is PaymasterHarness {
         PackedUserOperation memory op = _unsealed(f);
         bytes32 id = _known[other % SESSIONS].id;
         op.paymasterAndData = _sessionData(id, _claim(1));
-        _land(_seal(f, op), id);
+        _land(_seal(f, op), id, "another session named");
     }
 
     /// @notice A session's operation without its paymaster.
@@ -160,7 +171,7 @@ contract PaymasterHandler is PaymasterHarness {
         Fields memory f = _fieldsOf(place);
         PackedUserOperation memory op = _unsealed(f);
         op.paymasterAndData = "";
-        _land(_seal(f, op), bytes32(0));
+        _land(_seal(f, op), bytes32(0), "paymaster left out");
     }
 
     /// @notice An owner's operation that the sponsor signed, or that somebody else did.
@@ -170,7 +181,7 @@ contract PaymasterHandler is PaymasterHarness {
         uint256 key = by % 3 == 0 ? otherSponsorKey : sponsorKey;
         op.paymasterAndData = _signedData(op, GAME, _claim(by >> 8), uint48(block.timestamp + 10), key);
         op.signature = _signature(entryPoint.getUserOpHash(op), ownerKey);
-        bool done = _land(op, bytes32(0));
+        bool done = _land(op, bytes32(0), "signed by a sponsor");
         if (done && key == otherSponsorKey) _seen = "a stranger's signature was taken";
     }
 
@@ -178,8 +189,11 @@ contract PaymasterHandler is PaymasterHarness {
     function replayVoucher(uint256 place) public {
         _use(place);
         Known memory known = _known[place % SESSIONS];
-        try paymaster.sponsor(address(account), known.id, GAME, known.limitWei, known.deadline, known.signature) {}
-            catch {}
+        try paymaster.sponsor(address(account), known.id, GAME, known.limitWei, known.deadline, known.signature) {
+            _counts.add("took a voucher again");
+        } catch {
+            _counts.add("refused a voucher");
+        }
     }
 
     /// @notice Another voucher, by the sponsor or by somebody else.
@@ -200,6 +214,7 @@ contract PaymasterHandler is PaymasterHarness {
         // Whoever has charged it before could name it now.
         ownerNames(place, 0, 1);
         _renew(place, uint96(_bound(limit >> 8, 0, SMALL_SESSION)));
+        _counts.add("renewed");
     }
 
     /// @notice Time passes: some of it, or all until just after midnight, when both days can be claimed in turns.
@@ -208,6 +223,7 @@ contract PaymasterHandler is PaymasterHarness {
             vm.warp(block.timestamp + some % 3 hours);
             return;
         }
+        _counts.add("midnight");
         vm.warp((block.timestamp / 1 days + 1) * 1 days + some % 100 + 2);
         for (uint256 i = 0; i < 12; ++i) {
             play(some + i, 100, i % 2 == 0 ? 0 : 109);
@@ -219,6 +235,7 @@ contract PaymasterHandler is PaymasterHarness {
         if (rarely % 4 != 0) return play(rarely >> 8, rarely >> 16, rarely >> 80);
         vm.prank(operator);
         paymaster.setSponsor(GAME, sponsorAddress);
+        _counts.add("rotated");
         for (uint256 place = 0; place < SESSIONS; ++place) {
             _use(place);
             _tryVoucher(place, SMALL_SESSION, sponsorKey);
@@ -254,6 +271,19 @@ contract PaymasterHandler is PaymasterHarness {
         return "";
     }
 
+    /// @notice What happened, as one line of JSON.
+    function report() external view returns (string memory) {
+        return string.concat(
+            '{"submitted":',
+            vm.toString(tried),
+            ',"accepted":',
+            vm.toString(landed),
+            ',"counts":',
+            _counts.toJson(),
+            "}"
+        );
+    }
+
     // ------------------------------------------------------------------------------------------------- helpers
 
     /// @dev To be called from here only: handleOps from a plain account, in a frame that may revert.
@@ -263,15 +293,23 @@ contract PaymasterHandler is PaymasterHarness {
         entryPoint.handleOps(ops, payable(bundler));
     }
 
-    function _land(PackedUserOperation memory op, bytes32 id) private returns (bool done) {
+    function _land(PackedUserOperation memory op, bytes32 id, string memory what) private returns (bool done) {
         PackedUserOperation[] memory ops = new PackedUserOperation[](1);
         ops[0] = op;
+        done = _handle(ops, what);
+        if (done) _enter(op, id);
+    }
+
+    /// @dev Submits, and counts how it ended.
+    function _handle(PackedUserOperation[] memory ops, string memory what) private returns (bool done) {
         ++tried;
         try this.handleOps(ops) {
             done = true;
             ++landed;
-            _enter(op, id);
-        } catch {}
+            _counts.add(string.concat("accepted: ", what));
+        } catch (bytes memory reason) {
+            _counts.add(Refusals.name(reason));
+        }
     }
 
     /// @dev Puts an operation that landed into the ledger.
@@ -287,6 +325,12 @@ contract PaymasterHandler is PaymasterHarness {
         _dayWei[today] += costWei;
         _playerWei[op.sender] += costWei;
         _playerDayWei[op.sender][today] += costWei;
+        // Claimed at, or valid after: in both modes behind the mode's byte.
+        uint256 claimedDay = uint48(bytes6(_wordAt(op.paymasterAndData, 53))) / 1 days;
+        if (_count(_gameCounter, claimedDay, costWei) > SMALL_DAY) _seen = "a game took more than a day's cap";
+        if (_count(_playerCounter[op.sender], claimedDay, costWei) > SMALL_PLAYER) {
+            _seen = "a player took more than a day's cap";
+        }
         if (id == bytes32(0)) return;
         _sponsoredWei[id] += costWei;
         if (validator.sessionOf(op.sender, id).state != SessionState.Live) {
@@ -295,9 +339,38 @@ contract PaymasterHandler is PaymasterHarness {
         if (_accountOf[id] != op.sender) _seen = "sponsored another account's session";
     }
 
+    /// @dev Counts to the day that is claimed, or to the latest that ever was.
+    function _count(Counter storage counter, uint256 day, uint256 costWei) private returns (uint256) {
+        if (day > counter.day) (counter.day, counter.spentWei) = (day, 0);
+        return counter.spentWei += costWei;
+    }
+
+    function _wordAt(bytes memory data, uint256 at) private pure returns (bytes32 word) {
+        assembly ("memory-safe") {
+            word := mload(add(add(data, 32), at))
+        }
+    }
+
     function _costWei(PackedUserOperation memory op) private pure returns (uint256) {
         uint256 gas = uint128(bytes16(op.accountGasLimits)) + uint128(uint256(op.accountGasLimits));
         return (gas + op.preVerificationGas + PAYMASTER_GAS) * uint128(uint256(op.gasFees));
+    }
+
+    /// @dev Puts a new session where one is used up or nearly over, and waits for the next noon where a day's caps are used
+    /// up. Without this a long life ends in refusals of one kind: a midnight's claims take all of a day, and sessions that
+    /// are spent stay so until `renew` happens to come by.
+    function _freshen(uint256 place) private {
+        _use(place);
+        Known storage known = _known[place % SESSIONS];
+        Session memory session = validator.sessionOf(address(account), known.id);
+        bool over = session.state != SessionState.Live || block.timestamp > known.since + 29 days;
+        // A quarter must be left: an operation costs up to that.
+        if (over || 4 * session.gasSpentWei > 3 * _largestLimitWei[known.id]) _renew(place, SMALL_SESSION);
+        uint256 today = block.timestamp / 1 days;
+        uint256 playerWei = _playerDayWei[address(account)][today];
+        if (4 * _dayWei[today] > 3 * uint256(SMALL_DAY) || 4 * playerWei > 3 * uint256(SMALL_PLAYER)) {
+            vm.warp((today + 1) * 1 days + 12 hours);
+        }
     }
 
     function _use(uint256 place) private {
@@ -307,8 +380,8 @@ contract PaymasterHandler is PaymasterHarness {
     function _fieldsOf(uint256 place) private view returns (Fields memory f) {
         f = sponsoredFields();
         f.nonceKey = uint192(uint160(address(validator))) << 32 | _known[place % SESSIONS].lane;
-        f.validAfter = uint48(BEGINNING - 1);
-        f.validUntil = uint48(BEGINNING + 30 days);
+        f.validAfter = _known[place % SESSIONS].since - 1;
+        f.validUntil = _known[place % SESSIONS].since + 30 days;
         f.gasBudgetWei = SMALL_BUDGET;
         f.gasPerOperationWeiMax = SMALL_BUDGET;
     }
@@ -335,8 +408,8 @@ contract PaymasterHandler is PaymasterHarness {
         _use(place);
         Known storage known = _known[place % SESSIONS];
         known.lane = _lanes++;
+        known.since = uint48(block.timestamp);
         Fields memory f = _fieldsOf(place);
-        // Sessions of at most 30 days: the later ones begin no earlier, but end together.
         vm.prank(address(account));
         try validator.grantSession(pack(f), new address[](0)) returns (bytes32 id) {
             known.id = id;
@@ -354,6 +427,8 @@ contract PaymasterHandler is PaymasterHarness {
             done = true;
             (known.limitWei, known.deadline, known.signature) = (limitWei, deadline, signature);
             if (limitWei > _largestLimitWei[known.id]) _largestLimitWei[known.id] = limitWei;
-        } catch {}
+        } catch {
+            _counts.add("refused a voucher");
+        }
     }
 }

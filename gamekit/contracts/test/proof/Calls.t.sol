@@ -88,14 +88,14 @@ contract CallsProof is Proof {
         _noEscape(anyBatch(mode, calls, count), calls);
     }
 
-    /// @notice Batches that claim one call, of 2 to 14 words: with room for another one inside its data.
+    /// @notice Batches that claim one call, of 2 to 12 words: with room for another one inside its data.
     function check_batch_1() external {
-        _batch(1, 2, 14);
+        _batch(1, 2, 12);
     }
 
-    /// @notice Batches that claim two calls, of 2 to 15 words; 14 is the least that two calls with arguments take.
+    /// @notice Batches that claim two calls, of 2 to 14 words: the most is the least that two calls with arguments take, as below.
     function check_batch_2() external {
-        _batch(2, 2, 15);
+        _batch(2, 2, 14);
     }
 
     /// @notice Batches that claim three calls, of 2 to 20 words.
