@@ -11,11 +11,12 @@ from gamekit.eth.hashing import keccak256
 from gamekit.eth.rlp import RlpItem, rlp_encode
 from gamekit.eth.signature import Signature, recover_address
 from gamekit.eth.transaction import Authorization, SignedAuthorization
-from gamekit.units import Address, ChainId, Hash32
+from gamekit.eth.user_operation import PackedUserOperation, split_pair
+from gamekit.units import Address, ChainId, Hash32, Wei
 
 FEE_MARKET = 2
 """The transaction kind of EIP-1559."""
-DELEGATING = 4
+SET_CODE = 4
 """The transaction kind of EIP-7702."""
 
 
@@ -41,12 +42,12 @@ class DecodedTransaction(Struct, frozen=True):
         Raises: EncodingInvalid for anything else.
         """
         fields = rlp_decode(raw[1:])
-        if raw[0] not in (FEE_MARKET, DELEGATING) or not isinstance(fields, list):
-            raise EncodingInvalid("not a transaction of the fee-market kind, and not one with authorizations")
+        if raw[0] not in (FEE_MARKET, SET_CODE) or not isinstance(fields, list):
+            raise EncodingInvalid("not a transaction of the fee-market kind")
         own = 9 if raw[0] == FEE_MARKET else 10
         unsigned, signature = fields[:own], [int.from_bytes(field, "big") for field in fields[own:]]  # type: ignore[arg-type]
+        signed = cast("list[list[bytes]]", unsigned[9] if raw[0] == SET_CODE else [])
         digest = keccak256(raw[:1] + rlp_encode(cast("list[RlpItem]", unsigned)))
-        signed = cast("list[list[bytes]]", unsigned[9] if raw[0] == DELEGATING else [])
         parity, r, s = signature
         numbers = [int.from_bytes(field, "big") for field in unsigned[:5] if isinstance(field, bytes)]
         to, data = unsigned[5], unsigned[7]
@@ -57,16 +58,16 @@ class DecodedTransaction(Struct, frozen=True):
                    tuple(map(_authorization, signed)))  # fmt: skip
 
 
-def _authorization(fields: list[bytes]) -> SignedAuthorization:
-    chain_id, nonce, parity, r, s = (int.from_bytes(fields[place], "big") for place in (0, 2, 3, 4, 5))
-    unsigned = Authorization(chain_id=ChainId(chain_id), delegate=Address(fields[1]), nonce=nonce)
-    return SignedAuthorization(unsigned, Signature(r, s, parity).to_bytes())
-
-
 @lru_cache(maxsize=4096)
 def recovered(digest: Hash32, signature: bytes) -> Address:
     """Recover who signed; remembered, since a chain asks the same about a bundle each time it is simulated."""
     return recover_address(digest, signature)
+
+
+def _authorization(fields: list[bytes]) -> SignedAuthorization:
+    chain_id, nonce, parity, r, s = (int.from_bytes(fields[place], "big") for place in (0, 2, 3, 4, 5))
+    unsigned = Authorization(chain_id=ChainId(chain_id), delegate=Address(fields[1]), nonce=nonce)
+    return SignedAuthorization(unsigned, Signature(r, s, parity).to_bytes())
 
 
 def rlp_decode(data: bytes) -> bytes | list[object]:
@@ -109,3 +110,9 @@ def dynamic(data: bytes) -> bytes:
 def event_log(address: Address, *topics: bytes, data: bytes = b"") -> Log:
     """Write a log whose place in the block is still open."""
     return Log(address, tuple(Hash32(topic) for topic in topics), data, 0)
+
+
+def max_cost(op: PackedUserOperation) -> Wei:
+    """All gas limits times the highest fee."""
+    limits = *split_pair(op.account_gas_limits), op.pre_verification_gas, *split_pair(op.paymaster_and_data[20:52])
+    return Wei(sum(limits) * split_pair(op.gas_fees)[1])
