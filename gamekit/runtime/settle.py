@@ -112,8 +112,7 @@ class Settle:
         """
         row = await self._store.get(Meta, FINAL_BLOCK)
         if row is None:
-            # So that a crash before the first block of ours is final does not skip a block.
-            await self._store.commit((_final_row(await self._chain.finalized()),))
+            await self._begin(await self._chain.finalized())
         else:
             number, block_hash = BlockNumber(int.from_bytes(row.value[:8], "big")), row.value[8:]
             start = await self._chain.block(number)
@@ -125,6 +124,18 @@ class Settle:
             else:
                 await self._replaced(number, await self._chain.finalized())
         await self.step()
+
+    async def _begin(self, final: Head) -> None:
+        """A new journal: nothing of ours is in any block up to the head, but a reorg may reach below it.
+
+        So the final block is where a branch may begin; what lies between is read only if a reorg brings it in anew.
+        """
+        # Written, so that a crash before the first block of ours is final does not skip a block.
+        await self._store.commit((_final_row(final),))
+        self._state.history.restart(final)
+        head = await self._chain.head()
+        if head.number > final.number:
+            self._state.history.apply(Step((), (head,)))
 
     async def _replaced(self, number: BlockNumber, final: Head) -> None:
         """A final block of ours is another one now: go back to the last that stands, once the chain insists on it.

@@ -16,7 +16,8 @@ pytest. What each file does:
 | `campaigns`, `plants`, `report`, `simulate` | many worlds, known bugs, what was seen, the command |
 """
 
+from gamekit.testing.nature import STILL, WILD, Nature
 from gamekit.testing.network import CALM, ROUGH, STORM, Weather
-from gamekit.testing.simulation import STILL, WILD, Nature, Simulation, workshop
+from gamekit.testing.simulation import Simulation, workshop
 
 __all__ = ["CALM", "ROUGH", "STILL", "STORM", "WILD", "Nature", "Simulation", "Weather", "workshop"]

@@ -5,11 +5,12 @@ import random
 from collections.abc import Callable
 
 from gamekit.kit import GameKit
+from gamekit.testing.nature import STILL, WILD
 from gamekit.testing.network import CALM, ROUGH, STORM
 from gamekit.testing.pairs import POINTS, pieces, walk
 from gamekit.testing.players import Player
 from gamekit.testing.report import Report
-from gamekit.testing.simulation import STILL, WILD, Simulation, Workshop
+from gamekit.testing.simulation import Simulation, Workshop
 from gamekit.testing.trials import TRIALS
 
 Plant = Callable[[GameKit], None]

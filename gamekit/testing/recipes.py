@@ -8,9 +8,10 @@ from gamekit.errors import GamekitError
 from gamekit.testing.chain import GENESIS_AT
 from gamekit.testing.ledger import Entry
 from gamekit.testing.life import Gone
+from gamekit.testing.nature import STILL, Nature
 from gamekit.testing.players import Player
 from gamekit.testing.scenery import ARENA
-from gamekit.testing.simulation import STILL, Nature, Simulation
+from gamekit.testing.simulation import Simulation
 from gamekit.units import UnixSeconds, Wei
 
 LONG_S: Final = 60

@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import asdict
 
 from gamekit.config import BatchConfig, Config, RelayConfig
@@ -33,6 +32,7 @@ from gamekit.testing.disk import Disk, DiskVfs
 from gamekit.testing.ledger import Ledger
 from gamekit.testing.life import Gone, Life, owned
 from gamekit.testing.loop import Stalled, VirtualLoop
+from gamekit.testing.nature import STILL, Nature
 from gamekit.testing.network import CALM, Sky, Weather
 from gamekit.testing.players import Player
 from gamekit.testing.scenery import (
@@ -74,30 +74,6 @@ def settings(**sections: Any) -> Config:  # noqa: ANN401
         "relay": RelayConfig(replace_after_blocks=2),
     }
     return config(**plain | sections)
-
-
-class Nature(Struct, frozen=True):
-    """What the chain does by chance with each block, as shares from 0 to 1."""
-
-    reorg: float = 0.0
-    reorg_depth_max: int = 4
-    forget: float = 0.3
-    """Of reorgs: what was in them is in no pool any more."""
-    sideways: float = 0.3
-    """Of reorgs: other attempts of the same nonces are mined instead."""
-    skip: float = 0.0
-    """Blocks that leave out everything."""
-    drop: float = 0.0
-    """Blocks after which the pool is empty."""
-    late: float = 0.0
-    """Blocks that come much later."""
-    front_run: float = 0.0
-    """Blocks in which somebody else bundles our operations first."""
-    fee_spike: float = 0.0
-
-
-STILL = Nature()
-WILD = Nature(reorg=0.1, skip=0.15, drop=0.06, late=0.06, front_run=0.06, fee_spike=0.03)
 
 
 class Workshop:
@@ -203,8 +179,6 @@ class Simulation:
         self._nature_chance = random.Random(f"{seed}/nature")
         self._numbers = itertools.count(1)
         self._tasks: list[asyncio.Task[Any]] = []
-        self._floor = 0
-        """The head at which the server was there for the first time: chance takes back no block below it."""
         self._broken = asyncio.Event()
         self._began = self.loop.time()
 
@@ -402,7 +376,6 @@ class Simulation:
                 await life.ask(life.kit.start())
                 await life.ask(self._listen(life))
                 life.serving = True
-                self._floor = self._floor or self.chain.top.head.number
             except Gone:
                 pass
             except ChainMismatch as error:  # It is the same chain, and nothing final was ever taken back.
@@ -455,8 +428,8 @@ class Simulation:
         if nature is STILL:
             chain.mine()
             return
-        if dice.random() < nature.reorg and 0 < self._floor < chain.top.head.number:
-            depth = dice.randint(1, max(1, min(nature.reorg_depth_max, chain.top.head.number - self._floor)))
+        if dice.random() < nature.reorg:
+            depth = dice.randint(1, min(nature.reorg_depth_max, chain.top.head.number))
             sideways = dice.random() < nature.sideways
             faults("reorg sideways" if sideways else "reorg")
             chain.reorg(

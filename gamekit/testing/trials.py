@@ -13,10 +13,11 @@ from gamekit.core.action import ActionRequest
 from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
 from gamekit.kit import GameKit
+from gamekit.testing.nature import STILL, WILD, Nature
 from gamekit.testing.network import CALM, ROUGH
 from gamekit.testing.players import Player
 from gamekit.testing.scenery import ABI, MANIFEST
-from gamekit.testing.simulation import STILL, WILD, Nature, Simulation, Workshop, settings
+from gamekit.testing.simulation import Simulation, Workshop, settings
 
 Sow = Callable[[GameKit], None] | None
 

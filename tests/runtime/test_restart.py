@@ -327,3 +327,21 @@ async def test_a_disk_that_refuses_at_every_commit_stops_everything_and_loses_no
     await world.quiet()
     assert world.ran() == targets("a", "b")
     await world.check()
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5])
+async def test_a_reorg_below_the_first_head(keys: Keys, depth: int) -> None:
+    """A new journal begins at the head, and a reorg may take that away, and what stands below it."""
+    world = World(keys)
+    world.chain.finality = 6
+    world.chain.mine(4)
+    await world.start()
+    world.chain.reorg(depth, length=depth + 1)
+    await world.step()
+    assert world.kit.state.head.hash == world.chain.top.head.hash
+    assert not world.kit.state.pauses
+    session = await world.open()
+    await world.accepted(session, "a")
+    await world.quiet()
+    assert world.ran() == targets("a")
+    await world.check()
