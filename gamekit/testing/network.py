@@ -44,8 +44,8 @@ class Weather(Struct, frozen=True):
 
 
 CALM = Weather()
-ROUGH = Weather(drop=0.03, delay=0.05, stale=0.02, lie=0.1, lose_reply=0.1, lose=0.05, forget=0.05, double=0.1)
-STORM = Weather(0.1, 0.15, 3.0, 0.1, 4, lie=0.3, lose_reply=0.15, lose=0.1, forget=0.1, double=0.15)
+ROUGH = Weather(drop=0.03, delay=0.05, stale=0.02, lie=0.5, lose_reply=0.1, lose=0.05, forget=0.05, double=0.1)
+STORM = Weather(0.1, 0.15, 3.0, 0.1, 4, lie=0.8, lose_reply=0.15, lose=0.1, forget=0.1, double=0.15)
 
 
 class Sky:

@@ -153,7 +153,7 @@ def two_commits_instead_of_one(kit: GameKit) -> None:
     kit._settle._write = write  # type: ignore[method-assign]
 
 
-@plant()
+@plant(within=700)
 def trust_receipt(kit: GameKit) -> None:
     """A receipt is believed whatever block it names."""
     kit._chain.trusting = True  # type: ignore[attr-defined]
