@@ -67,7 +67,7 @@ def free_on_not_found(kit: GameKit) -> None:
     kit._resolve._given_up = given_up  # type: ignore[method-assign]
 
 
-@plant(within=900)
+@plant("reorgs", 64)
 def ignore_reorg(kit: GameKit) -> None:
     """What stood in blocks that are canonical no more stays as it was."""
 
@@ -77,7 +77,7 @@ def ignore_reorg(kit: GameKit) -> None:
     kit._settle._orphan = nothing  # type: ignore[method-assign]
 
 
-@plant(within=600)
+@plant("reorgs", 48)
 def skip_other_variant_on_reorg(kit: GameKit) -> None:
     """Only the latest variant of a slot is looked for in blocks."""
     index = kit.state.index
@@ -93,7 +93,7 @@ def skip_other_variant_on_reorg(kit: GameKit) -> None:
     kit.state.index = latest_only  # type: ignore[method-assign]
 
 
-@plant(within=700)
+@plant("reorgs", 64)
 def forget_reorg_while_down(kit: GameKit) -> None:
     """A start believes the blocks that the process before it has read."""
 

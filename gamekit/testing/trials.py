@@ -43,19 +43,26 @@ uses_max = {USES_MAX}
 
 
 def reorgs(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
-    """A reorg of each depth, at each state of an action, straight and sideways: case 0 is the first of them."""
+    """A reorg of each depth, at each state of an action, straight and sideways: case 0 is the first of them.
+
+    By chance the server is down when it comes, and what was in the blocks is in no pool any more.
+    """
     depth = case // (2 * len(STATES)) % DEPTH_MAX + 1
     state, sideways = STATES[case // 2 % len(STATES)], bool(case % 2)
     simulation = Simulation(shop, f"{seed}/reorgs/{case}", plant=sow)
     simulation.chain.finality = depth + 6
+    dice = random.Random(f"{seed}/reorgs/{case}")
+    down, forget = dice.random() < 0.5, dice.random() < 0.3
 
     async def story() -> None:
         hero = await simulation.join("ada")
         simulation.chain.mine(depth)
         await simulation.blocks(1)
         await _bring_to(simulation, hero, state)
-        simulation.chain.reorg(depth, sideways=sideways)
-        simulation.sky.count("reorg sideways" if sideways else "reorg")
+        if down:
+            simulation.crash()
+        simulation.chain.reorg(depth, sideways=sideways, forget=forget)
+        simulation.sky.count(f"reorg{' sideways' if sideways else ''}{' while down' if down else ''}")
         await simulation.blocks(1)
         await hero.send([hero.attack()])
         await simulation.rest()
