@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from gamekit.core.fees import Fees
 from gamekit.core.journal import Event, Row
 from gamekit.core.lane import Lane
+from gamekit.core.relay import RelayNonce
 from gamekit.core.tracking import DEAD, EXPIRED, SENT, LiveSlot, may_expire
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
@@ -167,8 +168,9 @@ def final_too_early(kit: GameKit) -> None:
 
 @plant(within=200)
 def bump_only_tip(kit: GameKit) -> None:
-    """A replacement raises the tip, and not the highest fee."""
+    """A replacement raises the tip, and not the highest fee. The journal would refuse that, so it is not asked."""
     real: Any = kit._relayers._signed
+    kit._relayers._store = _NonceUnguarded(kit.store)
 
     def signed(relayer: Any, nonce: int, attempt: int, *rest: Any) -> Any:  # noqa: ANN401
         if not attempt:
@@ -177,6 +179,19 @@ def bump_only_tip(kit: GameKit) -> None:
         return real(relayer, nonce, attempt, *(_same_most(before, each) for each in rest))
 
     kit._relayers._signed = signed  # type: ignore[method-assign, assignment]
+
+
+class _NonceUnguarded:
+    """A journal that hears of no relayer's nonce."""
+
+    def __init__(self, store: Any) -> None:  # noqa: ANN401
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._store, name)
+
+    def commit(self, rows: Sequence[Row]) -> Any:  # noqa: ANN401
+        return self._store.commit([row for row in rows if not isinstance(row, RelayNonce)])
 
 
 def _same_most(before: Any, value: Any) -> Any:  # noqa: ANN401
@@ -212,7 +227,7 @@ def reuse_last_cursor(kit: GameKit) -> None:
     kit._resolve.load = load  # type: ignore[method-assign]
 
 
-@plant(within=40)
+@plant(within=200)
 def jump_over_blocks(kit: GameKit) -> None:
     """When several blocks have come at once, only the newest is read."""
     real = kit._settle._branch
