@@ -52,7 +52,7 @@ def test_a_failure_prints_the_seed_that_replays_it(tmp_path: Path) -> None:
     assert first.returncode == 1
     seed = first.stdout.partition("--gamekit-seed=")[2].split()[0]
     again, other = (pytest_in(tmp_path, f"--gamekit-seed={each}", "test_planted.py") for each in (seed, "1"))
-    drawn = [line for line in first.stdout.splitlines() if line.startswith("E   AssertionError")]
+    drawn = [line for line in first.stdout.splitlines() if line.startswith("E ") and "AssertionError: 0." in line]
     assert drawn
     assert drawn[0] in again.stdout
     assert drawn[0] not in other.stdout
