@@ -49,6 +49,7 @@ from gamekit.runtime.intake import Answer, Intake
 from gamekit.runtime.notify import ALL, Listener, Notify
 from gamekit.runtime.observe import Observe
 from gamekit.runtime.openings import Openings
+from gamekit.runtime.patience import STARTING, Patient
 from gamekit.runtime.poison import Poison
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.resolve import Resolve
@@ -95,7 +96,7 @@ class GameKit:
         self._ports = ports
         self._turns: dict[PermissionId, Future[None]] = {}
         """Sessions whose lane is being built: done when the latest frame that waits for it has been decided."""
-        self._chain = chain = ports.chain
+        self._chain = chain = Patient(ports.chain)
         sender, signer = ports.sender, ports.signer
         notify = self._notify = Notify(self.state, store)
         pool = self._relayers = Relayers(self.state, store, chain, sender, signer, ports.relayers, notify)
@@ -148,7 +149,11 @@ class GameKit:
 
     async def start(self) -> None:
         """Check the chain, recover, and run. Raises ChainMismatch, ChainUnavailable or StoreUnavailable."""
-        await self.engine.start()
+        self._chain.attempts = STARTING
+        try:
+            await self.engine.start()
+        finally:
+            self._chain.attempts = 1
 
     async def close(self) -> None:
         """Stop signing, finish what is on its way to disk, close the adapters."""

@@ -157,7 +157,7 @@ def two_commits_instead_of_one(kit: GameKit) -> None:
 @plant(within=700)
 def trust_receipt(kit: GameKit) -> None:
     """A receipt is believed whatever block it names."""
-    kit._chain.trusting = True  # type: ignore[attr-defined]
+    kit._ports.chain.trusting = True  # type: ignore[attr-defined]
 
 
 @plant(within=200)
