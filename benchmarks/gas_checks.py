@@ -121,7 +121,7 @@ class FullSession(PayingSession, SponsoredSession):
         rules = (
             ArgumentRule(0, Condition.AT_LEAST, 1),
             ArgumentRule(0, Condition.AT_MOST, 100),
-            SpendingLimitPolicy(0, AMPLE, 0),
+            SpendingLimitPolicy(0, AMPLE, 1),
         )
         self.shape = replace(self.shape, rate=PACE, rules=rules)
         self.signer = "session, everything"
