@@ -90,9 +90,9 @@ PARTS: Final = (
     ),
     Part(
         "mutants",
-        "bugs planted in the module's source, each to be found",
+        "bugs planted in the source of the module and the paymaster, each to be found",
         "tests.proof.mutants",
-        ("--sample", "13"),
+        ("--sample", "16"),
         (),
     ),
     Part("slither", "static analysis, each finding answered", "tests.proof.slither", (), ()),

@@ -6,7 +6,7 @@ import {Execution} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ISessionValidator} from "src/ISessionValidator.sol";
 import {Arena} from "src/example/Arena.sol";
-import {Fields, Rule} from "test/Harness.sol";
+import {Entry, Fields, Rule} from "test/Harness.sol";
 import {Sink, ValidateUserOpHarness} from "test/validator/ValidateUserOpHarness.sol";
 
 /// @notice What the calls may be: entries, value, arguments.
@@ -228,6 +228,25 @@ abstract contract ValidateUserOpCalls is ValidateUserOpHarness {
             sealedBatch(f, one(attackData(1, 10))),
             abi.encodeWithSelector(ISessionValidator.ArgumentRefused.selector, 0, 1, 3, 10, 11)
         );
+    }
+
+    function test_validateUserOp_revert_neighbourOfAnotherEntry() public {
+        // The rule behind an entry's last one is another entry's, even if it is on the same argument.
+        Fields memory f = fields();
+        f.rules = new Rule[](2);
+        f.rules[0] = Rule(0, 4, 0, 3);
+        f.rules[1] = Rule(0, 4, 0, 4);
+        f.entries = new Entry[](2);
+        f.entries[0] = Entry(address(arena), Arena.attack.selector, 0, 1);
+        f.entries[1] = Entry(address(arena), Arena.craft.selector, 1, 1);
+        _sort(f.entries);
+        grant(f);
+        submitRefused(
+            sealedBatch(f, one(attackData(4, 10))),
+            abi.encodeWithSelector(ISessionValidator.ArgumentRefused.selector, 0, 0, 4, 4, 3)
+        );
+        submit(sealedBatch(f, one(attackData(3, 10))));
+        assertEq(actions(), 1);
     }
 
     function test_validateUserOp_revert_laterRule() public {

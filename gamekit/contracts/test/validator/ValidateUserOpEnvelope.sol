@@ -19,6 +19,21 @@ abstract contract ValidateUserOpEnvelope is ValidateUserOpHarness {
         submitRefused(op, abi.encodeWithSelector(ISessionValidator.SignatureTooShort.selector, 65, 77 + 1 + 192));
     }
 
+    function test_validateUserOp_revert_signatureOneByteShortOfAHeader() public {
+        Fields memory f = fields();
+        grant(f);
+        PackedUserOperation memory op = sealedBatch(f, attacks(1));
+        // 77 bytes, one hint, and all of the scope's header but its last byte.
+        uint256 length = 77 + 1 + 191;
+        bytes memory signature = op.signature;
+        assembly ("memory-safe") {
+            mstore(signature, length)
+        }
+        submitRefused(
+            op, abi.encodeWithSelector(ISessionValidator.SignatureTooShort.selector, length, length + 1)
+        );
+    }
+
     function test_validateUserOp_revert_signaturePadded() public {
         Fields memory f = fields();
         bytes memory scope = grant(f);

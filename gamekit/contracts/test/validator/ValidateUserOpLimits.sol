@@ -69,6 +69,28 @@ abstract contract ValidateUserOpLimits is ValidateUserOpHarness {
         );
     }
 
+    function test_validateUserOp_revert_gasBudgetBeyond64Bits() public {
+        // Three operations of nearly 2^64 wei each, and a budget for two.
+        Fields memory f = fields();
+        (f.gasPerOperationWeiMax, f.gasBudgetWei) = (1 << 64, 1 << 65);
+        bytes memory scope = grant(f);
+        PackedUserOperation memory op = operation(f, batchData(BATCH, attacks(1)));
+        uint256 fee = (1 << 64) / (gasWei() / FEE);
+        uint256 cost = gasWei() / FEE * fee;
+        op.gasFees = bytes32(abi.encodePacked(uint128(fee), uint128(fee)));
+        op = seal(op, hintsOf(f, attacks(1)), scope);
+        bytes32 hash = entryPointHash(op);
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(address(account));
+            validator.validateUserOp(op, hash);
+        }
+        assertEq(sessionOf(scope).gasSpentWei, 2 * cost);
+        assertGt(2 * cost, type(uint64).max);
+        _refusedByModule(
+            op, abi.encodeWithSelector(ISessionValidator.GasBudgetExceeded.selector, 3 * cost, uint256(1) << 65)
+        );
+    }
+
     // ------------------------------------------------------------------------------------------------------ uses, rate
 
     function test_validateUserOp_revert_usesExceeded() public {

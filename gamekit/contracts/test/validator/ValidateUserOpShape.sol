@@ -234,6 +234,23 @@ abstract contract ValidateUserOpShape is ValidateUserOpHarness {
         );
     }
 
+    function test_validateUserOp_revert_callDataShorterThanAnyExecution() public {
+        Fields memory f = fields();
+        bytes memory scope = grant(f);
+        bytes memory callData = batchData(BATCH, attacks(1));
+        uint256[3] memory lengths = [uint256(99), 4, 0];
+        for (uint256 i = 0; i < lengths.length; ++i) {
+            uint256 length = lengths[i];
+            assembly ("memory-safe") {
+                mstore(callData, length)
+            }
+            _refusedByModule(
+                seal(operation(f, callData), hintsOf(f, attacks(1)), scope),
+                abi.encodeWithSelector(ISessionValidator.CallDataNotCanonical.selector, 0, length, 100)
+            );
+        }
+    }
+
     function test_validateUserOp_revert_bytesBehindTheLastCall() public {
         // A word more inside of the execution, behind the last call: one decoder leaves it unread, another may not.
         bytes memory callData = bytes.concat(batchData(BATCH, attacks(1)), bytes32(0));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {ISessionValidator} from "src/ISessionValidator.sol";
+import {Arena} from "src/example/Arena.sol";
 import {Fields, Harness} from "test/Harness.sol";
 
 /// @notice permissionIdOf, operationDigest, grantDigest and revokeDigest against the same bytes written differently.
@@ -23,6 +25,26 @@ contract DigestsTest is Harness {
         vm.chainId(bound(chainId, 1, type(uint64).max - 1));
         bytes memory preimage = bytes.concat(bytes32(block.chainid), bytes20(address(validator)), bytes20(who), scope);
         assertEq(validator.permissionIdOf(who, scope), keccak256(preimage));
+    }
+
+    function test_permissionIdOf_revert_scopeLengthMismatch() public {
+        bytes memory scope = pack(fields());
+        uint256 whole = scope.length;
+        _unnamed(bytes.concat(scope, hex"00"), whole + 1, whole);
+        uint256[3] memory lengths = [whole - 1, whole - 32, 191];
+        for (uint256 i = 0; i < lengths.length; ++i) {
+            uint256 length = lengths[i];
+            assembly ("memory-safe") {
+                mstore(scope, length)
+            }
+            // A header that is cut off has no counts to be compared with.
+            _unnamed(scope, length, length < 192 ? 192 : whole);
+        }
+    }
+
+    function _unnamed(bytes memory scope, uint256 found, uint256 expected) private {
+        vm.expectRevert(abi.encodeWithSelector(ISessionValidator.ScopeLengthMismatch.selector, found, expected));
+        validator.permissionIdOf(address(account), scope);
     }
 
     function testFuzz_operationDigest_success_is128Bytes(
@@ -74,6 +96,23 @@ contract DigestsTest is Harness {
         address[] memory implementations = new address[](2);
         (implementations[0], implementations[1]) = (thief, bundler);
         assertEq(validator.grantDigest(address(account), pack(g), texts, implementations, uint48(NOW)), expected);
+    }
+
+    function test_grantDigest_success_beforeInstallIsOfTheFirstEpoch() public {
+        // What an owner signs for an account that does not have the module yet.
+        Fields memory f = fieldsWithRules(Arena.move.selector, fields().rules);
+        string[] memory texts = new string[](1);
+        texts[0] = "move(int16,int16)";
+        bytes32 digest = validator.grantDigest(thief, pack(f), texts, none, uint48(NOW));
+        vm.startPrank(thief);
+        validator.onInstall("");
+        assertEq(validator.grantDigest(thief, pack(f), texts, none, uint48(NOW)), digest);
+        validator.onUninstall("");
+        bytes32 next = validator.grantDigest(thief, pack(f), texts, none, uint48(NOW));
+        assertTrue(next != digest);
+        validator.onInstall("");
+        assertEq(validator.grantDigest(thief, pack(f), texts, none, uint48(NOW)), next);
+        vm.stopPrank();
     }
 
     function testFuzz_revokeDigest_success_isTypedData(address who, bytes32 permissionId) public view {

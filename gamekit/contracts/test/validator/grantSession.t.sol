@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC7579ModuleConfig} from "@openzeppelin/contracts/interfaces/draft-IERC7579.sol";
 import {ISessionValidator, Session, SessionState} from "src/ISessionValidator.sol";
 import {OwnerValidator} from "src/OwnerValidator.sol";
 import {SessionValidator} from "src/SessionValidator.sol";
@@ -212,6 +213,24 @@ contract GrantSessionTest is Harness {
         _refuses(f, abi.encodeWithSelector(ISessionValidator.ValueLimitInvalid.selector, 0, 1));
     }
 
+    function test_grantSession_success_slowestRateThatFits() public {
+        // The clock's furthest millisecond is the last one of 48 bits.
+        Fields memory f = fields();
+        (f.validUntil, f.burst, f.rateIntervalMs) = (uint48(NOW + 10_524), 65_535, 4_267_566_433);
+        assertEq(uint256(f.validUntil) * 1000 + uint256(f.burst) * f.rateIntervalMs, type(uint48).max);
+        grant(f);
+        ++f.rateIntervalMs;
+        uint256 arrivalMs = uint256(type(uint48).max) + f.burst;
+        _refuses(f, abi.encodeWithSelector(ISessionValidator.RateTooSlow.selector, arrivalMs, type(uint48).max));
+    }
+
+    function test_grantSession_success_limitsThatMeet() public {
+        Fields memory f = fields();
+        f.gasPerOperationWeiMax = f.gasBudgetWei;
+        (f.valuePerCallWeiMax, f.valueTotalWeiMax) = (1, 1);
+        grant(f);
+    }
+
     // -------------------------------------------------------------------------------------------------- entries
 
     function test_grantSession_revert_entriesMissing() public {
@@ -349,6 +368,17 @@ contract GrantSessionTest is Harness {
         _refuses(
             _entry(address(executor), Arena.move.selector),
             abi.encodeWithSelector(ISessionValidator.TargetIsModule.selector, address(executor), 2)
+        );
+    }
+
+    function test_grantSession_revert_targetIsHook() public {
+        // The reference account has no hooks; others do, and say so.
+        bytes memory question =
+            abi.encodeCall(IERC7579ModuleConfig.isModuleInstalled, (4, address(arena), abi.encodePacked("")));
+        vm.mockCall(address(account), question, abi.encode(true));
+        _refuses(
+            _entry(address(arena), Arena.move.selector),
+            abi.encodeWithSelector(ISessionValidator.TargetIsModule.selector, address(arena), 4)
         );
     }
 

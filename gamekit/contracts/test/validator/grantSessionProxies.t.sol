@@ -58,6 +58,18 @@ contract GrantSessionProxiesTest is Harness {
         _doesNotTell(address(new UsesLibrary(address(another))));
     }
 
+    function test_grantSession_revert_codeThatIsNearlyAClone() public {
+        // One byte of a clone's head, or of its tail, is another one: what stands between them is no implementation.
+        bytes memory code = Clones.clone(address(arena)).code;
+        for (uint256 i = 0; i < 2; ++i) {
+            address proxy = makeAddr(i == 0 ? "head" : "tail");
+            bytes memory changed = bytes.concat(code);
+            changed[i == 0 ? 0 : 44] = i == 0 ? bytes1(0x3d) : bytes1(0x00);
+            vm.etch(proxy, changed);
+            _doesNotTell(proxy);
+        }
+    }
+
     function test_grantSession_revert_answerThatIsNoAddress() public {
         // More than 20 bytes, or fewer than a word: told nothing.
         _doesNotTell(address(new Answers(abi.encode(uint256(1) << 160 | uint160(address(another))))));
@@ -66,6 +78,10 @@ contract GrantSessionProxiesTest is Harness {
 
     function test_grantSession_success_answerOfZeroIsNone() public {
         _doesNotTell(address(new Answers(abi.encode(address(0)))));
+    }
+
+    function test_grantSession_success_reasonOfAFailureIsNoAnswer() public {
+        _doesNotTell(address(new Fails(abi.encode(address(another)))));
     }
 
     function test_grantSession_success_proxyThatAnswersWithABomb() public {
@@ -339,5 +355,26 @@ contract DelegatingBomb {
             if eq(calldatasize(), 1000) { pop(delegatecall(gas(), caller(), 0, 0, 0, 0)) }
             revert(0, 1000000)
         }
+    }
+}
+
+/// @notice Can run others, and fails with these bytes when it is asked for its implementation.
+contract Fails {
+    bytes private _reason;
+
+    constructor(bytes memory reason) {
+        _reason = reason;
+    }
+
+    function implementation() external view {
+        bytes memory reason = _reason;
+        assembly ("memory-safe") {
+            revert(add(reason, 32), mload(reason))
+        }
+    }
+
+    function move(address to) external {
+        (bool done,) = to.delegatecall(msg.data);
+        require(done);
     }
 }

@@ -111,6 +111,18 @@ contract GrantSessionTargetsTest is Harness {
         _admits(address(target));
     }
 
+    function test_grantSession_success_codeThatIsNearlyADelegation() public {
+        // Another first byte, another second one: no person's account. (A third one, or a length, that is not a
+        // delegation's cannot stand behind 0xef01 in a state.)
+        bytes20 what = bytes20(uint160(0x1111111111111111111111111111111111111111));
+        bytes[2] memory codes = [abi.encodePacked(hex"ee0100", what), abi.encodePacked(hex"ef0200", what)];
+        for (uint256 i = 0; i < codes.length; ++i) {
+            address target = address(uint160(0x1000 + i));
+            vm.etch(target, codes[i]);
+            _admits(target);
+        }
+    }
+
     function test_grantSession_success_arena() public {
         _admits(address(arena));
         assertEq(arena.actionsOf(address(account)), 0);
