@@ -53,6 +53,10 @@ BLOCK_ROWS = 65_536
 """Meta rows that name the latest blocks that were read, by their number modulo this: how far back a rewind reaches."""
 
 
+FINAL_EVERY = 16
+"""Blocks after which what is final is written while many are read at once."""
+
+
 class Settle:
     """The one reader of blocks."""
 
@@ -171,6 +175,9 @@ class Settle:
             self._state.history.apply(Step(step.orphaned, ()))
             for added in step.added:
                 await self._block(added, await self._chain.receipts(added))
+                if added.number % FINAL_EVERY == 0 and added.number <= final.number:
+                    # Far behind: what is read is done with now and then, so that a start that dies has come further.
+                    await self._finalize(added)
         await self._finalize(final)
         self._state.tip = await self._chain.max_priority_fee_per_gas()
         self._state.head_seen_at = self._clock.monotonic()

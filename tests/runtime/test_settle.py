@@ -251,6 +251,35 @@ class TestCatchUp:
         with pytest.raises(ChainUnavailable, match="behind"):
             await world.restart()
 
+    async def test_a_start_that_dies_again_and_again_comes_further_each_time(self, world: World) -> None:
+        """Far behind the chain, and killed after twenty blocks each time: one day it has read them all."""
+        session = await world.open()
+        await world.accepted(session, "a")
+        world.chain.mine(100)
+        commit: Any = world.store.commit
+        starts = 0
+        while starts < 12:
+            starts += 1
+            left = [20]
+
+            def dying(rows: Any, left: list[int] = left) -> Any:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise KeyboardInterrupt
+                return commit(rows)
+
+            world.store.commit = dying  # type: ignore[method-assign]
+            try:
+                await world.restart()
+            except KeyboardInterrupt:
+                continue
+            break
+        world.store.commit = commit  # type: ignore[method-assign]
+        assert 4 < starts < 12
+        await world.restart()
+        await world.quiet()
+        await world.check()
+
     async def test_a_block_that_still_stands_is_not_taken_back(self, world: World) -> None:
         world.chain.finality = 6
         await included(world, "a")
