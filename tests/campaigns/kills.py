@@ -16,7 +16,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +40,8 @@ LIFE_S: Final = 1.6
 """Longest that a server lives before it is killed, from when it takes players on: more than a block."""
 REORG_EVERY: Final = 6
 """After so many kills the chain replaces its last block or two."""
+STOPS_MAX: Final = 3
+"""A server that ends by itself so often, while nobody strikes it and the node is honest, will not recover."""
 IN_FLIGHT: Final = ("planned", "signed", "sent")
 
 
@@ -124,12 +125,18 @@ class Kills:
             await world.kill()
             await world.start()
         keeping = asyncio.create_task(self._keep_up())
+        finishing = asyncio.create_task(crowd.finish())
         try:
-            told = await crowd.finish()
+            await asyncio.wait([keeping, finishing], return_when=asyncio.FIRST_COMPLETED)
+            if keeping.done():
+                keeping.result()
+                self.faults.append(f"stopped: the server stopped itself again and again: {world.last_stop()}")
+                return
+            told = finishing.result()
         finally:
-            keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping
+            for task in (keeping, finishing):
+                task.cancel()
+            await asyncio.gather(keeping, finishing, return_exceptions=True)
         verdict = await world.audit(crowd.log)
         self.sums["told_nothing"] += told["open"] + told["unanswered"]
         self.sums["reconnects"] += told["reconnects"]
@@ -137,10 +144,12 @@ class Kills:
         self.faults += verdict["faults"]
 
     async def _keep_up(self) -> None:
-        """Start the server again when it ends by itself, as a supervisor would."""
-        while True:
+        """Start the server again when it ends by itself, as a supervisor would; return when it does so for ever."""
+        stops = 0
+        while stops < STOPS_MAX:
             await asyncio.sleep(0.2)
             if not self._world.runs():
+                stops += 1
                 await self._world.kill()
                 await self._world.start()
 

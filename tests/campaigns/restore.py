@@ -104,7 +104,7 @@ class Restores:
         else:
             await self._command("restore", copy)
         self.sums["restores"] += 1
-        await world.start(although="was restored")  # It plays once the clock was moved, but answers before.
+        await world.start()
         began = time.monotonic()
         await asyncio.sleep(LANDING_S)
         await world.proxy.ask("evm_increaseTime", AHEAD_S)

@@ -102,10 +102,9 @@ def byzantine(share: float) -> tuple[Rule, ...]:
     """Every kind of fault: `share` of all replies and more is faulty, 0 to 0.6, and lies are a good part of it."""
     plain = ("delay", "drop_before", "drop_after", "status_429", "status_500", "status_502", "truncated", "garbage")
     lies = (
-        # Receipts are lied about more often than not: each block is asked for once only, until there is an answer.
-        Rule("forged_receipt", (RECEIPTS,), 1.5 * share),
-        Rule("forged_outcome", (RECEIPTS,), share),
-        Rule("hidden_receipt", (RECEIPTS,), share),
+        Rule("forged_receipt", (RECEIPTS,), share / 2),
+        Rule("forged_outcome", (RECEIPTS,), share / 4),
+        Rule("hidden_receipt", (RECEIPTS,), share / 4),
         Rule("wrong_hash", (BLOCK, SEND), share / 6),
         Rule("stale", (BLOCK, COUNT, CALL), share / 6),
         Rule("null", (BLOCK, COUNT), share / 6),

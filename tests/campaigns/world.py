@@ -166,20 +166,16 @@ class World:
                         self.statuses[status] += 1
                     return status
 
-    async def up(self, timeout_s: float = START_S_MAX, although: str = "") -> bool:
-        """Wait until players are taken; False when the server ended before, or did not answer in time.
-
-        Args:
-            although: what a server that says that nobody can play yet may give as its reason.
-        """
+    async def up(self, timeout_s: float = START_S_MAX) -> bool:
+        """Wait until players are taken; False when the server ended before, or did not answer in time."""
         url = f"http://127.0.0.1:{self.stage.port}/play/health"
         deadline = asyncio.get_running_loop().time() + timeout_s
         async with aiohttp.ClientSession() as http:
             while self.runs() and asyncio.get_running_loop().time() < deadline:
                 with suppress(aiohttp.ClientError, OSError, TimeoutError):
-                    async with http.get(url, timeout=aiohttp.ClientTimeout(total=1.0)) as answer:
-                        if answer.status == 200 or (although and although in (await answer.json())["reason"]):
-                            return True
+                    # Whatever it says of its health: it listens. After a restore it is not well until it has caught up.
+                    async with http.get(url, timeout=aiohttp.ClientTimeout(total=1.0)):
+                        return True
                 await asyncio.sleep(0.02)
         return False
 
@@ -187,11 +183,11 @@ class World:
         """Whether the server's process lives."""
         return self._ends.empty() and self._pid > 0
 
-    async def start(self, attempts: int = 200, although: str = "") -> None:
-        """Start until players are taken, as a supervisor would; see `up`."""
+    async def start(self, attempts: int = 200) -> None:
+        """Start until players are taken, as a supervisor would."""
         for _ in range(attempts):
             await self.spawn()
-            if await self.up(although=although):
+            if await self.up():
                 return
             self.failed_starts += 1
             await (self.kill() if self.runs() else self._ended())
