@@ -123,7 +123,7 @@ class TestCode:
         assert [pause.subject for pause in await world.store.select(Pause)] == ["game:arena"]
 
     async def test_a_node_that_does_not_answer_says_nothing(self, world: World) -> None:
-        async def silent(*_: object) -> bytes:
+        async def silent(*_: object, **__: object) -> bytes:
             raise ChainUnavailable("no answer")
 
         world.chain.code = silent  # type: ignore[assignment, method-assign]
