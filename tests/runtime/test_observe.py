@@ -126,7 +126,7 @@ class TestCode:
         async def silent(*_: object, **__: object) -> bytes:
             raise ChainUnavailable("no answer")
 
-        world.chain.code = silent  # type: ignore[assignment, method-assign]
+        world.chain.code = silent  # type: ignore[method-assign]
         await world.block(12)
         assert await world.store.select(Pause) == []
 
