@@ -68,10 +68,12 @@ bench: setup ## Measure signing, the pipeline and gas; writes benchmarks/results
 	$(PY) -m benchmarks.gas
 	$(PY) -m benchmarks.readme
 
-campaigns: setup ## Search for faults for longer than a test may take: the contracts, fuzzed deeper
-	$(CONTRACTS) fuzz
+campaigns: setup ## Search for faults for longer than a test may take: kills, crashes, lying nodes, old backups
+	@$(PY) -m tests.campaigns.run $(ARGS)
 
-nightly: test campaigns ## Everything that is worth a night, at full size
+nightly: test ## Everything that is worth a night, at full size
+	$(CONTRACTS) fuzz
+	@$(PY) -m tests.campaigns.run --nightly $(ARGS)
 	@$(PY) -m tests.proof.run --nightly $(ARGS)
 
 # uv resolves for every supported Python at once, which pip cannot. It lives in a virtualenv of its own.

@@ -15,6 +15,7 @@ costs a few milliseconds and opens nothing.
     keys chain store   adapters: sealed keys and signing, JSON-RPC, SQLite
     gateway client cli commands   edges: websocket server, websocket clients, command line
     contracts devnet demo   the session validator and the example game, a chain to try them on, the main job shown
+    testing        the simulator: worlds in virtual time around the real kit, campaigns, a pytest plugin
     errors units config   leaves: every error, every quantity with its unit, every limit with its reason
 
 ARCHITECTURE.md says who may import whom, and why.

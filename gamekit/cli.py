@@ -1,4 +1,4 @@
-"""The command line: `gamekit demo | devnet | serve | sessions | revoke | pause | resume | explain | doctor | userop`.
+"""The command line, `gamekit`: demo, devnet, serve, sessions, revoke, pause, resume, backup, restore, and others.
 
 Reads arguments and nothing else; each command stands in `gamekit.commands`. Exit status: 0 done, 1 done and something
 is wrong (doctor, demo), 2 not done: one sentence on standard error says why, as JSON with `--json`.
@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_sessions(commands)
     _add_pausing(commands)
+    _add_backup(commands)
     _add_explain(commands)
     _add_doctor(commands)
     _add_userop(commands)
@@ -166,6 +167,32 @@ def _resume(options: argparse.Namespace) -> int:
 
     put = output.Output(as_json=options.json)
     pausing.resume(options.config, options.subject, options.reason, options.by, put)
+    return 0
+
+
+def _add_backup(commands: Commands) -> None:
+    backup = commands.add_parser("backup", help="copy the journal, while the server runs or not")
+    backup.add_argument("file", type=Path, help="where the copy goes; nothing may stand there")
+    backup.set_defaults(command=_backup)
+    restore = commands.add_parser("restore", help="put a copy in the journal's place; the server must be stopped")
+    restore.add_argument("file", type=Path, help="what `gamekit backup` wrote")
+    restore.set_defaults(command=_restore)
+    for one in (backup, restore):
+        _add_config(one)
+        one.add_argument("--json", action="store_true")
+
+
+def _backup(options: argparse.Namespace) -> int:
+    from gamekit.commands import backup, output
+
+    backup.backup(options.config, options.file, output.Output(as_json=options.json))
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from gamekit.commands import backup, output
+
+    backup.restore(options.config, options.file, output.Output(as_json=options.json))
     return 0
 
 

@@ -57,12 +57,18 @@ class ChainConfig(Struct, frozen=True, forbid_unknown_fields=True):
     final_depth: int = 64
     """Blocks below the head that count as final when `finality` is `depth`. Chains differ: Polygon had reorgs of more
     than 150 blocks in 2023."""
+    blocks_checked: bool = True
+    """Compute each block's hash from its header, and the receipts' root that the header names from the receipts: then
+    a node cannot invent, hide or change one. False only for a chain that encodes headers or receipts of its own."""
     transaction_gas_max: int = 16_777_216
     """Most gas of one transaction: the cap of EIP-7825 on mainnet."""
     poll_ms: int = 100
     """How often the head is read, in milliseconds."""
     request_timeout_ms: int = 10_000
-    """Deadline of one JSON-RPC request."""
+    """Deadline of one JSON-RPC request, all its attempts together."""
+    request_attempts: Positive = 4
+    """How often a question is asked until the node answers. Start-up asks dozens, and one dropped connection must not
+    keep a server down. A transaction is handed over once: the verbs themselves send it again."""
     reply_bytes_max: int = 64 * 1024 * 1024
     """Largest JSON-RPC reply that is read; receipts of a full block are the largest."""
     head_age_s_max: int = 60
@@ -74,6 +80,9 @@ class FeeConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     max_fee_per_gas_max_wei: int = 200 * 10**9
     """No operation and no relayer transaction bids more than this."""
+    cancel_fee_per_gas_max_wei: int = 1000 * 10**9
+    """Most bid by a transaction that only frees a relayer's nonce: above the cap of those that it must outbid. It needs
+    21,000 gas, so at 1,000 gwei it costs 0.021 ether."""
     priority_fee_min_wei: int = 10**6
     """Smallest tip bid, in wei per gas."""
     base_fee_headroom_percent: int = 100
@@ -87,6 +96,9 @@ class BatchConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     calls_max: Annotated[int, Meta(ge=1, le=64)] = 32
     """Most calls in one operation, 1 to 64. A call costs 114k gas in an operation of its own, 11.4k beside 24 more."""
+    simulate: Literal["suspects", "always", "never"] = "suspects"
+    """When an operation's calls are tried, by `eth_call`, before it is signed: on lanes where one failed as a whole
+    lately, always (one more question to the node for each operation), or never."""
     batch_age_ms_max: int = 20
     """Longest a journaled action waits for company while its lane is free, in milliseconds."""
     deadline_s: Annotated[int, Meta(ge=10, le=120)] = 90
@@ -148,9 +160,10 @@ class RelayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     replace_after_blocks: int = 3
     """A transaction that is not mined after this many blocks is sent again with both fees raised."""
     replacements_max: int = 12
-    """After so many replacements the relayer stops and an operator is told."""
+    """After so many replacements, or at the cap of fees, a transaction is cancelled: a transfer to ourselves takes its
+    nonce, what it carried travels in another one, and an operator is told."""
     balance_min_wei: int = 10**16
-    """A relayer below this gets no new work."""
+    """A relayer gets no new work unless so much would be left if everything in flight cost its worst."""
     simulate: bool = True
     """Estimate each handleOps before it is sent, so that an operation that fails validation is taken out first."""
 

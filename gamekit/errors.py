@@ -17,6 +17,7 @@
     │   ├── ActionInvalid                 unknown function or arguments that do not fit the ABI           FINAL
     │   ├── ActionExpired                 past the action's own not_after                                 FINAL
     │   ├── ActionCancelled               taken back before it was signed                                 FINAL
+    │   ├── ActionLost                    accepted by a journal that was lost, and never executed         FINAL
     │   ├── ActionRefused                 the game's own server said no                                   FINAL
     │   ├── ScopeDenied                   a policy of the session refused                                 FINAL
     │   ├── IdempotencyConflict           same key, another body                                          FINAL
@@ -167,6 +168,15 @@ class ActionCancelled(ClientError):
     code = "action_cancelled"
 
 
+class ActionLost(ClientError):
+    """The action was accepted by a journal that was lost since, and the chain proves that it was never executed.
+
+    Asked again under another key and the present journal epoch, it is a new action.
+    """
+
+    code = "action_lost"
+
+
 class ActionRefused(ClientError):
     """The game's own server refused the action in `before_action`."""
 
@@ -254,7 +264,10 @@ class SubmitterUnavailable(SubmitError):
 
 
 class OutcomeUnknown(GamekitError):
-    """The action may have happened. It resolves itself from the chain: ask again with the same key."""
+    """The action may have happened. It resolves itself from the chain: ask again with the same key.
+
+    `compared` holds `resolved_by`, what will tell, and `by`, the chain time by which it does, where that is known.
+    """
 
     code = "outcome_unknown"
     outcome = Outcome.UNKNOWN

@@ -1,4 +1,4 @@
-"""GameKit: what a game backend holds. The one place that picks adapters.
+"""GameKit: what a game backend holds.
 
 ::
 
@@ -11,40 +11,34 @@ An embedder, the gateway and the command line use the same façade.
 """
 
 import asyncio
-import time
 from asyncio import Future
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 import msgspec
-from msgspec import Struct
 
-from gamekit.chain.reader import EvmChain
-from gamekit.chain.rpc import JsonRpc
+from gamekit.adapters import MonotonicClock, Ports, real_ports
 from gamekit.config import Config, load
 from gamekit.contracts import artifact
 from gamekit.core.action import Action, ActionRequest
 from gamekit.core.consent import GrantRequest
 from gamekit.core.game import Game, build_game
-from gamekit.core.journal import Event, Meta
+from gamekit.core.histogram import Histogram
+from gamekit.core.journal import CHAIN_ID, Event, Meta
+from gamekit.core.kinds import KINDS
 from gamekit.core.lane import Lane
 from gamekit.core.manifest import parse_manifest
-from gamekit.core.pausing import CHAIN, GameCode, Pause, subjects
-from gamekit.core.relay import RelayTransaction
+from gamekit.core.pausing import CHAIN, FINALITY, Pause, subjects
+from gamekit.core.restoring import RESTORED
 from gamekit.core.revocation import Revocation
 from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session, ended_error
 from gamekit.core.setup import ChainSetup, chain_setup
-from gamekit.core.tracking import Operation, Slot
 from gamekit.core.unit import Unit
 from gamekit.core.withdrawal import Withdrawal
 from gamekit.errors import ChainMismatch, ConfigInvalid, OutcomeUnknown, SessionNotFound, SessionNotOpen
 from gamekit.eth.calldata import Call
 from gamekit.eth.transaction import SignedAuthorization
-from gamekit.keys.keystore import Keystore
-from gamekit.keys.signer import LocalSigner
-from gamekit.ports import ChainReader, Clock, KeyMaker, SealedKey, Signer, Store, TransactionSender
 from gamekit.runtime.ask import BeforeAction
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
@@ -55,39 +49,24 @@ from gamekit.runtime.intake import Answer, Intake
 from gamekit.runtime.notify import ALL, Listener, Notify
 from gamekit.runtime.observe import Observe
 from gamekit.runtime.openings import Openings
+from gamekit.runtime.patience import STARTING, Patient
+from gamekit.runtime.poison import Poison
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.resolve import Resolve
+from gamekit.runtime.restored import Restored, unknown_session
 from gamekit.runtime.revoke import Revoke
+from gamekit.runtime.rewind import Rewind
 from gamekit.runtime.settle import Settle
 from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
+from gamekit.runtime.watchdog import Watchdog
 from gamekit.runtime.withdraw import Withdraw, WithdrawalRequest
-from gamekit.store.sqlite import SqliteStore
 from gamekit.units import ActionId, Address, Cursor, PermissionId, PlayerId, UnixSeconds, UserOpHash
 
-KINDS = (Account, Action, Event, GameCode, Meta, Operation, Pause, RelayTransaction, Session, Slot, Withdrawal)
-"""Every table of the journal."""
+__all__ = ["KINDS", "GameKit", "MonotonicClock", "Ports", "load_game", "read_abi", "real_ports"]
 
 PAGE = 1000
 """Events read at once when a stream catches up."""
-
-
-class Ports(Struct, frozen=True):
-    """All adapters of one kit."""
-
-    store: Store
-    chain: ChainReader
-    sender: TransactionSender
-    signer: Signer
-    keys: KeyMaker
-    relayers: Mapping[Address, SealedKey]
-    withdrawal_relayers: Mapping[Address, SealedKey]
-    """Never the relayers of play."""
-    clock: Clock
-    close: Callable[[], Awaitable[None]]
-    """Closes what the store does not: connections, threads."""
-    sponsors: Mapping[Address, SealedKey] = {}
-    """Keys that speak for games which pay for their players."""
 
 
 class GameKit:
@@ -117,7 +96,7 @@ class GameKit:
         self._ports = ports
         self._turns: dict[PermissionId, Future[None]] = {}
         """Sessions whose lane is being built: done when the latest frame that waits for it has been decided."""
-        self._chain = chain = ports.chain
+        self._chain = chain = Patient(ports.chain)
         sender, signer = ports.sender, ports.signer
         notify = self._notify = Notify(self.state, store)
         pool = self._relayers = Relayers(self.state, store, chain, sender, signer, ports.relayers, notify)
@@ -125,30 +104,19 @@ class GameKit:
             self.state, store, chain, sender, signer, ports.withdrawal_relayers, notify
         )
         self._bundler = Bundler(self.state, store, chain, pool, notify)
-        self._dispatch = Dispatch(self.state, store, signer, self._bundler, notify)
+        poison = Poison(self.state, chain)
+        self._dispatch = Dispatch(self.state, store, signer, self._bundler, notify, poison)
         self._intake = Intake(self.state, store, self._dispatch, before_action)
         payers = self._sponsor = Sponsor(self.state, chain, signer, ports.sponsors, self.setup, pool, notify)
         self._resolve = Resolve(self.state, store, chain, self._dispatch, self._bundler, pool, payers)
         self._openings = Openings(self.state, store)
         self._grant = Grant(self.state, store, chain, ports.keys, self.setup, pool, payers, notify)
         module = self.setup.session_validator
-        self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify)
+        self._revoke = Revoke(self.state, store, chain, signer, module, pool, self._dispatch, notify, ports.clock)
         self._withdraw = Withdraw(self.state, store, chain, self.setup, apart, notify)
         self._observe = Observe(self.state, store, chain, self.setup, self._dispatch, notify)
-        followers = (
-            pool,
-            apart,
-            self._grant,
-            self._revoke,
-            self._withdraw,
-            self._resolve,
-            self._observe,
-            self._sponsor,
-            self._bundler,
-        )
-        self._settle = Settle(self.state, store, chain, ports.clock, self.setup, self._dispatch, notify, followers)
-        loops = {"settle": self._settle.run, "dispatch": self._dispatch.run, "bundle": self._bundler.run}
-        self.engine = Engine(self._recover, loops, self._stopped)
+        self._restored = Restored(self.state, store, chain, self.setup, self._dispatch, notify)
+        self.engine = self._engine()
 
     @classmethod
     def from_config(
@@ -181,7 +149,11 @@ class GameKit:
 
     async def start(self) -> None:
         """Check the chain, recover, and run. Raises ChainMismatch, ChainUnavailable or StoreUnavailable."""
-        await self.engine.start()
+        self._chain.attempts = STARTING
+        try:
+            await self.engine.start()
+        finally:
+            self._chain.attempts = 1
 
     async def close(self) -> None:
         """Stop signing, finish what is on its way to disk, close the adapters."""
@@ -288,6 +260,23 @@ class GameKit:
         turn = self._turns[permission_id] = asyncio.get_running_loop().create_future()
         return asyncio.shield(asyncio.ensure_future(self._accept_first(permission_id, requests, before, turn)))
 
+    async def recall(
+        self, permission_id: PermissionId, requests: Sequence[ActionRequest], player: PlayerId = ALL
+    ) -> list[Answer]:
+        """Answer retries that were first sent under another journal epoch; nothing is ever executed for them.
+
+        Accepted, with the outcome in journal and events, for what the journal or the chain knows; OutcomeUnknown until
+        the chain has told; ActionLost for what never ran.
+
+        Raises: SessionNotFound when the session is another player's.
+        """
+        session = self.state.sessions.get(permission_id) or await self.store.get(Session, permission_id)
+        if session is None:
+            return [unknown_session(permission_id)] * len(requests)
+        if player not in (ALL, session.player):
+            raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)
+        return await asyncio.shield(self._restored.recall(session, requests))
+
     def handle(self, key: str, action_id: ActionId) -> ActionHandle:
         """A handle on an accepted action."""
         return ActionHandle(self.state, self.store, key, action_id)
@@ -302,6 +291,14 @@ class GameKit:
         # Shielded, here and below: a caller who waits no longer must not cut a commit from what follows it.
         return await asyncio.shield(self._revoke.revoke(permission_id, reason))
 
+    def loop_lateness(self) -> Histogram:
+        """How late the event loop was, looked at twice a second since start-up."""
+        return self._watchdog.late
+
+    def revocation_times(self) -> dict[str, Histogram]:
+        """How long revocations took since start-up until: memory, durable, queue_dead, included, final."""
+        return dict(self._revoke.times)
+
     async def pause(self, subject: str, reason: str, by: str) -> None:
         """Stop signing: `chain`, `game:<name>` or `function:<game>.<function>`. Raises ConfigInvalid for another."""
         known = subjects({game.name: game.functions for game in self.games.values()})
@@ -314,6 +311,8 @@ class GameKit:
         """Sign again; what waited goes on. Raises ConfigInvalid for what is not paused, or if the engine failed."""
         if self.engine.failed is not None:
             raise ConfigInvalid("the engine failed: no pause of its own ends but by a new start", subject=subject[:80])
+        if subject == RESTORED:
+            raise ConfigInvalid("it ends by itself, once the chain has told what was lost", subject=subject)
         if subject not in self.state.pauses:
             active = [pause.subject for pause in self.state.pauses]
             raise ConfigInvalid(f"{subject[:80]!r} is not paused, only {active}", subject=subject[:80])
@@ -329,7 +328,7 @@ class GameKit:
         age_s_max = self.config.chain.head_age_s_max
         if self._ports.clock.monotonic() - self.state.head_seen_at > age_s_max:
             return f"no new block for more than {age_s_max} s"
-        return ""
+        return next((pause.reason for pause in self.state.pauses if pause.subject in (FINALITY, RESTORED)), "")
 
     @property
     def cursor(self) -> Cursor:
@@ -407,6 +406,43 @@ class GameKit:
         self.state.sessions.setdefault(permission_id, row)
         return await self._resolve.lane_of(row)
 
+    def _engine(self) -> Engine:
+        """Let everything follow the chain."""
+        pools, notify = (self._relayers, self._withdrawal_relayers), self._notify
+        rewind = Rewind(
+            self.state, self.store, self._chain, self._resolve, self._withdraw, pools, self._observe, notify
+        )
+        followers = (
+            *pools,
+            self._grant,
+            self._revoke,
+            self._withdraw,
+            self._resolve,
+            self._observe,
+            self._sponsor,
+            self._bundler,
+            self._restored,
+        )
+        self._settle = Settle(
+            self.state,
+            self.store,
+            self._chain,
+            self._ports.clock,
+            self.setup,
+            self._dispatch,
+            notify,
+            followers,
+            rewind,
+        )
+        self._watchdog = Watchdog(self._ports.clock)
+        loops = {
+            "settle": self._settle.run,
+            "dispatch": self._dispatch.run,
+            "bundle": self._bundler.run,
+            "watchdog": self._watchdog.run,
+        }
+        return Engine(self._recover, loops, self._stopped)
+
     def _stopped(self, reason: str) -> None:
         """A loop failed: nothing more is accepted, since nothing would be signed."""
         self.state.pauses.put(Pause(CHAIN, f"gamekit stopped: {reason}", "gamekit", UnixSeconds(0)))
@@ -414,6 +450,11 @@ class GameKit:
     async def _recover(self) -> None:
         """Check that the chain is the configured one, load the journal, read the blocks since, and go on."""
         require("the chain id", self.config.chain.chain_id, await self._chain.chain_id())
+        known = await self.store.get(Meta, CHAIN_ID)
+        if known is None:
+            await self.store.commit((Meta(CHAIN_ID, str(self.config.chain.chain_id).encode()),))
+        else:
+            require("the journal's chain id", self.config.chain.chain_id, int(known.value))
         for address in (self.setup.session_validator, *self.setup.entry_points, *self.setup.paymasters):
             if not await self._chain.code(address):
                 raise ChainMismatch(f"there is no code at {address.hex()}", address=address)
@@ -427,6 +468,7 @@ class GameKit:
         await self._withdraw.recover()
         await self._observe.recover()
         await self._sponsor.recover()
+        await self._restored.recover()
         await self._settle.catch_up()
         await self._observe.compare_code()
         await self._resolve.resume()
@@ -449,45 +491,3 @@ def read_abi(folder: Path, name: str) -> object:
     """
     beside = folder / name
     return msgspec.json.decode(beside.read_bytes()) if beside.suffix == ".json" else artifact(name).abi
-
-
-class MonotonicClock:
-    """The system's monotonic clock."""
-
-    def monotonic(self) -> float:
-        """Seconds from an arbitrary start."""
-        return time.monotonic()
-
-
-def real_ports(config: Config, root: Path) -> Ports:
-    """Open the real adapters of a configuration, whose paths are relative to `root`.
-
-    Raises: ConfigInvalid, StoreUnavailable, StoreError.
-    """
-    keystore = Keystore.open(root / config.journal.keyfile)
-    rpc = JsonRpc(
-        config.chain.rpc_url,
-        timeout_ms=config.chain.request_timeout_ms,
-        reply_bytes_max=config.chain.reply_bytes_max,
-    )
-    chain = EvmChain(rpc, config.chain)
-    writer = ThreadPoolExecutor(1, thread_name_prefix="gamekit-journal")
-    store = SqliteStore.open(root / config.journal.path, kinds=KINDS, executor=writer)
-
-    async def close() -> None:
-        writer.shutdown()
-        await rpc.close()
-
-    relay = config.relay
-    return Ports(
-        store=store,
-        chain=chain,
-        sender=chain,
-        signer=LocalSigner(keystore),
-        keys=keystore,
-        relayers=keystore.relayers(root / relay.keys_file) if relay.keys_file else {},
-        withdrawal_relayers=keystore.relayers(root / relay.withdrawal_keys_file) if relay.withdrawal_keys_file else {},
-        clock=MonotonicClock(),
-        close=close,
-        sponsors=keystore.relayers(root / config.sponsor.keys_file) if config.sponsor.keys_file else {},
-    )

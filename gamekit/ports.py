@@ -116,6 +116,10 @@ class ChainReader(Protocol):
         """All receipts of exactly this block (by hash); ChainUnavailable if the node no longer has it."""
         ...
 
+    async def transaction_data(self, transaction_hash: Hash32) -> bytes:
+        """The calldata of a mined transaction; ChainUnavailable if the node does not have it."""
+        ...
+
     async def call(
         self,
         to: Address,

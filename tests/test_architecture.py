@@ -15,7 +15,7 @@ Rule = Callable[[Path], Iterator[str]]
 LEAVES = {"config", "errors", "units"}
 BELOW_RUNTIME = LEAVES | {"accounts", "core", "eth", "ports"}
 ADAPTERS = {"chain", "keys", "store"}
-BELOW_EDGES = BELOW_RUNTIME | ADAPTERS | {"contracts", "kit", "protocol", "runtime"}
+BELOW_EDGES = BELOW_RUNTIME | ADAPTERS | {"adapters", "contracts", "kit", "protocol", "runtime"}
 EDGES = {"__init__", "__main__", "cli", "client", "commands", "console", "demo", "devnet", "gateway", "testing"}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "keys": BELOW_RUNTIME,
     "store": BELOW_RUNTIME,
     "contracts": {"core", "errors", "eth"},
+    "adapters": BELOW_RUNTIME | ADAPTERS,
     "kit": BELOW_EDGES,
     "client": LEAVES | {"eth", "protocol"},
     "gateway": BELOW_RUNTIME | {"kit", "protocol", "runtime"},

@@ -22,8 +22,9 @@ from gamekit.errors import (
 )
 from gamekit.kit import GameKit, MonotonicClock, load_game
 from gamekit.runtime.intake import Accepted
+from gamekit.testing.scenery import ABI, ARENA, MANIFEST, Keys, arena, chain_config, config
 from gamekit.units import Address, BlockHash, PermissionId, PlayerId
-from tests.runtime.world import ABI, ALICE, ARENA, MANIFEST, OWNER, Keys, World, arena, attack, chain_config, config
+from tests.runtime.world import ALICE, OWNER, World, attack
 
 
 @pytest.fixture(scope="session")

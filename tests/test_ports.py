@@ -12,7 +12,7 @@ from gamekit.keys.signer import LocalSigner
 from gamekit.kit import MonotonicClock
 from gamekit.store.memory import MemoryStore
 from gamekit.store.sqlite import SqliteStore
-from tests.runtime.fake_chain import FakeChain
+from gamekit.testing.chain import FakeChain
 
 PAIRS = [
     (ports.Store, SqliteStore),

@@ -16,7 +16,7 @@ from gamekit.errors import ConfigInvalid, EncodingInvalid
 from gamekit.eth.block import Log
 from gamekit.eth.calldata import BatchTemplate, Call, CallSlot, Mode, execute_single
 from gamekit.eth.entry_point_version import EntryPointVersion
-from gamekit.eth.interface import Event
+from gamekit.eth.interface import Event, Function
 from gamekit.eth.typed_data import TypedData
 from gamekit.units import Address, NonceKey, Wei
 
@@ -83,6 +83,11 @@ class StackLimits(Struct, frozen=True):
     """Sentences on who else may speak for the account."""
 
 
+VALIDATOR_MODULE: Final = 1
+"""ERC-7579's number for modules that validate operations."""
+IS_MODULE_INSTALLED: Final = Function.parse(
+    "isModuleInstalled(uint256 moduleType,address module,bytes context)", "bool", "view"
+)
 ADDRESS_BYTES: Final = 20
 
 ALL_LIMITS: Final = (

@@ -1,55 +1,34 @@
 """Reads blocks, receipts and state from a node, and hands it signed transactions.
 
-Implements `ports.ChainReader` and `ports.TransactionSender`. Every hash is checked against what was asked for: a node
-that answers for another block has not answered.
+Implements `ports.ChainReader` and `ports.TransactionSender`. Every hash is checked against what was asked for, a
+block against its hash, and its receipts against its header: a node that answers otherwise has not answered.
 """
 
 from collections.abc import Sequence
 
-import msgspec
-
+from gamekit.chain.blocks import (
+    RpcBlock,
+    RpcLog,
+    RpcReceipt,
+    RpcTransaction,
+    check_block,
+    check_receipts,
+    read_head,
+    read_log,
+    read_receipt,
+)
 from gamekit.chain.rpc import JsonRpc, RpcRefused, from_data, from_quantity, to_data, to_quantity
 from gamekit.config import ChainConfig
 from gamekit.errors import CallReverted, ChainUnavailable, FeeTooLow, SubmitError, SubmitterUnavailable
 from gamekit.eth.block import Head, Log, TransactionReceipt
 from gamekit.eth.signature import parse_signature
 from gamekit.eth.transaction import SignedAuthorization
-from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, Wei
+from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
 
 KNOWN = ("already known", "already imported", "known transaction", "transaction already in pool")
 """Words of nodes for a transaction that they have: success."""
 UNDERPRICED = ("underpriced", "fee too low", "max fee per gas less than block base fee", "fee cap less than")
 SPENT = ("nonce too low", "nonce is too low")
-
-
-class _Block(msgspec.Struct, rename="camel"):
-    number: str
-    hash: str
-    parent_hash: str
-    timestamp: str
-    gas_limit: str
-    base_fee_per_gas: str = "0x0"
-    transactions: list[str] | None = None
-
-
-class _Log(msgspec.Struct, rename="camel"):
-    address: str
-    topics: list[str]
-    data: str
-    log_index: str
-
-
-class _Receipt(msgspec.Struct, rename="camel"):
-    transaction_hash: str
-    block_hash: str
-    block_number: str
-    gas_used: str
-    logs: list[_Log]
-    status: str = "0x1"
-    to: str | None = None
-    effective_gas_price: str = "0x0"
-    # `from` is a keyword
-    sender: str = msgspec.field(name="from", default="0x" + "00" * 20)
 
 
 class NonceSpent(SubmitError):
@@ -71,14 +50,14 @@ class EvmChain:
 
     async def head(self) -> Head:
         """The latest block's head."""
-        return _head(await self._rpc.request(_Block, "eth_getBlockByNumber", "latest", False))
+        return self._head(await self._rpc.request(RpcBlock, "eth_getBlockByNumber", "latest", False))
 
     async def block(self, number: BlockNumber) -> Head | None:
         """The canonical block at this height, None above the head."""
-        block = await self._rpc.request_optional(_Block, "eth_getBlockByNumber", to_quantity(number), False)
+        block = await self._rpc.request_optional(RpcBlock, "eth_getBlockByNumber", to_quantity(number), False)
         if block is None:
             return None
-        head = _head(block)
+        head = self._head(block)
         if head.number != number:
             raise ChainUnavailable(f"asked for block {number}, got {head.number}", asked=number, got=head.number)
         return head
@@ -86,19 +65,24 @@ class EvmChain:
     async def finalized(self) -> Head:
         """The last final block: the node's tag, or a depth below the head, as configured for this chain."""
         if self._config.finality == "tag":
-            return _head(await self._rpc.request(_Block, "eth_getBlockByNumber", "finalized", False))
+            return self._head(await self._rpc.request(RpcBlock, "eth_getBlockByNumber", "finalized", False))
         top = await self.head()
         below = await self.block(BlockNumber(max(0, top.number - self._config.final_depth)))
         if below is None:
             raise ChainUnavailable(f"the node has no block {top.number - self._config.final_depth} below its head")
         return below
 
+    def _head(self, block: RpcBlock) -> Head:
+        if self._config.blocks_checked:
+            check_block(block)
+        return read_head(block)
+
     async def receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
         """All receipts of exactly this block."""
-        found = await self._rpc.request_optional(list[_Receipt], "eth_getBlockReceipts", to_data(block.hash))
+        found = await self._rpc.request_optional(list[RpcReceipt], "eth_getBlockReceipts", to_data(block.hash))
         if found is None:
             raise ChainUnavailable(f"the node no longer has block {block.number} ({block.hash.hex()})")
-        receipts = tuple(_receipt(each) for each in found)
+        receipts = tuple(map(read_receipt, found))
         if block.transaction_count not in (None, len(receipts)):
             text = f"block {block.number} has {block.transaction_count} transactions, and got {len(receipts)} receipts"
             raise ChainUnavailable(text, asked=block.transaction_count, got=len(receipts))
@@ -106,7 +90,17 @@ class EvmChain:
             if receipt.block_hash != block.hash:
                 text = f"a receipt of block {receipt.block_hash.hex()} came for block {block.hash.hex()}"
                 raise ChainUnavailable(text, asked=block.hash, got=receipt.block_hash)
+        if self._config.blocks_checked:
+            check_receipts(block, found, receipts)
         return receipts
+
+    async def transaction_data(self, transaction_hash: Hash32) -> bytes:
+        """The calldata of a mined transaction."""
+        found = await self._rpc.request(RpcTransaction, "eth_getTransactionByHash", to_data(transaction_hash))
+        if from_data(found.hash, 32) != transaction_hash:
+            text = f"asked for transaction {transaction_hash.hex()}, got {found.hash}"
+            raise ChainUnavailable(text, asked=transaction_hash, got=found.hash)
+        return from_data(found.input)
 
     async def call(
         self,
@@ -128,7 +122,7 @@ class EvmChain:
     async def logs(self, topics: Sequence[Sequence[Hash32]], first: BlockNumber, most: int) -> tuple[Log, ...]:
         """Logs of any contract from a block to the head whose topics are, place by place, among these; the latest."""
         asked = {"fromBlock": to_quantity(first), "toBlock": "latest", "topics": [[*map(to_data, at)] for at in topics]}
-        found = tuple(map(_log, await self._rpc.request(list[_Log], "eth_getLogs", asked)))
+        found = tuple(map(read_log, await self._rpc.request(list[RpcLog], "eth_getLogs", asked)))
         for log in found:
             # A node that filters otherwise than it was asked has not answered.
             if len(log.topics) < len(topics) or any(
@@ -213,38 +207,3 @@ def _translate(error: RpcRefused) -> None:
     if any(word in words for word in SPENT):
         raise NonceSpent(f"the nonce is consumed: {error.error.message}") from error
     raise SubmitError(f"the node refused the transaction: {error.error.message}") from error
-
-
-def _head(block: _Block) -> Head:
-    return Head(
-        BlockNumber(from_quantity(block.number)),
-        BlockHash(from_data(block.hash, 32)),
-        BlockHash(from_data(block.parent_hash, 32)),
-        UnixSeconds(from_quantity(block.timestamp)),
-        Wei(from_quantity(block.base_fee_per_gas)),
-        Gas(from_quantity(block.gas_limit)),
-        None if block.transactions is None else len(block.transactions),
-    )
-
-
-def _receipt(receipt: _Receipt) -> TransactionReceipt:
-    return TransactionReceipt(
-        Hash32(from_data(receipt.transaction_hash, 32)),
-        BlockHash(from_data(receipt.block_hash, 32)),
-        BlockNumber(from_quantity(receipt.block_number)),
-        Address(from_data(receipt.sender, 20)),
-        None if receipt.to is None else Address(from_data(receipt.to, 20)),
-        from_quantity(receipt.status) == 1,
-        Gas(from_quantity(receipt.gas_used)),
-        Wei(from_quantity(receipt.effective_gas_price)),
-        tuple(map(_log, receipt.logs)),
-    )
-
-
-def _log(log: _Log) -> Log:
-    return Log(
-        Address(from_data(log.address, 20)),
-        tuple(Hash32(from_data(topic, 32)) for topic in log.topics),
-        from_data(log.data),
-        from_quantity(log.log_index),
-    )

@@ -18,6 +18,10 @@ from gamekit.eth.hashing import parse_hex
 T = TypeVar("T")
 
 _QUANTITY = re.compile("0x[0-9a-fA-F]{1,64}")
+SENT_ONCE = frozenset({"eth_sendRawTransaction"})
+"""Methods that are never asked again by themselves: whether a lost answer means sent, the caller decides."""
+RETRY_S = 0.05
+"""Before a question is asked again; as much longer each time."""
 REVERTED_CODE = 3
 """JSON-RPC error code that nodes use for a reverted call. Source: go-ethereum, `revertError`."""
 
@@ -49,8 +53,19 @@ class RpcRefused(ChainUnavailable):
 class JsonRpc:
     """One endpoint. Use as an async context manager, or `close` it."""
 
-    def __init__(self, url: str, *, timeout_ms: int = 10_000, reply_bytes_max: int = 64 * 1024 * 1024) -> None:
+    def __init__(
+        self, url: str, *, timeout_ms: int = 10_000, reply_bytes_max: int = 64 * 1024 * 1024, attempts: int = 1
+    ) -> None:
+        """Set up an endpoint; nothing is connected yet.
+
+        Args:
+            url: where it is.
+            timeout_ms: deadline of one request, all its attempts together.
+            reply_bytes_max: largest reply that is read.
+            attempts: how often a question is asked until there is an answer. What changes something is sent once.
+        """
         self.url = url
+        self._attempts = attempts
         self._timeout_s = timeout_ms / 1000
         self._reply_bytes_max = reply_bytes_max
         self._ids = count(1)
@@ -82,6 +97,21 @@ class JsonRpc:
 
     async def request_optional(self, kind: type[T], method: str, *params: object) -> T | None:
         """Call a method whose result may be null, which says only that this node has no such thing."""
+        attempts = 1 if method in SENT_ONCE else self._attempts
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                for attempt in range(1, attempts):
+                    try:
+                        return await self._request(kind, method, params)
+                    except RpcRefused:
+                        raise
+                    except ChainUnavailable:
+                        await asyncio.sleep(RETRY_S * attempt)
+                return await self._request(kind, method, params)
+        except TimeoutError as error:
+            raise self._late(method) from error
+
+    async def _request(self, kind: type[T], method: str, params: tuple[object, ...]) -> T | None:
         request_id = next(self._ids)
         body = msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
         reply = self._decode(method, await self._post(method, body))
@@ -107,10 +137,13 @@ class JsonRpc:
             async with asyncio.timeout(self._timeout_s), self._session.post(self.url, data=body) as response:
                 return await self._read(method, response)
         except TimeoutError as error:
-            text = f"{method}: no answer within {self._timeout_s} s"
-            raise ChainUnavailable(text, method=method, timeout_s=self._timeout_s) from error
+            raise self._late(method) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ChainUnavailable(f"{method}: {type(error).__name__}: {error}", method=method) from error
+
+    def _late(self, method: str) -> ChainUnavailable:
+        text = f"{method}: no answer within {self._timeout_s} s"
+        return ChainUnavailable(text, method=method, timeout_s=self._timeout_s)
 
     async def _read(self, method: str, response: aiohttp.ClientResponse) -> bytes:
         chunks: list[bytes] = []

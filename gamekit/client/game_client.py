@@ -46,7 +46,7 @@ from gamekit.protocol.messages import (
     Revoke,
     Welcome,
 )
-from gamekit.protocol.octets import Octets20, Octets32, SignatureOctets
+from gamekit.protocol.octets import Octets16, Octets20, Octets32, SignatureOctets
 
 CONNECT_S: Final = 30.0
 """How long entering the client may take."""
@@ -144,6 +144,7 @@ class GameClient:
         key: str = "",
         not_after: int = 0,
         value: int = 0,
+        journal_epoch: bytes = b"",
     ) -> ActionHandle:
         """Ask for one action; returns when it is accepted, which is: on disk.
 
@@ -154,26 +155,29 @@ class GameClient:
             key: idempotency key; left out, a random one. Asking again with the same key and body is harmless.
             not_after: chain time after which it is refused rather than signed; 0 is never.
             value: native currency to carry, in wei.
+            journal_epoch: for a retry, `welcome.journal_epoch` as it was when it was first asked for: if the server's
+                journal was restored since, it is never executed again, and the chain tells what became of it.
 
         Raises: what the server refused it with; `error.outcome` says whether to ask again.
         """
         plain = dict(arguments) if isinstance(arguments, Mapping) else list(arguments)
         request = ActionRequest(key or secrets.token_hex(12), function, plain, not_after, "", str(value))
-        (answer,) = await self.act_many(permission_id, [request])
+        (answer,) = await self.act_many(permission_id, [request], journal_epoch)
         if isinstance(answer, GamekitError):
             raise answer
         return answer
 
     async def act_many(
-        self, permission_id: bytes, actions: Sequence[ActionRequest]
+        self, permission_id: bytes, actions: Sequence[ActionRequest], journal_epoch: bytes = b""
     ) -> list[ActionHandle | GamekitError]:
         """Ask for actions in order; gives a handle for each that is accepted, an error for each that is not.
 
-        Actions of one group must fit one frame.
+        Actions of one group must fit one frame. For `journal_epoch` see `act`.
         """
         link, session = self._ready(), Octets32(permission_id)
         handles = [self._handle(session, action.key) for action in actions]
-        epoch, size = self.welcome.journal_epoch, self.welcome.limits.actions_per_frame_max
+        epoch = Octets16(journal_epoch or self.welcome.journal_epoch)
+        size = self.welcome.limits.actions_per_frame_max
         for first in range(0, len(actions), size):
             await link.offer(session, actions[first : first + size], epoch)
         return [await handle.accepted() for handle in handles]

@@ -113,6 +113,8 @@ def _status(kit: GameKit) -> dict[str, object]:
         "operations_live": len({id(slot) for slot in kit.state.slots_by_operation.values()}),
         "cursor": kit.cursor,
         "pauses": [pause.subject for pause in kit.state.pauses],
+        "loop_lateness": kit.loop_lateness().plain(),
+        "revocation_times": {tier: found.plain() for tier, found in kit.revocation_times().items()},
     }
 
 

@@ -1,6 +1,7 @@
 """`gamekit serve`: the kit and its gateway, until SIGTERM."""
 
 import os
+import resource
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -11,7 +12,7 @@ import msgspec
 import uvloop
 
 from gamekit.commands.admin import serve_admin
-from gamekit.config import load
+from gamekit.config import GatewayConfig, load
 from gamekit.errors import ConfigInvalid, GamekitError, Outcome
 from gamekit.gateway.app import Gateway
 from gamekit.gateway.auth import TokenHook
@@ -20,6 +21,9 @@ from gamekit.gateway.serve import Server, serve
 from gamekit.keys.hardening import harden_process
 from gamekit.kit import GameKit
 from gamekit.units import ChainId, PlayerId
+
+FILES_APART = 256
+"""Files that are no player's socket: the journal, connections to the node, the operator's."""
 
 
 class EngineStopped(GamekitError):
@@ -55,10 +59,25 @@ async def _serve(config: Path, tokens: Path | None, leak: Path | None) -> None:
             from gamekit.demo.leak import leak_sessions
 
             stack.enter_context(leak_sessions(kit, config, leak))
-        gateway = Gateway(KitBackend(kit), settings.gateway, ChainId(settings.chain.chain_id), token=hook)
+        limits = within_descriptors(settings.gateway)
+        gateway = Gateway(KitBackend(kit), limits, ChainId(settings.chain.chain_id), token=hook)
         await serve(gateway, started=lambda server: _say(server, settings.gateway.host))
         if kit.engine.failed is not None:
             raise EngineStopped(f"gamekit stopped signing: {kit.engine.failed}")
+
+
+def within_descriptors(limits: GatewayConfig) -> GatewayConfig:
+    """Raise the process's limit of open files as far as it goes; take no more sockets than fit below it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = hard if hard != resource.RLIM_INFINITY else limits.sockets_max + FILES_APART
+    if soft != resource.RLIM_INFINITY and soft < min(most, limits.sockets_max + FILES_APART):
+        soft = min(most, limits.sockets_max + FILES_APART)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    room = limits.sockets_max if soft == resource.RLIM_INFINITY else max(1, soft - FILES_APART)
+    if room >= limits.sockets_max:
+        return limits
+    sys.stderr.write(f"gamekit: {soft} files may be open, so {room} sockets instead of {limits.sockets_max}\n")
+    return msgspec.structs.replace(limits, sockets_max=room)
 
 
 def read_tokens(path: Path) -> TokenHook:

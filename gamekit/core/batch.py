@@ -5,11 +5,12 @@ configuration, by the scope, and by what the session's rate and uses admit at th
 """
 
 from collections import deque
+from collections.abc import Collection
 
 from msgspec import Struct
 
 from gamekit.core.action import Action
-from gamekit.units import UnixSeconds
+from gamekit.units import Address, UnixSeconds
 
 
 class Batch(Struct, frozen=True):
@@ -42,11 +43,12 @@ def any_stale(actions: tuple[Action, ...], now: UnixSeconds) -> bool:
     return any(action.not_after and now > action.not_after for action in actions)
 
 
-def take(ready: deque[Action], calls_max: int) -> Batch | None:
+def take(ready: deque[Action], calls_max: int, alone: Collection[tuple[Address, bytes]] = frozenset()) -> Batch | None:
     """Take the next batch from the head of the queue; None when nothing fits.
 
     Args:
         calls_max: most calls that may travel now, by configuration, scope, rate and uses; 0 takes nothing.
+        alone: targets and calldata of calls that travel with no other.
     """
     if not ready or calls_max < 1:
         return None
@@ -61,6 +63,8 @@ def take(ready: deque[Action], calls_max: int) -> Batch | None:
         return Batch(tuple(members), try_mode=False)
     taken: list[Action] = []
     while ready and len(taken) < calls_max and not ready[0].group:
+        if alone and (ready[0].target, ready[0].data) in alone:
+            return Batch(tuple(taken) or (ready.popleft(),), try_mode=True)
         taken.append(ready.popleft())
     return Batch(tuple(taken), try_mode=True)
 

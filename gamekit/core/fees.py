@@ -32,11 +32,15 @@ def bid(base_fee_per_gas: Wei, tip: Wei, limits: FeeConfig) -> Fees | None:
     return Fees(Wei(most), Wei(min(priority, most)))
 
 
-def outbid(before: Fees, fresh: Fees, limits: FeeConfig) -> Fees | None:
-    """Raise both fees above `before` by what pools ask, or to `fresh` if that is more; None when the cap forbids it."""
+def outbid(before: Fees, fresh: Fees, limits: FeeConfig, cap: int | None = None) -> Fees | None:
+    """Raise both fees above `before` by what pools ask, or to `fresh` if that is more; None when the cap forbids it.
+
+    Args:
+        cap: another cap than the configured one of operations, in wei per gas.
+    """
     most = max(fresh.max_fee_per_gas, _raised(before.max_fee_per_gas, limits.replace_percent))
     priority = max(fresh.max_priority_fee_per_gas, _raised(before.max_priority_fee_per_gas, limits.replace_percent))
-    if most > limits.max_fee_per_gas_max_wei:
+    if most > (limits.max_fee_per_gas_max_wei if cap is None else cap):
         return None
     return Fees(Wei(most), Wei(min(priority, most)))
 

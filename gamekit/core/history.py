@@ -47,6 +47,11 @@ class History:
             self._heads[head.number] = head
         self._top = max(self._heads, default=self._top)
 
+    def restart(self, head: Head) -> None:
+        """Begin anew at one block: nothing else that was kept is known to be true."""
+        self._heads = {head.number: head}
+        self._top = head.number
+
     def forget(self, below: BlockNumber) -> None:
         """Drop heads below a height: they are final."""
         for number in [number for number in self._heads if number < below]:

@@ -33,6 +33,14 @@ class Row(Struct, frozen=True, gc=False):
         return ""
 
 
+FINAL_BLOCK = "final_block"
+"""Meta row: number and hash of the last final block of which everything is told; reading resumes after it."""
+
+
+CHAIN_ID = "chain_id"
+"""Meta row: the chain whose slots and nonces stand in this journal, in decimal."""
+
+
 class Meta(Row, frozen=True):
     """A named fact about the journal itself: its birth, the last block that was read, the schema."""
 

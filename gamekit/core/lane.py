@@ -18,7 +18,7 @@ from gamekit.core.session import Session
 from gamekit.core.sponsoring import SPONSOR_POLICY
 from gamekit.core.tracking import CONSUMED, LIVE, LiveSlot, Operation
 from gamekit.core.usage import Usage, charge
-from gamekit.units import NonceSequence, Wei
+from gamekit.units import Address, NonceSequence, Wei
 
 
 class Lane:
@@ -35,6 +35,7 @@ class Lane:
         "checker",
         "codec",
         "foreign_at",
+        "poisons",
         "ready",
         "scheduled",
         "scope",
@@ -44,6 +45,7 @@ class Lane:
         "stopped",
         "usage",
         "usage_known",
+        "watched",
     )
 
     def __init__(
@@ -71,6 +73,10 @@ class Lane:
         """The next sequence of the lane on chain, when it was last asked."""
         self.foreign_at: list[int] = []
         """Heights of blocks in which operations that are none of ours used this lane."""
+        self.poisons: dict[tuple[Address, bytes], str] = {}
+        """Calls that failed when they were alone, by target and calldata, with the reason: alone they go on."""
+        self.watched = 0
+        """How many more operations are asked about before they are signed: one of them failed as a whole."""
         self.stopped = ""
         """Why nothing more is signed: the code of an error, empty while the lane runs."""
 

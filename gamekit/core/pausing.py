@@ -4,10 +4,14 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 
 from gamekit.core.journal import Row
+from gamekit.core.restoring import RESTORED
 from gamekit.units import Address, Hash32, PlayerId, UnixSeconds
 
 CHAIN = "chain"
 """The pause that stops everything."""
+FINALITY = "finality"
+"""The pause that stops everything because the chain replaced a block that it had called final. While it lasts, nothing
+that the chain says proves that an operation can no longer land. gamekit alone begins it, an operator ends it."""
 
 
 class Pause(Row, frozen=True):
@@ -84,7 +88,8 @@ class Pauses:
         if not self._active:
             return None
         active = self._active
-        return active.get(CHAIN) or active.get(game_subject(game)) or active.get(function_subject(game, function))
+        widest = active.get(CHAIN) or active.get(FINALITY) or active.get(RESTORED)
+        return widest or active.get(game_subject(game)) or active.get(function_subject(game, function))
 
 
 class RevertRate:

@@ -140,6 +140,7 @@ class SessionCodec:
         sequence: NonceSequence,
         times: tuple[UnixSeconds, UnixSeconds],
         fees: Fees,
+        gas_percent: int = 100,
     ) -> Operation:
         """Make an operation of these actions; it has no signature yet.
 
@@ -150,12 +151,14 @@ class SessionCodec:
             sequence: the slot's place on the lane.
             times: claimed time and deadline.
             fees: the bid.
+            gas_percent: share of the configured validation gas, the account's and the paymaster's.
         """
         calls = len(actions)
         ceilings = sum([action.gas for action in actions])
         session, limits = self._session, self._limits
         nonce = session.key << 64 | sequence
-        gas = call_gas(ceilings, calls, limits), verification_gas(calls, limits), pre_verification_gas(calls, limits)
+        validation = Gas(verification_gas(calls, limits) * gas_percent // 100)
+        gas = call_gas(ceilings, calls, limits), validation, pre_verification_gas(calls, limits)
         unsigned = UserOperation(
             sender=session.account,
             nonce=nonce,
@@ -167,7 +170,7 @@ class SessionCodec:
             max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
         )
         if self._paymaster is not None:
-            unsigned = self._sponsored(unsigned, times)
+            unsigned = self._sponsored(unsigned, times, gas_percent)
         return Operation(
             self._hasher.hash(unsigned),
             session.permission_id,
@@ -190,13 +193,15 @@ class SessionCodec:
             paymaster_data=unsigned.paymaster_data,
         )
 
-    def _sponsored(self, unsigned: UserOperation, times: tuple[UnixSeconds, UnixSeconds]) -> UserOperation:
+    def _sponsored(
+        self, unsigned: UserOperation, times: tuple[UnixSeconds, UnixSeconds], gas_percent: int
+    ) -> UserOperation:
         """Add the paymaster that the scope names."""
         op = replace(
             unsigned,
             pre_verification_gas=Gas(unsigned.pre_verification_gas + self._sponsor.pre_verification_gas),
             paymaster=self._paymaster,
-            paymaster_verification_gas_limit=Gas(self._sponsor.verification_gas),
+            paymaster_verification_gas_limit=Gas(self._sponsor.verification_gas * gas_percent // 100),
         )
         return replace(op, paymaster_data=self._payer.data(op, times))
 

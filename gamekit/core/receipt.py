@@ -72,10 +72,15 @@ def told_outcomes(operation: Operation, call_data: bytes, found: Inclusion, stac
     An account may emit what it likes: it deceives its own player, and must not stop the others. So what cannot be read
     gives no outcome at all.
     """
+    return read_outcomes(stack, operation.sender, call_data, found)
+
+
+def read_outcomes(stack: AccountStack, account: Address, call_data: bytes, found: Inclusion) -> tuple[Told, ...]:
+    """Read what the account's events say of each call of this calldata; nothing when they cannot be read."""
     try:
         return stack.call_outcomes(
             found.logs.logs,
-            account=operation.sender,
+            account=account,
             call_data=call_data,
             succeeded=found.logs.event.success,
             revert_reason=found.logs.revert_reason,
@@ -88,6 +93,13 @@ def outcomes(operation: Operation, call_data: bytes, known: Sequence[Told], game
     """Name what became of each call, revert data as the game's own errors."""
     if not known:
         return (CallOutcome(False, "unreadable"),) * len(operation.action_ids)
+    return named(call_data, known, game)
+
+
+def named(call_data: bytes, known: Sequence[Told], game: Game) -> tuple[CallOutcome, ...]:
+    """Name what became of each call of this calldata."""
+    if not known:
+        return (CallOutcome(False, "unreadable"),) * len(decode_execute(call_data).calls)
     if all(told.succeeded for told in known):
         return tuple(CallOutcome(True, "", told.inferred) for told in known)
     return tuple(

@@ -29,10 +29,14 @@ OPEN = "open"
 REVOKE = "revoke"
 WITHDRAW = "withdraw"
 SPONSOR = "sponsor"
+CANCEL = "cancel"
+"""A transfer of nothing to ourselves: it only uses a nonce up, so that what stands behind it can go on."""
 
 OPERATION_OVERHEAD = 40_000
 """Gas that the entry point itself spends on one operation: bookkeeping, events and the inner call."""
 TRANSACTION_OVERHEAD = 30_000
+REPLACEMENT_PERCENT = 10
+"""What pools ask a replacement to raise both fees by, at least. Source: go-ethereum, `txpool.pricebump`."""
 CALLDATA_GAS = 16
 """Gas per byte of calldata, counted as if none were zero; the floor of 40 per byte is never reached by handleOps."""
 
@@ -73,10 +77,54 @@ class RelayTransaction(Row, frozen=True):
         return replace(self, state=state, **changes)
 
 
-class Relayer:
-    """One relayer in memory: its next nonce, and what is not final. Changed by `runtime/bundle` only."""
+class RelayNonce(Row, frozen=True):
+    """The transaction that was last released at one nonce of a relayer: the signing protection of relayers."""
 
-    __slots__ = ("address", "balance", "next_nonce", "unmined")
+    TABLE = "relay_nonce"
+    KEY = ("relayer", "nonce")
+    GUARDED = True
+
+    relayer: Address
+    nonce: int
+    transaction_hash: Hash32
+    attempt: int
+    max_fee_per_gas: Wei
+    max_priority_fee_per_gas: Wei
+
+    def admit(self, stored: "RelayNonce | None") -> str:
+        """Another transaction at the same nonce only as the next attempt, with both fees raised as pools ask."""
+        if stored is None or stored.transaction_hash == self.transaction_hash:
+            return ""
+        where = f"nonce {self.nonce} of relayer {self.relayer.hex()}"
+        if self.attempt != stored.attempt + 1:
+            return f"{where} has attempt {stored.attempt}; attempt {self.attempt} is no replacement of it"
+        raised = (
+            (self.max_fee_per_gas, stored.max_fee_per_gas),
+            (self.max_priority_fee_per_gas, stored.max_priority_fee_per_gas),
+        )
+        if any(100 * now < (100 + REPLACEMENT_PERCENT) * before for now, before in raised):
+            return (
+                f"{where} was bid for with {raised[0][1]}/{raised[1][1]} wei; {raised[0][0]}/{raised[1][0]} is too low"
+            )
+        return ""
+
+
+def nonce_of(row: RelayTransaction) -> RelayNonce:
+    """What is written with a transaction before it is released."""
+    return RelayNonce(
+        row.relayer,
+        row.nonce,
+        row.transaction_hash,
+        row.attempt,
+        row.max_fee_per_gas,
+        row.max_priority_fee_per_gas,
+    )
+
+
+class Relayer:
+    """One relayer in memory: its next nonce, and what is not final. Changed by `runtime/relayers` only."""
+
+    __slots__ = ("address", "balance", "next_nonce", "quarantined_until", "unmined", "wanted")
 
     def __init__(self, address: Address, next_nonce: int, balance: Wei) -> None:
         self.address = address
@@ -84,15 +132,34 @@ class Relayer:
         self.balance = balance
         self.unmined: dict[int, list[RelayTransaction]] = {}
         """Nonce to attempts, the latest last."""
+        self.wanted = Wei(0)
+        """What a transaction could have cost that was not signed because the balance might not cover it."""
+        self.quarantined_until = 0
+        """Height until which others are preferred: something else uses this key."""
 
     def __repr__(self) -> str:
         return f"<Relayer {self.address.hex()[:8]} next {self.next_nonce}, unmined {sorted(self.unmined)}>"
 
+    @property
+    def spare(self) -> int:
+        """What is left of the balance when all that is unmined costs its worst, in wei; may be below 0."""
+        worst = (max(worst_cost(attempt) for attempt in attempts) for attempts in self.unmined.values())
+        return self.balance - sum(worst)
 
-def choose(relayers: Iterable[Relayer], in_flight_max: int, balance_min: Wei) -> Relayer | None:
-    """Choose the relayer with the fewest unmined transactions; None when all are busy or poor."""
-    fit = [one for one in relayers if len(one.unmined) < in_flight_max and one.balance >= balance_min]
-    return min(fit, key=lambda one: (len(one.unmined), one.next_nonce), default=None)
+
+def worst_cost(row: RelayTransaction) -> int:
+    """Most that a transaction can take from its relayer, in wei."""
+    return row.gas_limit * row.max_fee_per_gas + row.value
+
+
+def choose(relayers: Iterable[Relayer], in_flight_max: int, balance_min: Wei, height: int = 0) -> Relayer | None:
+    """Choose the relayer with the fewest unmined transactions; None when all are busy or poor.
+
+    Args:
+        height: of the head; a relayer whose key something else used lately comes last.
+    """
+    fit = [one for one in relayers if len(one.unmined) < in_flight_max and one.spare >= balance_min]
+    return min(fit, key=lambda one: (one.quarantined_until > height, len(one.unmined), one.next_nonce), default=None)
 
 
 def operation_gas(operation: Operation) -> Gas:

@@ -49,6 +49,10 @@ CONSUMED = "consumed"
 EXPIRED = "expired"
 
 
+MORE_GAS_PERCENT = 150
+"""Share of the configured validation gas for an operation that was refused for want of it."""
+
+
 class CallOutcome(Struct, frozen=True, gc=False):
     """What became of one call."""
 
@@ -78,7 +82,11 @@ class Slot(Row, frozen=True):
 
     def admit(self, stored: "Slot | None") -> str:
         """Signing protection: another set of actions enters a slot only after the slot expired."""
-        if stored is None or stored.action_ids == self.action_ids or stored.state == EXPIRED:
+        if stored is None:
+            return ""
+        if stored.entry_point != self.entry_point:
+            return f"slot {self.sender.hex()}/{self.sequence} is one of {stored.entry_point.hex()}"
+        if stored.action_ids == self.action_ids or stored.state == EXPIRED:
             return ""
         return (
             f"slot {self.sender.hex()}/{self.sequence} is {stored.state} with {len(stored.action_ids)} actions; "
@@ -129,15 +137,21 @@ class Operation(Row, frozen=True):
     paymaster_data: bytes = b""
     rejected: str = ""
     """Why the entry point would not take it when it was last simulated: an AA code and the decoded error."""
+    rewinds: int = 0
+    """How often the chain replaced a block under it that it had called final."""
 
     def admit(self, stored: "Operation | None") -> str:
-        """A released signature never changes, final never moves, and only a reorg takes an inclusion back, to sent."""
+        """A released signature never changes, and only a reorg takes an inclusion back, to sent.
+
+        Final never moves, unless the chain itself broke its word: that is declared, by one more rewind.
+        """
         if stored is None:
-            return ""
+            # Its row must be there before the key is used: nothing else proves what a signature that got out was for.
+            return f"operation {self.user_op_hash.hex()} is signed, and was never planned" if self.signature else ""
         # What is dead may be signed anew: at the same fees the same actions have the same hash again.
         if stored.signature and self.signature != stored.signature and stored.state != DEAD:
             return f"operation {self.user_op_hash.hex()} is signed already, with other bytes"
-        if stored.state == FINAL and self.state != FINAL:
+        if stored.state == FINAL and self.state != FINAL and self.rewinds <= stored.rewinds:
             return f"operation {self.user_op_hash.hex()} is final and cannot become {self.state}"
         if stored.state == INCLUDED and self.state in (PLANNED, SIGNED):
             return f"operation {self.user_op_hash.hex()} is included and cannot become {self.state}"
@@ -165,7 +179,7 @@ class LiveSlot:
     `variants` grows by `dispatch` and `resolve`; their states change in `settle` and `resolve`, nowhere else.
     """
 
-    __slots__ = ("actions", "call_data", "foreign_at", "settled", "slot", "variants")
+    __slots__ = ("actions", "call_data", "foreign_at", "gas_percent", "settled", "slot", "variants", "wants_gas")
 
     def __init__(
         self, slot: Slot, actions: tuple[Action, ...], call_data: bytes, variants: dict[UserOpHash, Operation]
@@ -180,6 +194,16 @@ class LiveSlot:
         """Whether the callers were told an outcome that still stands."""
         self.foreign_at = 0
         """Height of the block in which something else consumed the slot; 0 when nothing did."""
+        self.gas_percent = 100
+        """Share of the configured validation gas that the next variant asks for."""
+        self.wants_gas = False
+        """Whether the latest variant was refused for want of validation gas, and none with more is signed yet."""
+
+    def give_gas(self) -> None:
+        """Ask for half as much validation gas again, once: what it costs may have changed with the chain's rules."""
+        if self.gas_percent == 100:
+            self.gas_percent = MORE_GAS_PERCENT
+            self.wants_gas = True
 
     def included(self) -> Operation | None:
         """The variant that is in a canonical block, if any."""
@@ -194,6 +218,13 @@ class LiveSlot:
         return UnixSeconds(max(op.deadline for op in self.variants.values()))
 
 
+def taken_back(live: LiveSlot, operation: Operation) -> list[Operation]:
+    """Give the variants as they are when the block of one of them is canonical no more: each may land again."""
+    rewinds = operation.rewinds + (operation.state == FINAL)
+    back = operation.moved(SENT, block_hash=b"", block_number=BlockNumber(0), outcomes=(), rewinds=rewinds)
+    return [back, *(each.moved(SENT) for each in live.variants.values() if each.state == SUPERSEDED)]
+
+
 def may_expire(live: LiveSlot, finalized_at: UnixSeconds) -> bool:
     """Whether finalized chain time proves that no variant can land: every deadline has passed, none is included.
 
@@ -203,5 +234,5 @@ def may_expire(live: LiveSlot, finalized_at: UnixSeconds) -> bool:
 
 
 def may_resign(live: LiveSlot, head_at: UnixSeconds, below_s: int) -> bool:
-    """Whether the slot needs a fresh variant: nothing is included and the latest deadline is near or past."""
-    return live.included() is None and live.latest().deadline - head_at < below_s
+    """Whether the slot needs a fresh variant: nothing is included, and its deadline is near or its gas too low."""
+    return live.included() is None and (live.wants_gas or live.latest().deadline - head_at < below_s)

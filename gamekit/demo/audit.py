@@ -10,7 +10,8 @@ make the arguments of each action of a player unlike those of all its others. Th
 
 The log has one JSON object a line: `event` is accepted, settled, reorged or refused; each line names `permission_id`
 and `key`; accepted lines also `account`, `function`, `arguments`, `action_id`, `journal_epoch` and, where the client
-counts them, `number`; settled lines `ok`.
+counts them, `number`; settled lines `ok` and, where the client notes it, the operation and block that it was told:
+`user_op_hash`, `block_number`.
 
 Exit status: 0 when nothing is wrong, 1 otherwise.
 """
@@ -68,6 +69,7 @@ class Executed:
     call_index: int
     succeeded: bool
     """Whether neither the call nor its operation reverted."""
+    block_number: int = 0
 
 
 @dataclass(slots=True)
@@ -79,8 +81,12 @@ class Accepted:
     """Its place in the server's journal, which is also its place among the actions of its session."""
     number: int = 0
     """Its place among what its client asked for in this session, from 1; 0 where the log does not say."""
+    epoch: str = ""
+    """The journal that acknowledged it. Places in one say nothing about places in another: a restore begins anew."""
     told: str = ""
     """The last outcome that the client was told: ok, reverted, refused, or empty."""
+    places: set[tuple[str, int]] = field(default_factory=set)
+    """Operation and block of every outcome that the client was told and that was not taken back."""
 
 
 @dataclass(slots=True)
@@ -121,6 +127,8 @@ class Verdict:
     """Told one outcome, while the chain has another; or refused and executed all the same."""
     out_of_order: int = 0
     """Actions that came before one of the same session that stood earlier: at the client, in the journal, on chain."""
+    unfounded: int = 0
+    """Outcomes told of an operation in a block, and not taken back, while that block does not hold the operation."""
     counter_mismatches: int = 0
     """Accounts whose calls differ from the game's own count."""
     operations: int = 0
@@ -133,7 +141,7 @@ class Verdict:
     def clean(self) -> bool:
         """Whether nothing is wrong."""
         wrong = self.lost + self.duplicated + self.unaccepted + self.misreported + self.counter_mismatches
-        return wrong + self.out_of_order == 0
+        return wrong + self.out_of_order + self.unfounded == 0
 
 
 def read_log(lines: Iterable[str], arena: str) -> dict[tuple[str, str], Accepted]:
@@ -147,6 +155,7 @@ def read_log(lines: Iterable[str], arena: str) -> dict[tuple[str, str], Accepted
     accepted: dict[tuple[str, str], Accepted] = {}
     ids: dict[tuple[str, str], tuple[str, int]] = {}
     told: dict[tuple[str, str], str] = {}
+    places: dict[tuple[str, str], set[tuple[str, int]]] = defaultdict(set)
     for line in lines:
         row = json.loads(line)
         name = (row["permission_id"].lower(), row["key"])
@@ -156,15 +165,19 @@ def read_log(lines: Iterable[str], arena: str) -> dict[tuple[str, str], Accepted
             if ids.setdefault(name, identity) != identity:
                 raise Malformed(f"{name} was accepted twice, as {ids[name]} and as {identity}")
             reference = (row["account"].lower(), arena.lower(), data)
-            accepted.setdefault(name, Accepted(reference, row["action_id"], row.get("number", 0)))
+            accepted.setdefault(name, Accepted(reference, row["action_id"], row.get("number", 0), row["journal_epoch"]))
         elif row["event"] == "settled":
             told[name] = "ok" if row["ok"] else "reverted"
+            if "user_op_hash" in row:
+                places[name].add((row["user_op_hash"], row["block_number"]))
         else:
             told[name] = "" if row["event"] == "reorged" else "refused"
+            places.pop(name, None)
     for name, outcome in told.items():
         if name not in accepted:
             raise Malformed(f"{name} was {outcome or 'reorged'} and never accepted")
         accepted[name].told = outcome
+        accepted[name].places = places.get(name, set())
     return accepted
 
 
@@ -182,7 +195,11 @@ def judge(accepted: dict[tuple[str, str], Accepted], chain: Chain) -> Verdict:
     for name, action in accepted.items():
         if known[action.reference] > 1:
             raise Malformed(f"{name} has the same call as another action of its player")
-        _judge_action(verdict, name, action, chain.calls.get(action.reference, []))
+        calls = chain.calls.get(action.reference, [])
+        _judge_action(verdict, name, action, calls)
+        for place in action.places - {(call.user_op_hash, call.block_number) for call in calls}:
+            verdict.unfounded += 1
+            _say(verdict, f"unfounded: {name[1]} of {name[0]} was told of {place[0]} in block {place[1]}")
     for reference, calls in chain.calls.items():
         if reference[0] in accounts and reference not in known:
             verdict.unaccepted += len(calls)
@@ -218,19 +235,21 @@ def _judge_action(verdict: Verdict, name: tuple[str, str], action: Accepted, cal
 
 
 def _judge_order(verdict: Verdict, accepted: dict[tuple[str, str], Accepted], chain: Chain) -> None:
-    asked = sorted((name[0], action.number, action.action_id) for name, action in accepted.items() if action.number)
+    asked = sorted(
+        ((name[0], action.epoch), action.number, action.action_id) for name, action in accepted.items() if action.number
+    )
     for earlier, later in pairwise(asked):
         if earlier[0] == later[0] and earlier[2] > later[2]:
             verdict.out_of_order += 1
-            _say(verdict, f"out of order: number {later[1]} of {later[0]} was accepted before number {earlier[1]}")
-    places = {action.reference: (name[0], action.action_id) for name, action in accepted.items()}
+            _say(verdict, f"out of order: number {later[1]} of {later[0][0]} was accepted before number {earlier[1]}")
+    places = {action.reference: ((name[0], action.epoch), action.action_id) for name, action in accepted.items()}
     for account, references in chain.order.items():
-        latest: dict[str, int] = {}
-        for permission_id, action_id in (places[reference] for reference in references if reference in places):
-            if action_id < latest.get(permission_id, 0):
+        latest: dict[tuple[str, str], int] = {}
+        for lane, action_id in (places[reference] for reference in references if reference in places):
+            if action_id < latest.get(lane, 0):
                 verdict.out_of_order += 1
-                _say(verdict, f"out of order: action {action_id} of {account} ran after {latest[permission_id]}")
-            latest[permission_id] = max(action_id, latest.get(permission_id, 0))
+                _say(verdict, f"out of order: action {action_id} of {account} ran after {latest[lane]}")
+            latest[lane] = max(action_id, latest.get(lane, 0))
 
 
 def _judge_counters(verdict: Verdict, accounts: set[str], chain: Chain) -> None:
@@ -308,11 +327,11 @@ def read_block(chain: Chain, arena: str, block: dict[str, Any], receipts: list[d
         data = bytes.fromhex(transaction["input"][2:])
         if data[:4] != HANDLE_OPS or any(log["address"] != transaction["to"] for log in events):
             raise Malformed(f"{transaction['hash']} executed operations in a way that cannot be read")
-        senders = read_bundle(chain, transaction["to"], data[4:], logs)
+        senders = read_bundle(chain, transaction["to"], data[4:], logs, int(receipt["blockNumber"], 16))
         chain.bundles.append((int(receipt["gasUsed"], 16), frozenset(senders)))
 
 
-def read_bundle(chain: Chain, entry_point: str, data: bytes, logs: list[dict[str, Any]]) -> set[str]:
+def read_bundle(chain: Chain, entry_point: str, data: bytes, logs: list[dict[str, Any]], block_number: int) -> set[str]:
     """Add the operations of one handleOps; gives their senders."""
     operations = list(_operations(data))
     segments = list(_segments(logs, entry_point))
@@ -327,7 +346,7 @@ def read_bundle(chain: Chain, entry_point: str, data: bytes, logs: list[dict[str
         targets = list(_calls(call_data))
         failed = _failed(targets, segment, sender)
         for index, call in enumerate(targets):
-            outcome = Executed(event["topics"][1], index, executed and index not in failed)
+            outcome = Executed(event["topics"][1], index, executed and index not in failed, block_number)
             chain.calls[sender, *call].append(outcome)
             chain.order[sender].append((sender, *call))
     return {sender for sender, _, _ in operations}

@@ -17,6 +17,8 @@ from gamekit.errors import ChainUnavailable
 START_S_MAX: Final = 30.0
 STOP_S_MAX: Final = 20.0
 POLL_S: Final = 0.05
+PID_FILE: Final = "server.pid"
+"""Beside the configuration: whom to kill, to see what happens."""
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,17 +33,34 @@ class ServerProcess:
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._cpu_before = 0.0
+        self.starts = 0
+        """How often it was started: once, and once more for each time that it was killed."""
+        self._starting = asyncio.Lock()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started and is gone, by nobody's order: somebody killed it, or it stopped by itself."""
+        return self._process is not None and self._process.poll() is not None
 
     async def start(self) -> None:
-        """Start, and wait until players are taken.
+        """Start, and wait until players are taken; while it runs there is nothing to do.
 
         Raises: ChainUnavailable with the server's last words.
         """
+        async with self._starting:
+            while self._process is None or self.has_ended:
+                await self._start()
+
+    async def _start(self) -> None:
+        """Start once. Who is killed meanwhile was not refused anything: that is no failure, and no server either."""
         log = self._stage.folder / "server.log"
         process = self._process = self._spawn(log)
+        self.starts += 1
         health = f"http://127.0.0.1:{self._stage.port}/play/health"
         deadline = asyncio.get_running_loop().time() + START_S_MAX
         while not await asyncio.to_thread(_answers, health):
+            if process.poll() == -signal.SIGKILL:
+                return
             if process.poll() is not None or asyncio.get_running_loop().time() > deadline:
                 words = log.read_text(errors="replace").strip()[-1000:]
                 raise ChainUnavailable(f"the server did not start: {words}")
@@ -49,7 +68,9 @@ class ServerProcess:
 
     def _spawn(self, log: Path) -> "subprocess.Popen[bytes]":
         with log.open("ab") as output:
-            return subprocess.Popen(self._command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(self._command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        (self._stage.folder / PID_FILE).write_text(str(process.pid))
+        return process
 
     def kill(self) -> None:
         """End it as a power cut would."""

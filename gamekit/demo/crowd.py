@@ -53,6 +53,7 @@ FRAME_ACTIONS: Final = 5
 DEPOSIT_WEI: Final = Wei(10**18)
 ANSWER_S_MAX: Final = 60.0
 """Longest wait for what takes a few blocks."""
+ASK_AGAIN_S: Final = 0.2
 SETTLE_S_MAX: Final = 180.0
 """Longest wait for the last outcome: an operation that is never included is dead after its deadline and finality."""
 REVERTING_EVERY: Final = 20
@@ -140,12 +141,16 @@ class Player:
         return key, Asked(function, arguments, now, number + 1)
 
     async def _ask(self, make: Callable[[int], ClientFrame]) -> Done | Proposed | Error | Pong:
+        """Ask until there is an answer: the server may be killed before it gives one, and asking twice is harmless."""
         if self.link is None:
             raise OutcomeUnknown("not connected")
-        request_id = await self.link.ask(make)
-        reply = self._replies.setdefault(request_id, asyncio.get_running_loop().create_future())
         async with asyncio.timeout(ANSWER_S_MAX):
-            return await reply
+            while True:
+                try:
+                    request_id = await self.link.ask(make)
+                    return await self._replies.setdefault(request_id, asyncio.get_running_loop().create_future())
+                except OutcomeUnknown:
+                    await asyncio.sleep(ASK_AGAIN_S)
 
     # The link's listener.
 
@@ -333,8 +338,8 @@ def say(event: str, **told: object) -> None:
     sys.stdout.flush()
 
 
-def main() -> None:
-    """Run as a process of its own."""
+def options() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description="Play with many clients.")
     parser.add_argument("--url", required=True)
     parser.add_argument("--rpc", required=True)
@@ -347,11 +352,15 @@ def main() -> None:
     parser.add_argument("--rate", required=True, type=float)
     parser.add_argument("--seed", required=True)
     parser.add_argument("--log", required=True, type=Path)
-    crowd_of = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run as a process of its own."""
 
     async def play() -> None:
         try:
-            await Crowd(crowd_of).run()
+            await Crowd(options()).run()
         except* Finished:
             pass
 

@@ -1,12 +1,24 @@
 """The report: figures of a run, and what they mean."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
 from gamekit.commands.output import table
 from gamekit.demo.thief import Trial
+
+WRONG: Final = (
+    "lost",
+    "duplicated",
+    "unaccepted",
+    "misreported",
+    "out_of_order",
+    "unfounded",
+    "counter_mismatches",
+    "told_nothing",
+)
+"""Figures of a report that must be 0."""
 
 
 class Figures(Struct):
@@ -50,6 +62,7 @@ def report(
         "unaccepted": verdict["unaccepted"],
         "misreported": verdict["misreported"],
         "out_of_order": verdict["out_of_order"],
+        "unfounded": verdict["unfounded"],
         "counter_mismatches": verdict["counter_mismatches"],
         "told_nothing": clients["open"] + clients["unanswered"],
         "offered_per_s": clients["offered_per_s"],
@@ -82,10 +95,9 @@ def report(
 
 def is_clean(written: dict[str, Any], *, has_thief: bool) -> bool:
     """Whether nothing went wrong: nothing lost or doubled, no escape, no vacuous refusal."""
-    wrong = ("lost", "duplicated", "unaccepted", "misreported", "out_of_order", "counter_mismatches", "told_nothing")
     tried = written["escapes_tried"]
     held = tried == written["escapes_refused_on_chain"] == written["twins_passed"]
-    return not any(written[name] for name in wrong) and held and bool(tried) is has_thief
+    return not any(written[name] for name in WRONG) and held and bool(tried) is has_thief
 
 
 def summary(written: dict[str, Any], trials: Sequence[Trial]) -> str:

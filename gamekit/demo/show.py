@@ -30,6 +30,9 @@ VICTIMS: Final = 2 * len(STACKS)
 AHEAD_S: Final = 700
 """How far the chain's clock is moved at the end: past the end of the victims' sessions."""
 REVOKED_S_MAX: Final = 30.0
+REVOKE_ATTEMPTS: Final = 40
+WATCH_S: Final = 0.1
+"""How often the orchestrator looks whether its server is there."""
 RAID_AFTER_S: Final = 5.0
 THIEF_S_MAX: Final = 300.0
 LINE: Final = (
@@ -86,6 +89,7 @@ class Show:
         for old in ("leak.jsonl", "clients.jsonl", "server.log", "thief.log", "audit.log"):
             (self._folder / old).unlink(missing_ok=True)
         server = ServerProcess(stage, leak)
+        watching = asyncio.create_task(self._supervise(server))
         try:
             await server.start()
             self._figures.setup_s = round(time.monotonic() - self._began, 1)
@@ -99,7 +103,9 @@ class Show:
                 "anvil": round(cpu_s(anvil.pid), 1),
             }
             verdict = await self._audit(stage)
+            self._figures.kills = server.starts - 1
         finally:
+            watching.cancel()
             server.stop()
         written = report(self._figures, summary_of_clients, verdict, self._trials)
         if self._plan.report is not None:
@@ -197,8 +203,25 @@ class Show:
         server.kill()
         _say("         the server is killed (SIGKILL), and started again on the same journal")
         await server.start()
-        self._figures.kills += 1
         _say("         the server is back")
+
+    async def _supervise(self, server: ServerProcess) -> None:
+        """Start the server again whenever it is gone: it may be killed at any moment."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if server.has_ended:
+                _say("         the server is gone, and started again on the same journal")
+                await server.start()
+                _say("         the server is back")
+
+    async def _revoke(self, stage: Stage, permission_id: str) -> None:
+        """End a session as its operator; asked again while the server is just starting."""
+        for _ in range(REVOKE_ATTEMPTS):
+            with suppress(GamekitError, OSError):
+                await ask(stage.config, "POST", "/revoke", {"permission_id": permission_id})
+                return
+            await asyncio.sleep(0.5)
+        raise ChainUnavailable(f"the server takes no revocation:\n{self._last_words('server')}")
 
     async def _progress(self, stage: Stage, told: dict[str, Any]) -> None:
         at = time.monotonic() - self._began
@@ -242,7 +265,7 @@ class Show:
         async with DevnetNode(stage.url) as node:
             before = await node.block_number()
             for player in revoked:
-                await ask(stage.config, "POST", "/revoke", {"permission_id": stolen[player].permission_id})
+                await self._revoke(stage, stolen[player].permission_id)
             await _until_revoked(stage, [stolen[player] for player in revoked])
             self._trials += await self._thief(stage, "revoked", revoked, "--before", str(before))
             ended = [f"victim-{place}" for place in range(0, VICTIMS, 2)]
@@ -293,8 +316,9 @@ async def _until_revoked(stage: Stage, stolen: list[Loot]) -> None:
     """Wait until the server says that the chain has the revocations."""
     names = {loot.permission_id for loot in stolen}
     async with asyncio.timeout(REVOKED_S_MAX):
-        # Another process knows it, and there is no event to wait for.
-        while names & {row["permission_id"] for row in await ask(stage.config, "GET", "/sessions")}:  # noqa: ASYNC110
+        while names:
+            with suppress(GamekitError, OSError):  # the server may just be starting again
+                names &= {row["permission_id"] for row in await ask(stage.config, "GET", "/sessions")}
             await asyncio.sleep(0.5)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from gamekit.eth.hashing import to_hex
 from gamekit.protocol.events import Finalized, Refused, Reorged, Settled
 from gamekit.protocol.messages import Accepted
 
@@ -48,8 +49,8 @@ class Tally(Struct):
 
     @property
     def open(self) -> int:
-        """Accepted actions without an outcome."""
-        return self.accepted - self.settled_ok - self.settled_reverted - self.refused
+        """Accepted actions without an outcome that stands."""
+        return self.accepted + self.reorged - self.settled_ok - self.settled_reverted - self.refused
 
 
 class ClientLog:
@@ -131,7 +132,14 @@ class Record:
             asked = self.asked.get(action.key)
             if asked is not None:
                 self._settle_ms.append((now - asked.at) * 1000)
-            self._log.write(event="settled", permission_id=self.permission_id, key=action.key, ok=action.ok)
+            self._log.write(
+                event="settled",
+                permission_id=self.permission_id,
+                key=action.key,
+                ok=action.ok,
+                user_op_hash=to_hex(frame.user_op_hash),
+                block_number=frame.block_number,
+            )
 
     def refused(self, frame: Refused) -> None:
         """Turned away at once (an answer), or refused later (an event)."""

@@ -19,6 +19,8 @@ class Head(Struct, frozen=True, gc=False):
     gas_limit: Gas
     transaction_count: int | None = None
     """How many transactions, hence receipts, the block has; None when that was not read."""
+    receipts_root: Hash32 = Hash32(b"")
+    """What the block commits to as its receipts; empty when that was not read."""
 
 
 class Log(Struct, frozen=True, gc=False):

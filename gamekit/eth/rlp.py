@@ -22,7 +22,11 @@ def rlp_encode(item: RlpItem) -> bytes:
         item = _number_bytes(item)
     if isinstance(item, bytes):
         return item if len(item) == 1 and item[0] < 0x80 else _length_prefix(len(item), 0x80) + item
-    payload = b"".join(map(rlp_encode, item))
+    return rlp_list(b"".join(map(rlp_encode, item)))
+
+
+def rlp_list(payload: bytes) -> bytes:
+    """Make a list of items that are encoded already, one behind another."""
     return _length_prefix(len(payload), 0xC0) + payload
 
 

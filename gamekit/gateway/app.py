@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +38,9 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
 }
 """On every answer of ours. `Server` hides versions."""
+
+RETRY_SPREAD_S: Final = 16
+"""Seconds over which those who were refused a socket are spread."""
 
 _log = logging.getLogger("gamekit.gateway")
 
@@ -78,6 +82,7 @@ class Gateway:
         self._proxies = Proxies(config.trusted_proxies)
         self._sockets: set[Connection] = set()
         self._players: dict[PlayerId, list[Connection]] = {}
+        self._random = random
         self._closing = False
         self._empty = asyncio.Event()
         self._shared = Shared(
@@ -106,7 +111,7 @@ class Gateway:
         try:
             self.limits.admit_socket(address, self._shared.monotonic())
         except Overloaded as error:
-            return _error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+            return self._later(error)
         try:
             return await self._serve(request, address)
         finally:
@@ -213,6 +218,13 @@ class Gateway:
             self._players.pop(connection.player, None)
         if not self._sockets:
             self._empty.set()
+
+    def _later(self, error: Overloaded) -> web.Response:
+        """Refuse a connect, and spread those who come again: told the same second, a crowd returns as a crowd."""
+        wait_s = ceil(int(str(error.compared.get("retry_after_ms", 0))) / 1000)
+        response = _error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        response.headers[hdrs.RETRY_AFTER] = str(wait_s + 1 + self._random(1)[0] % RETRY_SPREAD_S)
+        return response
 
     def _address(self, request: web.Request) -> str:
         return self._proxies.client(request.remote, ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, [])))

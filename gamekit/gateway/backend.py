@@ -85,6 +85,12 @@ class Backend(Protocol):
         """
         ...
 
+    def recall(
+        self, player: PlayerId, permission_id: PermissionId, actions: Sequence[ActionRequest]
+    ) -> "Future[list[Answer]]":
+        """Answer actions that were first sent under another journal epoch; none is ever executed for it."""
+        ...
+
     async def cancel(self, player: PlayerId, permission_id: PermissionId, key: str) -> bool:
         """Take an action back; False when it is signed already or unknown."""
         ...

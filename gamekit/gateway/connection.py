@@ -282,7 +282,10 @@ class Connection:
             self._send(refuse_all(act, Overloaded("the server restarts", queue="restart")))
             return
         try:
-            future = self._backend.act(self.player, PermissionId(bytes(act.permission_id)), act.actions)
+            # A retry from before a restore is never executed: the kit finds out what became of it.
+            is_older = act.journal_epoch != self._backend.journal_epoch
+            take = self._backend.recall if is_older else self._backend.act
+            future = take(self.player, PermissionId(bytes(act.permission_id)), act.actions)
         except GamekitError as error:
             self._send(refuse_all(act, error))
             return

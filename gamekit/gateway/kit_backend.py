@@ -4,6 +4,7 @@ The kit trusts its caller, a game's own server. A socket is no such caller: what
 that player's, or it does not exist.
 """
 
+import asyncio
 from asyncio import Future
 from collections.abc import Callable, Sequence
 
@@ -55,18 +56,13 @@ class KitBackend:
     ) -> "Future[list[Answer]]":
         """Take actions in order."""
         self._own(player, permission_id)
-        requests = [
-            ActionRequest(
-                action.key,
-                action.function,
-                action.arguments,
-                UnixSeconds(action.not_after),
-                action.group,
-                Wei(int(action.value)),
-            )
-            for action in actions
-        ]
-        return self._kit.accept(permission_id, requests)
+        return self._kit.accept(permission_id, _requests(actions))
+
+    def recall(
+        self, player: PlayerId, permission_id: PermissionId, actions: Sequence[messages.ActionRequest]
+    ) -> "Future[list[Answer]]":
+        """Answer what was first sent to the journal before it was restored: its sessions may be unknown here."""
+        return asyncio.ensure_future(self._kit.recall(permission_id, _requests(actions), player))
 
     async def cancel(self, player: PlayerId, permission_id: PermissionId, key: str) -> bool:
         """Take an action back."""
@@ -140,3 +136,17 @@ class KitBackend:
         unit = self._kit.game(row.game).units.get(row.unit)
         functions = tuple(function.key for function in unit.functions) if unit else ()
         return SessionView(row.permission_id, row.game, row.unit, row.account, row.state, row.valid_until, functions)
+
+
+def _requests(actions: Sequence[messages.ActionRequest]) -> list[ActionRequest]:
+    return [
+        ActionRequest(
+            action.key,
+            action.function,
+            action.arguments,
+            UnixSeconds(action.not_after),
+            action.group,
+            Wei(int(action.value)),
+        )
+        for action in actions
+    ]

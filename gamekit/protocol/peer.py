@@ -20,7 +20,7 @@ from typing import Final
 from msgspec import Struct
 
 from gamekit.core.journal import Event
-from gamekit.errors import OutcomeUnknown, Overloaded, ProtocolViolation
+from gamekit.errors import Overloaded, ProtocolViolation
 from gamekit.protocol.answers import refuse_all
 from gamekit.protocol.bucket import Bucket, take_all
 from gamekit.protocol.codec import ServerFrame, decode_client
@@ -102,7 +102,6 @@ class Peer:
 
     __slots__ = (
         "_buckets",
-        "_epoch",
         "_frames",
         "_last_id",
         "_limits",
@@ -128,7 +127,6 @@ class Peer:
         self._limits = limits
         self._frames = Bucket(limits.frames_per_s, limits.frames_burst)
         self._buckets: tuple[Bucket, ...] = ()
-        self._epoch = b""
         self._last_id = 0
         self._noted = 0  # highest live event seen while behind
         self._paged = 0  # what _noted was when the page before was taken
@@ -185,7 +183,7 @@ class Peer:
         if self.state is not State.AUTHENTICATING:
             return False
         self.state = State.AUTHENTICATED
-        self._epoch, self._buckets = epoch, buckets
+        self._buckets = buckets
         resumed = resume is not None and resume.journal_epoch == epoch and resume.cursor <= newest
         self.sent = self.acknowledged = Cursor(resume.cursor) if resume is not None and resumed else newest
         self.behind = self.sent < newest
@@ -258,9 +256,6 @@ class Peer:
         cost = len(act.actions)
         if cost > self._limits.actions_per_frame_max:
             raise ProtocolViolation(f"{cost} actions in a frame, at most {self._limits.actions_per_frame_max}")
-        if act.journal_epoch != self._epoch:
-            unknown = OutcomeUnknown("these keys were first sent to a journal that has been restored since")
-            return Reply(refuse_all(act, unknown))
         wait = take_all(self._buckets, cost, now)
         if wait:
             wait_ms = ceil(wait * 1000)

@@ -29,6 +29,12 @@ SUSPECT_BLOCKS = 64
 """How long the accounts of a bundle that was reverted on chain travel alone."""
 
 
+def wants_gas(failed: FailedOp) -> bool:
+    """Whether validation may have failed for want of gas: the entry point says so, or a revert that says nothing."""
+    code = failed.reason[:4]
+    return code in ("AA26", "AA36", "AA40", "AA41") or (code in ("AA23", "AA33") and not failed.inner)
+
+
 class Bundler(Follower):
     """Collects signed operations and sends them in bundles."""
 
@@ -181,12 +187,18 @@ class Bundler(Follower):
         if not now:
             return  # Included while the chain was asked: that is why it would not take it again.
         error = rejection(failed)
+        live = self._state.slots_by_operation[operation.user_op_hash]
+        is_news = not any(each.rejected for each in live.variants.values())
         rejected = now[0].moved(now[0].state, rejected=str(error)[:512])
         self._remember([rejected])
+        if wants_gas(failed) and live.gas_percent == 100:
+            live.give_gas()
+        elif failed.reason.startswith(("AA23", "AA24")):
+            self._state.doubted.add(operation.permission_id)
         await self._store.commit((rejected,))
         if isinstance(error, PaymasterRejected) and await self._stop(rejected, error):
             return
-        if not operation.rejected and "AA25" not in failed.reason:
+        if is_news and "AA25" not in failed.reason:
             await self._notify.alarm("operation_rejected", f"{operation.user_op_hash.hex()}: {rejected.rejected}")
 
     async def _stop(self, operation: Operation, error: PaymasterRejected) -> bool:

@@ -6,6 +6,7 @@ one synchronous step after the lane was looked at, so a revocation that is writt
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -16,7 +17,8 @@ from gamekit.core.event import REFUSED as REFUSED_EVENT
 from gamekit.core.event import ActionResult, RefusedEvent
 from gamekit.core.fees import Fees, bid
 from gamekit.core.lane import Lane
-from gamekit.core.policy import Denied
+from gamekit.core.policy import CALLS_MAX_LIMIT, Denied
+from gamekit.core.restoring import RESTORED
 from gamekit.core.sponsoring import SPONSOR_POLICY
 from gamekit.core.tracking import DEAD, EXPIRED, SIGNED, LiveSlot, Operation, Slot
 from gamekit.core.usage import admissible_calls
@@ -24,8 +26,11 @@ from gamekit.errors import SigningFailed, SponsorshipExhausted, StoreError
 from gamekit.ports import Signer, Store
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.notify import Notify
+from gamekit.runtime.poison import Poison
 from gamekit.runtime.state import State
 from gamekit.units import Hash32, UnixSeconds
+
+Planned: TypeAlias = tuple[Lane, LiveSlot, Operation]
 
 LANES_AT_ONCE = 8
 """Lanes whose operations are planned, journaled and signed together."""
@@ -34,12 +39,21 @@ LANES_AT_ONCE = 8
 class Dispatch:
     """Plans and signs operations."""
 
-    def __init__(self, state: State, store: Store, signer: Signer, bundler: Bundler, notify: Notify) -> None:
+    def __init__(
+        self,
+        state: State,
+        store: Store,
+        signer: Signer,
+        bundler: Bundler,
+        notify: Notify,
+        poison: Poison | None = None,
+    ) -> None:
         self._state = state
         self._store = store
         self._signer = signer
         self._bundler = bundler
         self._notify = notify
+        self._poison = poison
         self._due: list[Lane] = []
         self._held: dict[bytes, Lane] = {}
         """Lanes with work that nothing may be signed for now: rate, fees, a pause. Looked at again with each head."""
@@ -84,13 +98,15 @@ class Dispatch:
         """Open a slot on each lane that may have one; the operations go to the bundler."""
         planned = []
         for lane in lanes:
-            if lane.stopped and lane.ready:
+            if RESTORED in self._state.pauses:
+                self._held[lane.session.permission_id] = lane
+            elif lane.stopped and lane.ready:
                 await self.refuse(lane, tuple(lane.ready), lane.stopped, "the session ended before it was signed")
             elif lane.may_open and (plan := await self._plan(lane)) is not None:
                 planned.append(plan)
-        await self.release(planned)
+        await self.release(await self._looked_at(planned))
 
-    async def release(self, planned: Sequence[tuple[Lane, LiveSlot, Operation]]) -> None:
+    async def release(self, planned: Sequence[Planned]) -> None:
         """Journal planned operations, sign them, journal the signatures, and hand them to the bundler."""
         if not planned:
             return
@@ -111,7 +127,12 @@ class Dispatch:
                 await self._notify.alarm("key_does_not_open", f"session {lane.session.permission_id.hex()} cannot sign")
 
     async def refuse(self, lane: Lane, actions: Sequence[Action], code: str, message: str) -> None:
-        """Tell terminally that actions which are in no slot will never be executed."""
+        """Tell terminally that actions which are in no slot will never be executed.
+
+        Not while a restored journal is behind the chain: what waits in it may have run already, so it goes on waiting.
+        """
+        if RESTORED in self._state.pauses:
+            return
         gone = {action.id for action in actions}
         kept = [action for action in lane.ready if action.id not in gone]
         self._state.accepted -= len(lane.ready) - len(kept)
@@ -132,8 +153,34 @@ class Dispatch:
         self._notify.publish((event,))
         self._state.wake(rows)
 
-    async def _plan(self, lane: Lane) -> tuple[Lane, LiveSlot, Operation] | None:
-        """Take the lane's next batch and plan its operation; hold the lane, or refuse, where that cannot be."""
+    async def _looked_at(self, planned: Sequence[Planned]) -> list[Planned]:
+        """Ask about the operations of lanes that are watched; those that would fail as a whole are halved."""
+        poison = self._poison
+        if poison is None or not any(poison.is_due(lane) for lane, _, _ in planned):
+            return list(planned)
+        return [each for each in await asyncio.gather(*[self._halved(poison, *each) for each in planned]) if each]
+
+    async def _halved(self, poison: Poison, lane: Lane, live: LiveSlot, operation: Operation) -> Planned | None:
+        found: Planned | None = (lane, live, operation)
+        while found is not None and poison.is_due(lane) and not await poison.is_harmless(*found):
+            _, live, _ = found
+            # Nothing of it is on disk: it is as if it had never been planned.
+            self._state.unindex(live)
+            lane.close_slot(live.slot.sequence)
+            batching.put_back(lane.ready, live.actions)
+            self._state.accepted += len(live.actions)
+            found = None if lane.stopped else await self._plan(lane, len(live.actions) // 2)
+        if found is None:
+            self.schedule(lane)  # It stopped meanwhile, and what waits on it is refused.
+        return found
+
+    async def _plan(self, lane: Lane, most: int = CALLS_MAX_LIMIT) -> Planned | None:
+        """Take the lane's next batch and plan its operation; hold the lane, or refuse, where that cannot be.
+
+        Args:
+            lane: with nothing in flight.
+            most: calls that it may have at most.
+        """
         state = self._state
         limits = state.config.batch
         head = state.head
@@ -156,8 +203,8 @@ class Dispatch:
             self._held[lane.session.permission_id] = lane
             return None
         calls_max = min(limits.calls_max, lane.scope.calls_max)
-        admitted = min(admissible_calls(lane.scope, lane.usage, times[0]), self._unpaused(lane))
-        taken = batching.take(lane.ready, min(calls_max, admitted))
+        admitted = min(admissible_calls(lane.scope, lane.usage, times[0]), self._unpaused(lane), most)
+        taken = batching.take(lane.ready, min(calls_max, admitted), lane.poisons)
         if taken is None:
             if lane.ready:
                 await self._hold(lane, calls_max)
@@ -185,7 +232,7 @@ class Dispatch:
 
     async def _open(
         self, lane: Lane, taken: batching.Batch, times: tuple[UnixSeconds, UnixSeconds], fees: Fees
-    ) -> tuple[Lane, LiveSlot, Operation] | None:
+    ) -> Planned | None:
         call_data = lane.codec.call_data(taken.actions, taken.try_mode)
         operation = lane.codec.plan(taken.actions, call_data, taken.try_mode, lane.sequence, times, fees)
         charged = lane.charge(taken.actions, operation)
@@ -231,7 +278,7 @@ class Dispatch:
             return True
         return bool(pauses) and any(pauses.find(game, action.function) for action in live.actions)
 
-    def _sign(self, planned: Sequence[tuple[Lane, LiveSlot, Operation]]) -> list[tuple[LiveSlot, Operation]]:
+    def _sign(self, planned: Sequence[Planned]) -> list[tuple[LiveSlot, Operation]]:
         """Sign in one step: no await between the look at the lane and the signature."""
         sessions = [lane.session for lane, _, _ in planned]
         digests = [lane.codec.digest(operation) for lane, _, operation in planned]

@@ -12,6 +12,9 @@ from gamekit.errors import ChainMismatch
 
 log = logging.getLogger(__name__)
 
+STOP_S = 1.0
+"""How long the loops may take to stop, in seconds."""
+
 Step = Callable[[], Coroutine[None, None, None]]
 
 
@@ -42,7 +45,8 @@ class Engine:
         """Stop all loops. What is on disk is resumed by the next start."""
         if self._running is not None:
             self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            # A loop that does not end is left behind: what it has not written is found again by the next start.
+            await asyncio.wait({self._running}, timeout=STOP_S)
             self._running = None
 
     def when_failed(self, tell: Callable[[str], None]) -> None:

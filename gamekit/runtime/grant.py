@@ -22,7 +22,7 @@ from gamekit.core.session import GRANTING, LAPSED, OPEN, PROPOSED, Account, Sess
 from gamekit.core.setup import ChainSetup, StackSetup
 from gamekit.core.sponsoring import VOUCHER, revert_text
 from gamekit.core.unit import Unit
-from gamekit.errors import CallReverted, ConfigInvalid, Overloaded, SessionExpired, SessionNotFound
+from gamekit.errors import CallReverted, ConfigInvalid, Overloaded, SessionExpired, SessionNotFound, StoreError
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.scope_form import ScopeForm
@@ -198,7 +198,12 @@ class Grant(Follower):
         account = replace(self._state.accounts[session.account], player=session.player)
         self._state.sessions[permission_id] = granting
         self._state.accounts[account.address] = account
-        await self._store.commit((granting, account))
+        try:
+            await self._store.commit((granting, account))
+        except StoreError:
+            # Not on disk, so not sent: asked again, it is written.
+            self._state.sessions[permission_id] = session
+            raise
         await self._send(granting, gas)
         return granting
 

@@ -77,8 +77,10 @@ class ActionHandle:
                 settled: Action = await waiter
                 return settled
         except TimeoutError as error:
-            text = f"action {self.key!r} has no outcome after {timeout} s; it resolves itself"
-            raise OutcomeUnknown(text, key=self.key, action_id=self.action_id) from error
+            what, by = self._state.resolved_by(self.action_id)
+            text = f"action {self.key!r} has no outcome after {timeout} s; it resolves itself, by {what}"
+            told = {"key": self.key, "action_id": self.action_id, "resolved_by": what, "by": by}
+            raise OutcomeUnknown(text, **told) from error
         finally:
             if waiter in waiters:
                 waiters.remove(waiter)

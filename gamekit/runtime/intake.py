@@ -16,6 +16,7 @@ from gamekit.core import batch as batching
 from gamekit.core.action import Action, ActionRequest, body_digest
 from gamekit.core.lane import Lane
 from gamekit.core.policy import Denied
+from gamekit.core.restoring import RESTORED
 from gamekit.errors import (
     ActionInvalid,
     ClientError,
@@ -81,6 +82,8 @@ class Intake:
 
     async def cancel(self, lane: Lane, key: str) -> ActionId | None:
         """Take back an action that is in no operation yet; None when it is too late or was never accepted."""
+        if RESTORED in self._state.pauses:
+            return None
         for action in lane.ready:
             if action.key == key:
                 gone = [

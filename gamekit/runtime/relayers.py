@@ -9,8 +9,20 @@ from collections.abc import Mapping, Sequence
 
 from gamekit.core.fees import Fees, bid, outbid
 from gamekit.core.journal import Row
-from gamekit.core.relay import FINAL, MINED, PLANNED, REPLACED, SENT, Relayer, RelayTransaction, choose
-from gamekit.errors import ChainError, ConfigInvalid, FeeTooLow, SubmitError
+from gamekit.core.relay import (
+    CANCEL,
+    FINAL,
+    MINED,
+    PLANNED,
+    REPLACED,
+    SENT,
+    Relayer,
+    RelayTransaction,
+    choose,
+    nonce_of,
+)
+from gamekit.core.restoring import RESTORED
+from gamekit.errors import CallReverted, ChainError, ConfigInvalid, FeeTooLow, SubmitError
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.transaction import SignedAuthorization, Transaction, signing_hash, with_signature
 from gamekit.ports import ChainReader, SealedKey, Signer, Store, TransactionSender
@@ -20,6 +32,10 @@ from gamekit.runtime.state import State
 from gamekit.units import ZERO_ADDRESS, Address, BlockNumber, ChainId, Gas, Hash32, Wei
 
 log = logging.getLogger(__name__)
+
+QUARANTINE_BLOCKS = 64
+"""How long others are preferred to a relayer whose key something else has used."""
+TRANSFER_GAS = Gas(21_000)
 
 
 class Relayers(Follower):
@@ -66,11 +82,31 @@ class Relayers(Follower):
             for attempts in relayer.unmined.values():
                 attempts.sort(key=lambda row: row.attempt)
 
+    async def load_final(self, shared: Head) -> None:
+        """Watch again what was final above a block: the chain has replaced everything that came after it.
+
+        What was mined there is sent again, byte for byte, in the order of its nonces, and those that it stood for are
+        watched beside it.
+        """
+        for relayer in self._relayers.values():
+            while await self._store.select(RelayTransaction, relayer=relayer.address, nonce=relayer.next_nonce):
+                relayer.next_nonce += 1
+            nonce = relayer.next_nonce - 1
+            while nonce >= 0:
+                attempts = await self._store.select(RelayTransaction, relayer=relayer.address, nonce=nonce)
+                ended = [row.mined_at_block for row in attempts if row.state == FINAL]
+                if not attempts or (ended and max(ended) <= shared.number):
+                    break
+                for row in attempts:
+                    if row.state == FINAL:
+                        self._by_hash[row.transaction_hash] = row.moved(MINED)
+                nonce -= 1
+
     def free_slots(self) -> int:
         """How many transactions may be sent now, over all relayers."""
         most = self._state.config.relay.in_flight_max
         least = self._state.config.relay.balance_min_wei
-        return sum(max(0, most - len(one.unmined)) for one in self._relayers.values() if one.balance >= least)
+        return sum(max(0, most - len(one.unmined)) for one in self._relayers.values() if one.spare >= least)
 
     def any_address(self) -> Address:
         """A relayer's address, for simulating; address 0 in a pool without keys, which sends nothing."""
@@ -84,7 +120,9 @@ class Relayers(Follower):
     def take(self) -> Relayer | None:
         """The least busy relayer that may send; None when there is none."""
         relay = self._state.config.relay
-        return choose(self._relayers.values(), relay.in_flight_max, Wei(relay.balance_min_wei))
+        head = self._state.history.head
+        height = head.number if head is not None else 0
+        return choose(self._relayers.values(), relay.in_flight_max, Wei(relay.balance_min_wei), height)
 
     def subjects(self, transaction_hash: Hash32) -> tuple[bytes, ...]:
         """What a transaction of ours that is not final carries; nothing if it is none of ours."""
@@ -111,12 +149,19 @@ class Relayers(Follower):
         value: int = 0,
         authorizations: tuple[SignedAuthorization, ...] = (),
     ) -> RelayTransaction | None:
-        """Take the relayer's next nonce and sign a transaction for it; None when gas costs more than the cap.
+        """Take the relayer's next nonce and sign a transaction for it.
+
+        None when gas costs more than the cap, when the transaction might cost more than the relayer has to spare, and
+        while a restored journal is behind the chain: it may not know what was signed at this nonce.
 
         The nonce is taken in memory here and on disk by `send`; both happen before anything leaves the process.
         """
         fees = bid(self._state.head.base_fee_per_gas, self._state.tip, self._state.config.fees)
-        if fees is None:
+        if fees is None or RESTORED in self._state.pauses:
+            return None
+        worst = gas * fees.max_fee_per_gas + value
+        if worst > relayer.spare:
+            relayer.wanted = Wei(max(relayer.wanted, worst))
             return None
         row = self._signed(
             relayer, relayer.next_nonce, 0, kind, to, data, Wei(value), gas, tuple(subjects), fees, authorizations
@@ -127,10 +172,13 @@ class Relayers(Follower):
         return row
 
     async def send(self, row: RelayTransaction, beside: Sequence[Row] = ()) -> None:
-        """Make a signed transaction durable as sent, together with the rows that depend on it, then send it."""
+        """Make a signed transaction durable as sent, together with the rows that depend on it, then send it.
+
+        Its nonce is written in the same transaction of the journal, which refuses two that do not replace each other.
+        """
         sent = row.moved(SENT, sent_at_block=self._state.head.number)
         self._remember(sent)
-        await self._store.commit((sent, *beside))
+        await self._store.commit((nonce_of(sent), sent, *beside))
         await self._hand_over(sent)
 
     async def relay(
@@ -209,14 +257,14 @@ class Relayers(Follower):
         What the node said it has, it gets one head later: it may have dropped it, but mostly the next block has it.
         """
         age = self._state.head.number - latest.sent_at_block
-        if age >= self._state.config.relay.replace_after_blocks:
+        if age >= self._state.config.relay.replace_after_blocks and RESTORED not in self._state.pauses:
             await self._replace(relayer, latest)
         elif age >= (2 if latest.transaction_hash in self._taken else 1):
             await self._hand_over(latest)
 
     async def _resync(self, relayer: Relayer) -> None:
         """Compare with the chain: nonces that something else consumed, and the balance."""
-        if not relayer.unmined and self._state.head.number % 16:
+        if not relayer.unmined and not relayer.wanted and self._state.head.number % 16:
             return
         try:
             spent = await self._reader.transaction_count(relayer.address)
@@ -224,10 +272,14 @@ class Relayers(Follower):
         except ChainError:
             return
         await self._give_up(relayer, spent)
-        if relayer.balance >= self._state.config.relay.balance_min_wei:
+        await self._fill_gap(relayer, spent)
+        wanted = max(relayer.wanted, self._state.config.relay.balance_min_wei)
+        if relayer.spare >= wanted:
+            relayer.wanted = Wei(0)
             self._alarmed.discard(("relayer_poor", relayer.address, 0))
         else:
-            await self._alarm("relayer_poor", relayer.address, 0, f"has {relayer.balance} wei")
+            text = f"has {relayer.balance} wei, {relayer.spare} to spare, wanted are {wanted}"
+            await self._alarm("relayer_poor", relayer.address, 0, text)
 
     async def _give_up(self, relayer: Relayer, spent: int) -> None:
         """A nonce that is consumed, by no transaction of ours in any block read so far: none of its attempts can land.
@@ -235,15 +287,37 @@ class Relayers(Follower):
         The block that consumed it may still be unread, so it must have been consumed at the head before, too. What the
         attempts carried is free to travel in another transaction: the entry point lets each operation through once.
         """
-        lost = [nonce for nonce in relayer.unmined if nonce < min(spent, self._spent_before.get(relayer.address, 0))]
-        self._spent_before[relayer.address] = spent
-        relayer.next_nonce = max(relayer.next_nonce, spent)
+        # Twice the same, before it is believed: one wrong answer must not leave a gap, nor give a transaction up.
+        sure = min(spent, self._spent_before.get(relayer.address, 0))
+        lost = [nonce for nonce in relayer.unmined if nonce < sure]
+        relayer.next_nonce = max(relayer.next_nonce, sure)
         for nonce in lost:
             rows = [row.moved(REPLACED) for row in relayer.unmined.pop(nonce)]
             for row in rows:
                 self._by_hash[row.transaction_hash] = row
             await self._store.commit(rows)
+            relayer.quarantined_until = self._state.head.number + QUARANTINE_BLOCKS
             await self._alarm("relayer_nonce_taken", relayer.address, nonce, "was used by another sender")
+
+    async def _fill_gap(self, relayer: Relayer, spent: int) -> None:
+        """Use the chain's next nonce up when nothing of ours stands there, but behind it: else all of that is stuck."""
+        before, self._spent_before[relayer.address] = self._spent_before.get(relayer.address), spent
+        if RESTORED in self._state.pauses or before != spent or spent >= relayer.next_nonce or spent in relayer.unmined:
+            return
+        rows = await self._store.select(RelayTransaction, relayer=relayer.address, nonce=spent)
+        if any(row.state in (MINED, FINAL) for row in rows):
+            return  # The node is behind: this nonce was ours.
+        if rows:
+            # Given up, for something else had used the nonce, and a reorg took that back: what was ours goes on.
+            back = [row.moved(SENT) for row in sorted(rows, key=lambda row: row.attempt)]
+            relayer.unmined[spent] = back
+            self._by_hash |= {row.transaction_hash: row for row in back}
+            await self._store.commit(back)
+            return
+        fees = bid(self._state.head.base_fee_per_gas, self._state.tip, self._state.config.fees)
+        if fees is not None:
+            await self._alarm("relayer_gap", relayer.address, spent, "was never used, and others wait behind it")
+            await self._transfer(relayer, spent, 0, fees)
 
     async def _replace(self, relayer: Relayer, latest: RelayTransaction) -> None:
         limits = self._state.config.fees
@@ -251,9 +325,14 @@ class Relayers(Follower):
         fresh = bid(head.base_fee_per_gas, self._state.tip, limits)
         before = Fees(latest.max_fee_per_gas, latest.max_priority_fee_per_gas)
         fees = outbid(before, fresh, limits) if fresh is not None else None
-        if fees is None or latest.attempt >= self._state.config.relay.replacements_max:
+        if fees is None or latest.attempt >= self._state.config.relay.replacements_max or latest.kind == CANCEL:
             await self._alarm("relayer_stuck", relayer.address, latest.nonce, "is at the cap of fees or replacements")
-            await self._hand_over(latest)
+            # While gas costs more than the cap a free nonce is of no use: what waits may land when the price falls.
+            cancelling = outbid(before, fresh, limits, limits.cancel_fee_per_gas_max_wei) if fresh is not None else None
+            if cancelling is not None:
+                await self._transfer(relayer, latest.nonce, latest.attempt + 1, cancelling)
+            else:
+                await self._hand_over(latest)
             return
         row = self._signed(
             relayer,
@@ -269,6 +348,17 @@ class Relayers(Follower):
             latest.authorizations,
         )
         relayer.unmined[row.nonce].append(row)
+        await self.send(row)
+
+    async def _transfer(self, relayer: Relayer, nonce: int, attempt: int, fees: Fees) -> None:
+        """Use a nonce up by a transfer of nothing to ourselves; whatever else was sent there may still land instead."""
+        try:
+            gas = await self._reader.estimate_gas(relayer.address, b"", sender=relayer.address)
+        except CallReverted:
+            gas = TRANSFER_GAS
+        row = self._signed(relayer, nonce, attempt, CANCEL, relayer.address, b"", Wei(0), gas, (), fees, ())
+        relayer.unmined.setdefault(nonce, []).append(row)
+        self._by_hash[row.transaction_hash] = row
         await self.send(row)
 
     async def _hand_over(self, row: RelayTransaction) -> None:

@@ -18,9 +18,11 @@ from gamekit.core import prepare
 from gamekit.core.action import ACCEPTED, Action
 from gamekit.core.checker import ScopeChecker
 from gamekit.core.fees import Fees, bid, outbid
-from gamekit.core.journal import Meta, Row
+from gamekit.core.journal import FINAL_BLOCK, Meta, Row
 from gamekit.core.lane import Lane
+from gamekit.core.pausing import FINALITY
 from gamekit.core.policy import Denied
+from gamekit.core.restoring import RESTORED
 from gamekit.core.scope import Scope
 from gamekit.core.session import ENDED, GRANTING, LAPSED, OPEN, PROPOSED, REVOKED, REVOKING, Account, Session
 from gamekit.core.session import EXPIRED as SESSION_EXPIRED
@@ -35,6 +37,7 @@ from gamekit.core.tracking import (
     RELEASED,
     SENT,
     SIGNED,
+    SUPERSEDED,
     LiveSlot,
     Operation,
     Slot,
@@ -51,7 +54,6 @@ from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.relayers import Relayers
-from gamekit.runtime.settle import FINAL_BLOCK
 from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
 from gamekit.units import UINT64_MAX, Address, NonceSequence, PermissionId, UserOpHash
@@ -127,9 +129,10 @@ class Resolve(Follower):
         state = self._state
         final = state.final
         carried = self._relayers.carried()
+        doubtful = FINALITY in state.pauses or RESTORED in state.pauses
         for live in {id(live): live for live in state.slots_by_operation.values() if live.slot.state == LIVE}.values():
             lane = state.lanes[live.slot.permission_id]
-            if final is not None and self._given_up(live, final):
+            if final is not None and not doubtful and self._given_up(live, final):
                 await self._free(lane, live)
             elif await self._resign(lane, live):
                 continue
@@ -186,7 +189,10 @@ class Resolve(Follower):
         latest = live.latest()
         before = Fees(latest.max_fee_per_gas, latest.max_priority_fee_per_gas)
         fees = outbid(before, fresh, state.config.fees) or fresh
-        operation = lane.codec.plan(live.actions, live.call_data, latest.try_mode, live.slot.sequence, times, fees)
+        operation = lane.codec.plan(
+            live.actions, live.call_data, latest.try_mode, live.slot.sequence, times, fees, live.gas_percent
+        )
+        live.wants_gas = False
         if operation.user_op_hash in live.variants or isinstance(lane.charge(live.actions, operation), Denied):
             return False
         live.variants[operation.user_op_hash] = operation
@@ -257,6 +263,23 @@ class Resolve(Follower):
         self._state.unsettled = deque(sorted(self._state.unsettled, key=lambda each: each[0]))
         await self._load_waiting()
 
+    async def load_final(self, operation: Operation) -> None:
+        """Load the slot of an operation that was final, with all variants: the chain has replaced its block."""
+        key = operation.sender, operation.nonce_key, operation.sequence
+        slot = await self._store.get(Slot, *key)
+        if slot is None or operation.user_op_hash in self._state.slots_by_operation:
+            return
+        others = await self._store.select(Operation, permission_id=operation.permission_id, state=SUPERSEDED)
+        siblings = [each for each in others if (each.sender, each.nonce_key, each.sequence) == key]
+        await self._load_slot(slot, {each.user_op_hash: each for each in (operation, *siblings)})
+        lane = self._state.lanes[slot.permission_id]
+        lane.slots = dict(sorted(lane.slots.items()))
+
+    async def load_session(self, session: Session) -> None:
+        """Take a session over that ended before this process began."""
+        if session.permission_id not in self._state.sessions:
+            await self._load_session(session)
+
     async def _load_session(self, session: Session) -> None:
         self._state.sessions[session.permission_id] = session
         account = await self._store.get(Account, session.account)
@@ -310,6 +333,8 @@ class Resolve(Follower):
             await asyncio.gather(*(self._refresh(lane) for lane in lanes[start : start + QUESTIONS_MAX]))
         for lane in lanes:
             self._notice_foreign(lane)
+            if RESTORED in self._state.pauses:
+                continue  # Whatever waits may have been signed, and more, after the copy was made.
             if lane.stopped and lane.ready:
                 why = "the session ended before it was signed"
                 await self._dispatch.refuse(lane, tuple(lane.ready), lane.stopped, why)

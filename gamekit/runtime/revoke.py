@@ -7,31 +7,50 @@ signed before dies by its deadline. The chain's own refusal follows, by a transa
 import logging
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
+from gamekit.accounts.stack import IS_MODULE_INSTALLED, VALIDATOR_MODULE
 from gamekit.core import event as events
 from gamekit.core.event import SessionEvent
+from gamekit.core.histogram import Histogram
 from gamekit.core.journal import Event, Row
 from gamekit.core.relay import REVOKE as REVOKE_TRANSACTION
 from gamekit.core.revocation import Revocation, revocation
 from gamekit.core.session import EXPIRED, GRANTING, LAPSED, OPEN, PROPOSED, REVOKED, REVOKING, Session
-from gamekit.errors import CallReverted, SessionNotFound
+from gamekit.errors import CallReverted, SessionNotFound, StoreError
 from gamekit.eth.block import Head, Log, TransactionReceipt
 from gamekit.eth.session_validator_abi import (
     REVOKE_SESSION_WITH_SIGNATURE,
+    SESSION_OF,
     AllSessionsRevoked,
     SessionRevoked,
+    SessionState,
+    decode_session,
     decode_session_log,
 )
 from gamekit.eth.session_validator_grant import revoke_typed_data
 from gamekit.eth.typed_data import typed_data_digest
-from gamekit.ports import ChainReader, Signer, Store
+from gamekit.ports import ChainReader, Clock, Signer, Store
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.state import State
-from gamekit.units import Address, Gas, PermissionId
+from gamekit.units import Address, Gas, PermissionId, UnixSeconds
 
 log = logging.getLogger(__name__)
+
+MEMORY = "memory"
+"""Nothing more is signed."""
+DURABLE = "durable"
+"""Nor after a restart: the caller is told now."""
+QUEUE_DEAD = "queue_dead"
+"""What was signed before has landed or can no longer."""
+ON_CHAIN = "included"
+"""The account refuses the key."""
+FINAL_TIER = "final"
+"""For ever."""
+TIERS = (MEMORY, DURABLE, QUEUE_DEAD, ON_CHAIN, FINAL_TIER)
 
 
 class Revoke(Follower):
@@ -47,6 +66,7 @@ class Revoke(Follower):
         relayers: Relayers,
         dispatch: Dispatch,
         notify: Notify,
+        clock: Clock,
     ) -> None:
         self._state = state
         self._store = store
@@ -56,7 +76,12 @@ class Revoke(Follower):
         self._relayers = relayers
         self._dispatch = dispatch
         self._notify = notify
+        self._clock = clock
         self._warned: set[PermissionId] = set()
+        self._asked_at: dict[PermissionId, tuple[float, UnixSeconds]] = {}
+        """Revocations on their way: monotonic seconds of the call, and chain time by which what was signed is dead."""
+        self.times = {tier: Histogram() for tier in TIERS}
+        """How long revocations took to take effect, by tier, since start-up."""
 
     async def revoke(self, permission_id: PermissionId, reason: str = "revoked") -> Revocation:
         """End a session; the answer says what may still land, and until when.
@@ -66,6 +91,7 @@ class Revoke(Follower):
         session = self._state.sessions.get(permission_id)
         if session is None:
             raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)
+        asked_at = self._clock.monotonic()
         lane = self._state.lanes.get(permission_id)
         now = self._state.head.timestamp
         answer = revocation(lane, now) if lane is not None else Revocation(permission_id, now, 0, (), now)
@@ -73,6 +99,7 @@ class Revoke(Follower):
             # The chain knows nothing of it: without the grant that only we would send, there is nothing to revoke.
             await self._end(session.moved(LAPSED, ended_reason=reason), "session_revoked")
         elif session.state in (GRANTING, OPEN):
+            self._asked_at.setdefault(permission_id, (asked_at, answer.dead_by))
             revoking = self._with_revocation(session.moved(REVOKING, ended_reason=reason))
             await self._end(revoking, "session_revoked")
             await self._send(revoking)
@@ -99,7 +126,7 @@ class Revoke(Follower):
         rows: list[Row] = []
         for session in list(self._state.sessions.values()):
             if session.state == REVOKED and session.revoked_at_block == head.number:
-                back = session.moved(REVOKING, revoked_at_block=0)
+                back = session.moved(REVOKING, revoked_at_block=0, is_final=False)
                 back = back if back.revoke_data else self._with_revocation(back)
                 self._state.put(back)
                 rows += (back, self._event(events.SESSION_REORGED, back))
@@ -110,6 +137,8 @@ class Revoke(Follower):
         rows: list[Row] = []
         for session in list(self._state.sessions.values()):
             if session.state == REVOKED and not session.is_final and 0 < session.revoked_at_block <= final.number:
+                self._took(session.permission_id, FINAL_TIER)
+                self._asked_at.pop(session.permission_id, None)
                 done = session.moved(REVOKED, is_final=True)
                 self._state.put(done)
                 rows += (done, self._event(events.SESSION_REVOKED, done))
@@ -118,6 +147,8 @@ class Revoke(Follower):
     async def on_head(self) -> None:
         """Send revocations that are on no way to the chain; end sessions whose time has passed."""
         carried: set[bytes] | None = None
+        await self._look_at_doubted()
+        self._look_at_dead()
         now = self._state.head.timestamp
         for session in list(self._state.sessions.values()):
             if session.state == REVOKING:
@@ -137,11 +168,65 @@ class Revoke(Follower):
         if lane is not None:
             lane.stopped = code
 
+    def _took(self, permission_id: PermissionId, tier: str) -> None:
+        """Count how long a revocation took to reach a tier."""
+        if permission_id in self._asked_at:
+            self.times[tier].add(self._clock.monotonic() - self._asked_at[permission_id][0])
+
+    def _look_at_dead(self) -> None:
+        """Notice revocations after which nothing that was signed before can land any more."""
+        for permission_id, (asked_at, dead_by) in list(self._asked_at.items()):
+            lane = self._state.lanes.get(permission_id)
+            if dead_by and (lane is None or not lane.in_flight or self._state.head.timestamp > dead_by):
+                self._took(permission_id, QUEUE_DEAD)
+                self._asked_at[permission_id] = asked_at, UnixSeconds(0)
+
+    async def _look_at_doubted(self) -> None:
+        """End sessions that their account no longer knows, though no block said so: a module can be torn out."""
+        doubted, self._state.doubted = self._state.doubted, set()
+        for permission_id in doubted:
+            session = self._state.sessions.get(permission_id)
+            if session is None or session.state != OPEN:
+                continue
+            reason = await self._broken(session)
+            if reason:
+                # As if the head had said so: a reorg that gives the module back finds the session ended all the same.
+                rows = self._revoked(replace(session, ended_reason=reason), self._state.head)
+                await self._store.commit(rows)
+                self._notify.publish([row for row in rows if isinstance(row, Event)])
+                await self._notify.alarm("session_broken", f"session {permission_id.hex()}: {reason}")
+                lane = self._state.lanes.get(permission_id)
+                if lane is not None and lane.ready:
+                    await self._dispatch.refuse(lane, tuple(lane.ready), "session_revoked", reason)
+
+    async def _broken(self, session: Session) -> str:
+        """Why the account would take no operation of the session any more; empty if it may."""
+        head = self._state.head
+        asked = SESSION_OF.encode_call(session.account, session.permission_id)
+        record = decode_session(await self._chain.call(session.validator, asked, block=head.hash))
+        if record.state is not SessionState.LIVE:
+            return f"the module holds the session as {record.state.name.lower()}"
+        question = IS_MODULE_INSTALLED.encode_call(VALIDATOR_MODULE, session.validator, b"")
+        try:
+            answer = await self._chain.call(session.account, question, block=head.hash)
+        except CallReverted:
+            return ""
+        has_none = len(answer) == 32 and not any(answer)
+        return "the account no longer has the session module" if has_none else ""
+
     async def _end(self, session: Session, code: str) -> None:
+        before = self._state.sessions[session.permission_id]
         self.stop(session, code)
+        self._took(session.permission_id, MEMORY)
         kind = events.SESSION_EXPIRED if session.state == EXPIRED else events.SESSION_REVOKED
         told = self._event(kind, session)
-        await self._store.commit((session, told))
+        try:
+            await self._store.commit((session, told))
+        except StoreError:
+            # Not on disk, so not revoked: asked again, it is written. The lane stays stopped, to be on the safe side.
+            self._state.put(before)
+            raise
+        self._took(session.permission_id, DURABLE)
         self._notify.publish((told,))
         lane = self._state.lanes.get(session.permission_id)
         if lane is not None and lane.ready:
@@ -195,6 +280,7 @@ class Revoke(Follower):
         reason = session.ended_reason or "revoked on chain by the owner or the revoker"
         revoked = session.moved(REVOKED, revoked_at_block=head.number, ended_reason=reason)
         self.stop(revoked, "session_revoked")
+        self._took(session.permission_id, ON_CHAIN)
         if session.state == REVOKING:
             return [revoked]
         # Somebody else's doing, so it is news that nothing more is signed. That the chain has it is told when final.

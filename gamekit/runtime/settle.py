@@ -18,11 +18,20 @@ from gamekit.core import event as events
 from gamekit.core.action import ACCEPTED, OK, REVERTED, Action
 from gamekit.core.event import ActionResult, OperationEvent
 from gamekit.core.history import Step, connect
-from gamekit.core.journal import Event, Meta, Row
+from gamekit.core.journal import FINAL_BLOCK, Event, Meta, Row
 from gamekit.core.lane import Lane
 from gamekit.core.receipt import Inclusion, included, inclusions, told_outcomes
 from gamekit.core.setup import ChainSetup
-from gamekit.core.tracking import CONSUMED, FINAL, INCLUDED, LIVE, SENT, SUPERSEDED, LiveSlot, Operation
+from gamekit.core.tracking import (
+    CONSUMED,
+    FINAL,
+    INCLUDED,
+    LIVE,
+    SUPERSEDED,
+    LiveSlot,
+    Operation,
+    taken_back,
+)
 from gamekit.core.usage import Usage
 from gamekit.errors import ChainError, ChainMismatch, ChainUnavailable
 from gamekit.eth.block import Head, TransactionReceipt
@@ -30,18 +39,22 @@ from gamekit.ports import ChainReader, Clock, Store
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
+from gamekit.runtime.poison import WATCHED_OPERATIONS
 from gamekit.runtime.replay import replayed
+from gamekit.runtime.rewind import Rewind, known_blocks, placeholder
 from gamekit.runtime.state import State
-from gamekit.units import BlockHash, BlockNumber, Gas, UnixSeconds, Wei
+from gamekit.units import BlockHash, BlockNumber
 
 log = logging.getLogger(__name__)
 
 WEI_PER_GWEI = 10**9
 
-FINAL_BLOCK = "final_block"
-"""Meta row: number and hash of the last final block of which everything is told; reading resumes after it."""
 BLOCK_ROWS = 65_536
-"""Meta rows that name the latest blocks in which something of ours stood, by their number modulo this."""
+"""Meta rows that name the latest blocks that were read, by their number modulo this: how far back a rewind reaches."""
+
+
+FINAL_EVERY = 16
+"""Blocks after which what is final is written while many are read at once."""
 
 
 class Settle:
@@ -57,6 +70,7 @@ class Settle:
         dispatch: Dispatch,
         notify: Notify,
         followers: Sequence[Follower],
+        rewind: Rewind,
     ) -> None:
         self._state = state
         self._store = store
@@ -67,6 +81,7 @@ class Settle:
         self._notify = notify
         self._followers = followers
         """Others that a block concerns: relayers, grants, revocations, withdrawals."""
+        self._rewind = rewind
         self._done: BlockHash | None = None
         """The head after which everything due was done."""
 
@@ -76,6 +91,8 @@ class Settle:
         while True:
             try:
                 await self.step()
+            except ChainMismatch:
+                raise  # It is another chain: what stands in the journal protects nothing there.
             except ChainError as error:
                 log.warning("reading the chain: %s", error)
             self.watch_head()
@@ -91,35 +108,63 @@ class Settle:
     async def catch_up(self) -> None:
         """Take back what blocks said that are canonical no more, then read on from the last final one: at start-up.
 
-        Raises: ChainMismatch when the last final block is another one now: the journal belongs to another chain.
+        Raises: ChainMismatch when journal and chain share no block; ChainUnavailable when the node is behind.
         """
         row = await self._store.get(Meta, FINAL_BLOCK)
         if row is None:
-            # So that a crash before the first block of ours is final does not skip a block.
-            await self._store.commit((_final_row(await self._chain.finalized()),))
+            await self._begin(await self._chain.finalized())
         else:
             number, block_hash = BlockNumber(int.from_bytes(row.value[:8], "big")), row.value[8:]
             start = await self._chain.block(number)
             if start is None:
                 raise ChainUnavailable("the node is behind the last final block that the journal knows")
-            if start.hash != block_hash:
-                text = f"block {number} is {start.hash.hex()}, the journal knows it as {block_hash.hex()}"
-                raise ChainMismatch(text, expected=block_hash, found=start.hash)
-            self._state.history.apply(Step((), (start,)))
-            await self._orphan(await self._lost_since(number))
+            if start.hash == block_hash:
+                self._state.history.restart(start)
+                await self._orphan(await self._lost_since(number))
+            else:
+                await self._replaced(number, await self._chain.finalized())
         await self.step()
+
+    async def _begin(self, final: Head) -> None:
+        """A new journal: nothing of ours is in any block up to the head, but a reorg may reach below it.
+
+        So the final block is where a branch may begin; what lies between is read only if a reorg brings it in anew.
+        """
+        # Written, so that a crash before the first block of ours is final does not skip a block.
+        await self._store.commit((_final_row(final),))
+        self._state.history.restart(final)
+        head = await self._chain.head()
+        if head.number > final.number:
+            self._state.history.apply(Step((), (head,)))
+
+    async def _replaced(self, number: BlockNumber, final: Head) -> None:
+        """A final block of ours is another one now: go back to the last that stands, once the chain insists on it.
+
+        Args:
+            number: the height of our final block.
+            final: what the node calls final.
+
+        Raises: ChainUnavailable while the node calls nothing final at that height: it may be behind, or on a fork that
+            never becomes final.
+        """
+        if final.number < number:
+            raise ChainUnavailable(f"block {number} contradicts a final block, in a chain that is not final there")
+        shared, gone = await self._rewind.below(number)
+        await self._orphan(gone)
+        self._state.history.restart(shared)
+        self._state.final = shared
+        # Last: until it is written, another start goes the same way again.
+        await self._store.commit((_final_row(shared),))
 
     async def _lost_since(self, final: BlockNumber) -> list[Head]:
         """The blocks above the last final one that the journal knows and the chain has no more, highest first."""
-        rows = [row.value for row in await self._store.select(Meta) if row.name.startswith("block/")]
-        known = {int.from_bytes(value[:8], "big"): BlockHash(value[8:]) for value in rows}
+        known = await known_blocks(self._store)
         lost: list[Head] = []
         for number in sorted((number for number in known if number > final), reverse=True):
             found = await self._chain.block(BlockNumber(number))
             if found is not None and found.hash == known[number]:
                 break
-            gone = BlockNumber(number), known[number], BlockHash(b""), UnixSeconds(0), Wei(0), Gas(0)
-            lost.append(Head(*gone))
+            lost.append(placeholder(number, known[number]))
         return lost
 
     async def step(self) -> bool:
@@ -134,10 +179,16 @@ class Settle:
         final = await self._chain.finalized()
         if not is_known:
             step = await self._branch(head)
+            if step is None:
+                await self._replaced(BlockNumber(self._state.history.lowest), final)
+                return await self.step()
             await self._orphan(step.orphaned)
             self._state.history.apply(Step(step.orphaned, ()))
             for added in step.added:
                 await self._block(added, await self._chain.receipts(added))
+                if added.number % FINAL_EVERY == 0 and added.number <= final.number:
+                    # Far behind: what is read is done with now and then, so that a start that dies has come further.
+                    await self._finalize(added)
         await self._finalize(final)
         self._state.tip = await self._chain.max_priority_fee_per_gas()
         self._state.head_seen_at = self._clock.monotonic()
@@ -152,14 +203,18 @@ class Settle:
         self._done = head.hash
         return True
 
-    async def _branch(self, head: Head) -> Step:
-        """Read heads downwards until they meet ours."""
+    async def _branch(self, head: Head) -> Step | None:
+        """Read heads downwards until they meet ours; None when they contradict the last final block that we know.
+
+        Raises: ChainUnavailable for a head below that block: a node that is behind says nothing about it.
+        """
+        if head.number < self._state.history.lowest:
+            raise ChainUnavailable(f"the node is at block {head.number}, below the last final one that we know")
         branch = [head]
         while (step := connect(self._state.history, branch)) is None:
             lowest = branch[0]
             if lowest.number <= self._state.history.lowest:
-                # Deeper than what we keep, which begins at the last final block: that must not happen on this chain.
-                raise ChainUnavailable(f"block {lowest.number} contradicts a final block")
+                return None
             parent = await self._chain.block(BlockNumber(lowest.number - 1))
             if parent is None or parent.hash != lowest.parent_hash:
                 raise ChainUnavailable(f"the chain moved while block {lowest.number - 1} was read")
@@ -215,6 +270,8 @@ class Settle:
         lane = self._state.lanes.get(live.slot.permission_id)
         if lane is not None:
             self._charge(lane, live, operation)
+            if not operation.succeeded and operation.try_mode:
+                lane.watched = WATCHED_OPERATIONS
         self._state.unsettled.append((operation.block_number, live))
         return live
 
@@ -293,10 +350,10 @@ class Settle:
             )
             rows.extend(live.actions)
             live.settled = False
-        back = operation.moved(SENT, block_hash=b"", block_number=BlockNumber(0), outcomes=())
-        live.variants[back.user_op_hash] = back
+        back = taken_back(live, operation)
+        live.variants |= {each.user_op_hash: each for each in back}
         live.slot = replace(live.slot, state=LIVE, consumed_by=b"")
-        rows += (back, live.slot)
+        rows += (*back, live.slot)
         lane = self._state.lanes.get(live.slot.permission_id)
         if lane is not None:
             lane.usage_known = False

@@ -19,7 +19,7 @@ from gamekit.core.sponsoring import Stops
 from gamekit.core.tracking import LiveSlot
 from gamekit.errors import ChainUnavailable
 from gamekit.eth.block import Head
-from gamekit.units import ActionId, Address, BlockNumber, PermissionId, UserOpHash, Wei
+from gamekit.units import ActionId, Address, BlockNumber, PermissionId, UnixSeconds, UserOpHash, Wei
 
 RECENT_KEYS = 2048
 """Keys that a lane remembers in memory; older ones are found in the journal."""
@@ -62,6 +62,10 @@ class State:
 
         # Changed by observe.
         self.pauses = Pauses()
+
+        # Changed by bundle (adds) and revoke.
+        self.doubted: set[PermissionId] = set()
+        """Sessions whose operation the account refused: whether it still has the module is looked at."""
 
         # Changed by bundle (adds) and sponsor.
         self.stops = Stops()
@@ -109,6 +113,21 @@ class State:
         action_id = self.next_action_id
         self.next_action_id = action_id + 1
         return ActionId(action_id)
+
+    def resolved_by(self, action_id: ActionId) -> tuple[str, UnixSeconds]:
+        """What will tell the outcome of an action that has none, and the chain time by which it does.
+
+        An inclusion is told again once its block is final, which takes no deadline; its time is 0.
+        """
+        for live in self.slots_by_operation.values():
+            if any(action.id == action_id for action in live.actions):
+                if live.included() is not None:
+                    return "the depth of its block", UnixSeconds(0)
+                return "inclusion, or finalized chain time past its deadline", live.dead_by()
+        for lane in self.lanes.values():
+            if any(action.id == action_id for action in lane.ready):
+                return "its operation, or the end of its session", lane.session.valid_until
+        return "the journal", UnixSeconds(0)
 
     def wake(self, actions: Sequence[Action]) -> None:
         """Tell those who wait for these actions; their rows are on disk."""

@@ -83,6 +83,12 @@ class Withdraw(Follower):
             for row in await self._store.select(Withdrawal, state=state):
                 self._open[row.user_op_hash] = row
 
+    async def load_final(self, shared: Head) -> None:
+        """Watch again what was final above a block: the chain has replaced everything that came after it."""
+        for row in await self._store.select(Withdrawal, state=FINAL):
+            if row.block_number > shared.number:
+                self._open.setdefault(row.user_op_hash, row.moved(INCLUDED))
+
     async def prepare(self, account: Account, call: Call, meaning: str = "") -> WithdrawalRequest:
         """Make the operation that carries one call of the account, for its owner to sign."""
         self._relayers.require("withdrawals")
@@ -139,8 +145,9 @@ class Withdraw(Follower):
             return row
         signed = row.moved(SIGNED, signature=stack(row.stack).owner_operation_signature(signature))
         await self._simulate(signed)
-        self._open[hashed] = signed
+        # Watched only once it is on disk, so that nothing is sent before.
         await self._store.commit((signed,))
+        self._open[hashed] = signed
         await self._send(signed)
         return signed
 

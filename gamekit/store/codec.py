@@ -4,7 +4,8 @@ MessagePack ends at 64 bits, nonce keys have 192 and wei has 128: a number outsi
 text, which the decoder of an `int` field takes back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Final, Generic, TypeVar, get_type_hints
 
 import msgspec
@@ -23,7 +24,7 @@ class RowCodec(Generic[R]):
     """Encodes and decodes one kind of row."""
 
     def __init__(self, kind: type[R]) -> None:
-        hints = get_type_hints(kind)
+        hints = hints_of(kind)
         self._wide = tuple(name for name in kind.__struct_fields__ if hints[name] is NonceKey)
         # Not strict: that is what lets a number be read from text.
         self.decode = msgpack.Decoder(kind, strict=False).decode
@@ -48,6 +49,12 @@ class RowCodec(Generic[R]):
             return _encode(structs.replace(row, **{name: str(getattr(row, name)) for name in self._wide}))
         except OverflowError:
             return _encode_any(row)
+
+
+@cache
+def hints_of(kind: type[Row]) -> Mapping[str, object]:
+    """Read the types of a kind's fields, once: opening a journal needs them often, and they cost more than the rest."""
+    return get_type_hints(kind)
 
 
 def _encode_any(row: Row) -> bytes:

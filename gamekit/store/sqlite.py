@@ -81,7 +81,7 @@ class SqliteStore:
         if not isinstance(executor, InlineExecutor):
             let_threads_in()
         tables = tables_of(kinds)
-        lock = _lock(path)
+        lock = lock_journal(path)
         try:
             writer = Writer(lambda: _connect(path, vfs, tables, entropy), tables)
             reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
@@ -164,6 +164,8 @@ class SqliteStore:
     def abandon(self) -> None:
         """Let go without writing what is queued, as a killed process would: for tests of a restart."""
         self._commits.abandon()
+        self._writer.forsake()
+        self._reader.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._reader.close(True)
         self._writer.close()
         self._unlock()
@@ -187,7 +189,7 @@ def _connect(path: str | Path, vfs: str | None, tables: Tables, entropy: Callabl
         connection.pragma("cache_size", -_CACHE_KIB)
         connection.pragma("secure_delete", True)
         connection.wal_autocheckpoint(0)  # `Writer.tend` does it, after the futures have resolved
-        _require_sound(connection)
+        require_sound(connection)
         lay_out(connection, tables.values(), entropy)
         leave_mark(connection)
     except (apsw.Error, StoreError):
@@ -196,14 +198,14 @@ def _connect(path: str | Path, vfs: str | None, tables: Tables, entropy: Callabl
     return connection
 
 
-def _require_sound(connection: apsw.Connection) -> None:
+def require_sound(connection: apsw.Connection) -> None:
     """Refuse a damaged file: what it still holds cannot be told from what it has lost."""
     findings = connection.pragma("quick_check")
     if findings != "ok":
         raise StoreError("the journal's file is damaged", findings=str(findings)[:500])
 
 
-def _lock(path: str | Path) -> int:
+def lock_journal(path: str | Path) -> int:
     """Take the journal for this process, and make its file readable by nobody else.
 
     A file of its own: closing any descriptor of the database file would drop SQLite's locks on it.

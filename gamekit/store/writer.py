@@ -84,6 +84,11 @@ class Writer:
             self._connection.close(True)
             self._connection = None
 
+    def forsake(self) -> None:
+        """Let the next `close` copy nothing: a process that is killed does not either."""
+        if self._connection is not None:
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
     def _revive(self) -> apsw.Connection:
         connection = self._connection = self._connect()
         return connection

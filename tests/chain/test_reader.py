@@ -72,12 +72,12 @@ class TestFinalized:
 
     @pytest.mark.parametrize(("depth", "number"), [(3, 4), (7, 0), (64, 0)])
     async def test_by_depth(self, node: Node, rpc: JsonRpc, depth: int, number: int) -> None:
-        chain = EvmChain(rpc, ChainConfig(finality="depth", final_depth=depth))
+        chain = EvmChain(rpc, ChainConfig(finality="depth", final_depth=depth, blocks_checked=False))
         node.answer = lambda request: BLOCK if request["params"][0] == "latest" else BLOCK | {"number": hex(number)}
         assert await chain.finalized() == replace(HEAD, number=BlockNumber(number))
 
     async def test_a_node_without_that_block(self, node: Node, rpc: JsonRpc) -> None:
-        chain = EvmChain(rpc, ChainConfig(finality="depth", final_depth=3))
+        chain = EvmChain(rpc, ChainConfig(finality="depth", final_depth=3, blocks_checked=False))
         node.answer = lambda request: BLOCK if request["params"][0] == "latest" else None
         with pytest.raises(ChainUnavailable, match="no block 4 below"):
             await chain.finalized()
@@ -111,6 +111,15 @@ class TestReceipts:
         with pytest.raises(ChainUnavailable) as error:
             await chain.receipts(HEAD)
         assert error.value.compared == {"asked": 1, "got": count}
+
+    async def test_the_calldata_of_a_transaction(self, node: Node, chain: EvmChain) -> None:
+        node.says(eth_getTransactionByHash={"hash": HASH, "input": "0xbeef"})
+        assert await chain.transaction_data(Hash32(HEAD.hash)) == b"\xbe\xef"
+
+    async def test_another_transaction_than_asked_for_is_no_answer(self, node: Node, chain: EvmChain) -> None:
+        node.says(eth_getTransactionByHash={"hash": PARENT, "input": "0xbeef"})
+        with pytest.raises(ChainUnavailable, match="asked for transaction"):
+            await chain.transaction_data(Hash32(HEAD.hash))
 
     async def test_receipts_of_another_block_are_no_answer(self, node: Node, chain: EvmChain) -> None:
         node.says(eth_getBlockReceipts=[RECEIPT | {"blockHash": PARENT}])

@@ -204,3 +204,28 @@ class TestText:
     def test_writing(self) -> None:
         assert to_quantity(255) == "0xff"
         assert to_data(b"\x00\xff") == "0x00ff"
+
+
+async def test_a_question_is_asked_again_until_there_is_an_answer(node: Node) -> None:
+    def answer(request: dict[str, Any]) -> object:
+        return web.Response(status=502) if len(node.asked) < 3 else "0x7a69"
+
+    node.answer = answer
+    async with JsonRpc(await node.start(), attempts=3) as rpc:
+        assert await rpc.request(str, "eth_chainId") == "0x7a69"
+        assert len(node.asked) == 3
+        node.answer = lambda request: web.Response(status=502)
+        with pytest.raises(ChainUnavailable, match="502"):
+            await rpc.request(str, "eth_chainId")
+        assert len(node.asked) == 6
+
+
+async def test_what_the_node_refuses_or_is_to_carry_out_is_asked_once(node: Node) -> None:
+    async with JsonRpc(await node.start(), attempts=3) as rpc:
+        node.refuses(-32000, "no")
+        with pytest.raises(RpcRefused):
+            await rpc.request(str, "eth_chainId")
+        node.answer = lambda request: web.Response(status=502)
+        with pytest.raises(ChainUnavailable):
+            await rpc.request(str, "eth_sendRawTransaction", "0x")
+        assert [method for method, _ in node.asked] == ["eth_chainId", "eth_sendRawTransaction"]

@@ -9,7 +9,20 @@ import pytest
 from gamekit.cli import parser
 from tests.cli.test_userop import status
 
-COMMANDS = ["demo", "devnet", "serve", "sessions", "revoke", "pause", "resume", "explain", "doctor", "userop"]
+COMMANDS = [
+    "demo",
+    "devnet",
+    "serve",
+    "sessions",
+    "revoke",
+    "pause",
+    "resume",
+    "backup",
+    "restore",
+    "explain",
+    "doctor",
+    "userop",
+]
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gamekit.commands.admin import serve_admin
+from gamekit.commands.admin import ask, serve_admin
+from gamekit.testing.scenery import Keys
 from tests.cli.test_userop import status
-from tests.runtime.world import Keys, World
+from tests.runtime.world import World
 
 Said = pytest.CaptureFixture[str]
 
@@ -63,3 +64,12 @@ async def test_pause_error_no_reason(world: World, config: tuple[str, str], caps
 async def test_resume_error_not_paused(config: tuple[str, str], capsys: Said) -> None:
     assert await run("resume", "chain", "--reason", "fixed", *config) == 2
     assert "'chain' is not paused" in capsys.readouterr().err
+
+
+async def test_status_tells_how_long_revocations_took(world: World, tmp_path: Path) -> None:
+    session = await world.open()
+    await world.kit.revoke(session)
+    told = await ask(tmp_path / "gamekit.toml", "GET", "/status")
+    assert told["revocation_times"]["memory"]["total"] == 1
+    assert told["revocation_times"]["final"]["total"] == 0
+    assert told["loop_lateness"]["total"] == 0

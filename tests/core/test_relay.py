@@ -1,15 +1,19 @@
 from typing import Any
 
+import pytest
+
 from gamekit.core.relay import (
     MINED,
     OPERATION_OVERHEAD,
     PLANNED,
     TRANSACTION_OVERHEAD,
     Relayer,
+    RelayNonce,
     RelayTransaction,
     bundle_gas,
     bundles,
     choose,
+    nonce_of,
     operation_gas,
 )
 from gamekit.units import Address, BlockNumber, Gas, Hash32, Wei
@@ -54,7 +58,50 @@ def test_a_relayer_shows_its_state() -> None:
     assert repr(relayer(A, 2)) == "<Relayer aaaaaaaa next 9, unmined [0, 1]>"
 
 
+class TestProtection:
+    """Another transaction at one nonce of a relayer is its next attempt, dearer by ten per cent twice, or nothing."""
+
+    FIRST = nonce_of(transaction(max_fee_per_gas=Wei(100), max_priority_fee_per_gas=Wei(10)))
+
+    def second(self, **changes: Any) -> RelayNonce:
+        fields = {"transaction_hash": Hash32(b"\x02" * 32), "attempt": 1, "max_fee_per_gas": Wei(110),
+                  "max_priority_fee_per_gas": Wei(11)}  # fmt: skip
+        return nonce_of(transaction(**fields | changes))
+
+    def test_the_first_and_the_same_again(self) -> None:
+        assert self.FIRST.admit(None) == ""
+        assert self.FIRST.admit(self.FIRST) == ""
+
+    def test_a_replacement(self) -> None:
+        assert self.second().admit(self.FIRST) == ""
+
+    @pytest.mark.parametrize("attempt", [0, 2])
+    def test_another_is_no_replacement(self, attempt: int) -> None:
+        assert "no replacement" in self.second(attempt=attempt).admit(self.FIRST)
+
+    @pytest.mark.parametrize("low", [{"max_fee_per_gas": Wei(109)}, {"max_priority_fee_per_gas": Wei(10)}])
+    def test_both_fees_must_rise(self, low: dict[str, Any]) -> None:
+        assert "too low" in self.second(**low).admit(self.FIRST)
+
+
+class TestSpare:
+    def test_what_is_in_flight_may_cost_its_worst(self) -> None:
+        one = relayer(A, 0, balance=1000)
+        cheap = transaction(gas_limit=Gas(10), max_fee_per_gas=Wei(20), value=Wei(1))
+        dear = transaction(gas_limit=Gas(10), max_fee_per_gas=Wei(30))
+        one.unmined = {3: [cheap, dear], 4: [cheap]}
+        assert one.spare == 1000 - 300 - 201
+        assert choose([one], 4, Wei(499)) is one
+        assert choose([one], 4, Wei(500)) is None
+
+
 class TestChoose:
+    def test_one_whose_key_something_else_uses_comes_last(self) -> None:
+        suspect, other = relayer(A, 0), relayer(B, 3)
+        suspect.quarantined_until = 10
+        assert choose([suspect, other], 4, Wei(0), height=9) is other
+        assert choose([suspect, other], 4, Wei(0), height=10) is suspect
+
     def test_the_least_busy(self) -> None:
         chosen = choose([relayer(A, 2), relayer(B, 1)], 4, Wei(0))
         assert chosen is not None

@@ -99,7 +99,7 @@ class Run:
 
     def _mine(self, data: str, logs: list[dict[str, Any]]) -> None:
         block = {"transactions": [{"hash": "0x1", "to": ENTRY_POINT, "input": data}]}
-        receipt = {"transactionHash": "0x1", "logs": logs, "gasUsed": "0x64"}
+        receipt = {"transactionHash": "0x1", "logs": logs, "gasUsed": "0x64", "blockNumber": "0x7"}
         read_block(self.chain, to_hex(ARENA), block, [receipt])
 
     def verdict(self) -> Verdict:
@@ -136,7 +136,7 @@ def run() -> Run:
 
 
 def found(verdict: Verdict) -> dict[str, int]:
-    names = ("lost", "duplicated", "unaccepted", "misreported", "out_of_order", "counter_mismatches")
+    names = ("lost", "duplicated", "unaccepted", "misreported", "out_of_order", "unfounded", "counter_mismatches")
     return {name: getattr(verdict, name) for name in names if getattr(verdict, name)}
 
 
@@ -162,6 +162,21 @@ def test_judge_error_duplicated_twice(run: Run) -> None:
     run.execute(2, 3)
     run.execute(2)
     assert found(run.verdict()) == {"duplicated": 3, "out_of_order": 3}
+
+
+def test_judge_error_unfounded() -> None:
+    run = Run()
+    run.accept(1, 2)
+    run.execute(1, 2)
+    executed = run.chain.calls[to_hex(ACCOUNT), to_hex(ARENA), attack(1)][0]
+    assert executed.block_number == 7
+    there = {"user_op_hash": executed.user_op_hash, "block_number": executed.block_number}
+    run.tell("settled", 1, ok=True, **there)
+    run.tell("settled", 2, ok=True, **{**there, "block_number": executed.block_number + 1})
+    assert found(run.verdict()) == {"unfounded": 1}
+    run.tell("reorged", 2)
+    run.tell("settled", 2, ok=True, **there)
+    assert run.verdict().clean
 
 
 def test_judge_error_out_of_order(run: Run) -> None:

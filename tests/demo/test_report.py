@@ -51,7 +51,7 @@ def test_report_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["lost", "duplicated", "unaccepted", "misreported", "out_of_order", "counter_mismatches"]
+    "wrong", ["lost", "duplicated", "unaccepted", "misreported", "out_of_order", "unfounded", "counter_mismatches"]
 )
 def test_is_clean_error(wrong: str) -> None:
     assert not is_clean(written([GOOD], {}, **{wrong: 1}), has_thief=True)

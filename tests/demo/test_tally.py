@@ -84,6 +84,15 @@ def test_record_behavior_a_reorg_is_written_down(desk: Desk) -> None:
     assert desk.lines()[-1] == ("reorged", "k1")
 
 
+def test_record_behavior_what_a_reorg_took_back_is_open_again(desk: Desk) -> None:
+    desk.accept(1)
+    desk.settle(1)
+    desk.record.reorged(Reorged(PERMISSION, HASH, ["k1"]))
+    assert desk.tally.open == 1
+    desk.settle(1)
+    assert desk.tally.open == 0
+
+
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 6.0), (0.99, 10.0), (1.0, 10.0)])
 def test_percentile(share: float, value: float) -> None:
     assert percentile([float(number) for number in range(1, 11)], share) == value

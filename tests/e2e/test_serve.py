@@ -8,7 +8,9 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account as Wallet
@@ -25,14 +27,23 @@ STOP_S_MAX = 20.0
 
 @pytest.fixture
 def server(devnet: Path) -> Iterator["subprocess.Popen[str]"]:
+    with serving(devnet) as process:
+        yield process
+
+
+@contextmanager
+def serving(devnet: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A server in a process of its own."""
     tokens = str(devnet.with_name("tokens.json"))
     command = (sys.executable, "-m", "gamekit.cli", "serve", "--config", str(devnet), "--tokens", tokens)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    yield process
-    process.kill()
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def url_of(server: "subprocess.Popen[str]") -> str:
@@ -42,7 +53,7 @@ def url_of(server: "subprocess.Popen[str]") -> str:
     return f"{found[0]}/play"
 
 
-def told(devnet: Path, *command: str) -> object:
+def told(devnet: Path, *command: str) -> Any:
     ended = run("-m", "gamekit.cli", *command, "--config", str(devnet), "--json")
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)

@@ -11,7 +11,7 @@ import msgspec
 from gamekit.config import Config
 from gamekit.core.event import ActionResult, OperationEvent, RefusedEvent, SessionEvent
 from gamekit.core.journal import Event
-from gamekit.errors import ActionInvalid, IdempotencyConflict, Overloaded, SessionNotFound
+from gamekit.errors import ActionInvalid, IdempotencyConflict, OutcomeUnknown, Overloaded, SessionNotFound
 from gamekit.eth.transaction import Authorization, SignedAuthorization
 from gamekit.gateway.backend import Accepted, Answer, SessionView, WalletRequest
 from gamekit.protocol.messages import AccountRequest, ActionRequest
@@ -45,6 +45,8 @@ class MemoryBackend:
         self.held: list[tuple[Answers, list[Answer]]] = []
         self.keys: dict[tuple[bytes, str], tuple[ActionRequest, ActionId]] = {}
         self.calls: list[tuple[object, ...]] = []
+        self.recalled: dict[str, Answer] = {}
+        """What is known of actions that were first sent under another epoch."""
         self.failure: BaseException | None = None
         """Raised by the next call of any kind."""
         self.config = Config()
@@ -111,6 +113,13 @@ class MemoryBackend:
         if request != action:
             return IdempotencyConflict("another body", key=action.key)
         return Accepted(action.key, action_id)
+
+    def recall(
+        self, player: PlayerId, permission_id: PermissionId, actions: Sequence[ActionRequest]
+    ) -> asyncio.Future[list[Answer]]:
+        answers: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        answers.set_result([self.recalled.get(action.key) or OutcomeUnknown("restored") for action in actions])
+        return answers
 
     async def cancel(self, player: PlayerId, permission_id: PermissionId, key: str) -> bool:
         self._fail()

@@ -11,7 +11,7 @@ from aiohttp import WSMsgType, WSServerHandshakeError
 from gamekit.config import GatewayConfig
 from gamekit.errors import ConfigInvalid
 from gamekit.eth.signature import public_key_address
-from gamekit.gateway.app import Gateway
+from gamekit.gateway.app import RETRY_SPREAD_S, Gateway
 from gamekit.protocol.codec import encode
 from gamekit.protocol.events import Refused
 from gamekit.protocol.login import LoginMessage, format_time, personal_hash
@@ -211,8 +211,14 @@ async def test_sockets_per_address(world: World) -> None:
 async def test_sockets_of_all(world: World) -> None:
     await world.start(sockets_max=1)
     await world.connect()
-    with pytest.raises(WSServerHandshakeError):
-        await world.connect()
+    waits: set[str] = set()
+    for _ in range(12):
+        with pytest.raises(WSServerHandshakeError) as caught:
+            await world.connect()
+        assert caught.value.headers is not None
+        waits.add(caught.value.headers["Retry-After"])
+    assert len(waits) > 4
+    assert all(1 <= int(each) <= RETRY_SPREAD_S for each in waits)
 
 
 async def test_forwarded_addresses_count_behind_our_proxy(world: World) -> None:

@@ -6,6 +6,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from gamekit.errors import Overloaded, SessionNotFound, StoreUnavailable
+from gamekit.gateway.backend import Accepted as Known
 from gamekit.protocol.codec import ServerFrame
 from gamekit.protocol.events import Finalized, Refused, Reorged, SessionRevoked, Settled
 from gamekit.protocol.messages import (
@@ -29,7 +30,7 @@ from gamekit.protocol.messages import (
 )
 from gamekit.protocol.octets import Octets16, Octets20, Octets32, SignatureOctets
 from gamekit.protocol.peer import CloseCode
-from gamekit.units import PlayerId
+from gamekit.units import ActionId, PlayerId
 from tests.gateway.conftest import World, until
 from tests.gateway.memory import ACCOUNT, ALICE, EPOCH, PERMISSION, refused_event, session_event
 
@@ -146,6 +147,13 @@ async def test_an_old_epoch_is_never_executed(world: World) -> None:
     refused = await socket.receive()
     assert isinstance(refused, Refused)
     assert refused.actions[0].outcome == "unknown"
+    assert world.backend.calls == []
+    world.backend.recalled["b"] = Known("b", ActionId(7), duplicate=True)
+    act = socket.act("b")
+    await socket.send(Act(act.id, act.permission_id, Octets16(bytes(16)), act.actions))
+    accepted = await socket.receive()
+    assert isinstance(accepted, Accepted)
+    assert accepted.actions[0].action_id == 7
     assert world.backend.calls == []
 
 

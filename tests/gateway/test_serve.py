@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from gamekit.errors import ConfigInvalid
 from gamekit.gateway.app import Gateway
-from gamekit.gateway.serve import Server, check_parser, serve
+from gamekit.gateway.serve import CUT_S, DRAIN_S, Server, check_parser, serve
+from gamekit.runtime.engine import STOP_S
 from gamekit.units import ChainId
 from tests.gateway.conftest import NO_PROXY_LIMITS
 from tests.gateway.memory import MemoryBackend
@@ -26,6 +27,12 @@ def test_the_parser_must_be_the_one_in_c(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(http_parser, "HttpRequestParser", http_parser.HttpRequestParserPy)
     with pytest.raises(ConfigInvalid, match="no HTTP parser in C"):
         Server(gateway())
+
+
+def test_all_of_the_end_fits_into_ten_seconds() -> None:
+    """A supervisor kills after ten: what is in flight must be answered by then."""
+    assert DRAIN_S + CUT_S + STOP_S < 10
+    assert gateway().config.request_timeout_s < DRAIN_S
 
 
 async def test_it_listens_where_it_says() -> None:

@@ -123,13 +123,6 @@ def test_actions_of_a_frame_are_bounded() -> None:
     assert give(new_peer(), act(count=9)) == Close(CloseCode.VIOLATION, "9 actions in a frame, at most 8")
 
 
-def test_actions_of_another_epoch_are_unknown_not_executed() -> None:
-    step = give(new_peer(), act(count=2, epoch=Octets16(bytes(16))))
-    assert isinstance(step, Reply)
-    assert isinstance(step.frame, Refused)
-    assert [(each.code, each.outcome) for each in step.frame.actions] == [("outcome_unknown", "unknown")] * 2
-
-
 def test_too_many_actions_are_refused_with_a_time() -> None:
     peer = new_peer(buckets=(Bucket(8, 8), Bucket(1000, 1000)))
     assert isinstance(give(peer, act(1, 8)), Act)

@@ -1,6 +1,7 @@
 import pytest
 
-from tests.runtime.world import Keys, World
+from gamekit.testing.scenery import Keys
+from tests.runtime.world import World
 
 
 @pytest.fixture(scope="session")

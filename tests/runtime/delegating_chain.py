@@ -13,9 +13,10 @@ from gamekit.eth.block import Head, Log, TransactionReceipt
 from gamekit.eth.session_opener import OPEN
 from gamekit.eth.signature import recover_address
 from gamekit.eth.transaction import SignedAuthorization, authorization_hash
+from gamekit.testing.chain import FakeChain
+from gamekit.testing.contracts import CHAIN_ID, Executed, Refusal, World
+from gamekit.testing.wire import DecodedTransaction
 from gamekit.units import Address, BlockHash, Gas
-from tests.runtime.fake_chain import CHAIN_ID, Executed, FakeChain, Refusal, World
-from tests.runtime.wire import DecodedTransaction
 
 
 class DelegatingChain(FakeChain):

@@ -32,11 +32,10 @@ from gamekit.eth.session_paymaster import (
 )
 from gamekit.eth.signature import recover_address
 from gamekit.eth.user_operation import PackedUserOperation, unpack
-from gamekit.units import ZERO_ADDRESS, Address, BlockHash, Gas, PermissionId, UnixSeconds, UserOpHash, Wei
-from tests.runtime.fake_chain import CHAIN_ID, FakeChain, Refusal
-from tests.runtime.fake_chain import World as ChainState
-from tests.runtime.wire import max_cost, words
-from tests.runtime.world import (
+from gamekit.testing.chain import FakeChain
+from gamekit.testing.contracts import CHAIN_ID, Refusal
+from gamekit.testing.contracts import World as ChainState
+from gamekit.testing.scenery import (
     ABI,
     ENTRY_POINT,
     FACTORY,
@@ -45,10 +44,12 @@ from tests.runtime.world import (
     OPENER,
     OWNER_VALIDATOR,
     Keys,
-    World,
     chain_config,
     config,
 )
+from gamekit.testing.wire import max_cost, words
+from gamekit.units import ZERO_ADDRESS, Address, BlockHash, Gas, PermissionId, UnixSeconds, UserOpHash, Wei
+from tests.runtime.world import World
 
 PAYMASTER = Address(b"\x99" * 20)
 GAME = game_number("arena")

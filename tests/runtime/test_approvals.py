@@ -4,9 +4,9 @@ from gamekit.errors import CallReverted, ChainUnavailable
 from gamekit.eth.block import Log
 from gamekit.eth.token import ALLOWANCE, APPROVAL, APPROVAL_FOR_ALL, GET_APPROVED, IS_APPROVED_FOR_ALL, Approval, Unread
 from gamekit.runtime.approvals import BLOCKS_MAX, LOGS_MAX, find_approvals
+from gamekit.testing.chain import FakeChain
+from gamekit.testing.wire import words
 from gamekit.units import Address, BlockNumber, Hash32
-from tests.runtime.fake_chain import FakeChain
-from tests.runtime.wire import words
 
 ACCOUNT, ARENA, BANK, GOLD, ITEM = (Address(bytes([number]) * 20) for number in (0xAC, 0xA4, 0x20, 0x60, 0x17))
 HEAD = BlockNumber(20_000)

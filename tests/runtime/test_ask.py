@@ -8,7 +8,8 @@ from gamekit.core.action import ActionRequest
 from gamekit.core.session import Session
 from gamekit.errors import ActionInvalid, ActionRefused, IdempotencyConflict, Overloaded
 from gamekit.runtime.intake import Accepted
-from tests.runtime.world import Keys, World, attack, config, targets
+from gamekit.testing.scenery import Keys, config
+from tests.runtime.world import World, attack, targets
 
 
 async def test_allows_denies_and_rewrites(keys: Keys) -> None:

@@ -1,13 +1,16 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from gamekit.config import RelayConfig
 from gamekit.core.tracking import FINAL, INCLUDED, SENT
 from gamekit.errors import CallReverted
 from gamekit.eth.entry_point import FAILED_OP
+from gamekit.eth.user_operation import split_pair
+from gamekit.testing.scenery import Keys, config
 from gamekit.units import Address, PermissionId, PlayerId, Wei
-from tests.runtime.world import Keys, World, config, targets
+from tests.runtime.world import World, targets
 
 
 async def signed(world: World, *keys: str) -> PermissionId:
@@ -68,14 +71,15 @@ async def test_what_validation_refuses_is_taken_out_and_the_others_go_on(world: 
 
 
 async def test_an_unexpected_refusal_raises_one_alarm(world: World) -> None:
+    """And a second one when the chain says why: it does not know the session any more."""
     session = await signed(world, "a")
-    account = world.lane(session).session.account
     world.chain.top.world.sessions.clear()
     for _ in range(20):
         await world.send()
         await world.block(empty=True)
-    assert len(await world.events("alarm")) == 1
-    assert account
+    alarms = [msgspec.msgpack.decode(event.body)["what"] for event in await world.events("alarm")]
+    assert alarms == ["operation_rejected", "session_broken"]
+    assert world.kit.session_row(session).state == "revoked"
 
 
 async def test_what_is_included_while_it_is_simulated_stays_included(world: World) -> None:
@@ -242,3 +246,42 @@ async def test_suspicion_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> 
     await world.quiet()
     await world.block(3)
     assert world.kit._bundler._suspects == {}
+
+
+@pytest.mark.parametrize("reason", ["AA26 over verificationGasLimit", "AA23 reverted"])
+async def test_validation_that_costs_more_than_it_did_is_signed_once_with_more_gas(world: World, reason: str) -> None:
+    """A fork that changes gas prices must not stop everybody who plays: half as much again, in the same slot, once."""
+    session = await world.open()
+    await world.accepted(session, "a")
+    await world.sign()
+    (first,) = await world.operations()
+    real: Any = world.chain.call
+
+    async def dearer(to: Address, data: bytes, **how: Any) -> bytes:
+        for place, op in enumerate(world.chain.read_bundle(data)):
+            if split_pair(op.account_gas_limits)[0] <= first.verification_gas_limit:
+                raise CallReverted("reverted", FAILED_OP.encode(place, reason))
+        return bytes(await real(to, data, **how))
+
+    world.chain.call = dearer  # type: ignore[method-assign]
+    await world.quiet()
+    rows = await world.operations()
+    assert sorted(row.verification_gas_limit * 100 // first.verification_gas_limit for row in rows) == [100, 150]
+    assert {row.sequence for row in rows} == {first.sequence}
+    assert (await world.action("a")).state == "ok"
+    await world.check()
+
+
+async def test_more_gas_is_given_once(world: World) -> None:
+    session = await world.open()
+    await world.accepted(session, "a")
+    real: Any = world.chain.call
+
+    async def never(to: Address, data: bytes, **how: Any) -> bytes:
+        if world.chain.read_bundle(data):
+            raise CallReverted("reverted", FAILED_OP.encode(0, "AA26 over verificationGasLimit"))
+        return bytes(await real(to, data, **how))
+
+    world.chain.call = never  # type: ignore[method-assign]
+    await world.turn(20)
+    assert len(await world.operations()) == 2

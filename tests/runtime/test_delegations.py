@@ -15,10 +15,11 @@ from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.signature import public_key_address
 from gamekit.eth.transaction import Authorization, SignedAuthorization, authorization_hash
+from gamekit.testing.scenery import ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR, Keys, chain_config, config
+from gamekit.testing.wire import DecodedTransaction
 from gamekit.units import Address, BlockHash, ChainId, Hash32
 from tests.runtime.delegating_chain import DelegatingChain
-from tests.runtime.wire import DecodedTransaction
-from tests.runtime.world import ALICE, ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR, Keys, World, chain_config, config
+from tests.runtime.world import ALICE, World
 
 KEY = coincurve.PrivateKey.from_int(0xB0B)
 OWNER = public_key_address(KEY.public_key.format(compressed=False))

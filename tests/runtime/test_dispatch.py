@@ -12,8 +12,9 @@ from gamekit.core.journal import Row
 from gamekit.core.prepare import call_gas, pre_verification_gas, verification_gas
 from gamekit.core.tracking import SIGNED, Operation
 from gamekit.errors import SigningFailed
+from gamekit.testing.scenery import config
 from gamekit.units import Address, PlayerId, Wei
-from tests.runtime.world import World, attack, config, reverting, targets
+from tests.runtime.world import World, attack, reverting, targets
 
 
 async def test_the_signature_is_durable_before_anything_is_sent(world: World) -> None:

@@ -1,17 +1,26 @@
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from gamekit.core.session import Account, Session
-from gamekit.errors import ConfigInvalid, OutcomeUnknown, Overloaded, SessionExpired, SessionNotFound, SessionNotOpen
+from gamekit.errors import (
+    ConfigInvalid,
+    OutcomeUnknown,
+    Overloaded,
+    SessionExpired,
+    SessionNotFound,
+    SessionNotOpen,
+    StoreUnavailable,
+)
 from gamekit.eth.block import Log
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.proxy import IMPLEMENTATION_SLOT
 from gamekit.eth.session_opener import OPEN
 from gamekit.eth.token import ALLOWANCE, APPROVAL
+from gamekit.testing.scenery import ARENA
 from gamekit.units import Address, Hash32, PermissionId, PlayerId
-from tests.runtime.world import ALICE, ARENA, OWNER, World, attack
+from tests.runtime.world import ALICE, OWNER, World, attack
 
 IMPLEMENTED = Address(b"\x1a" * 20)
 
@@ -264,3 +273,21 @@ async def test_a_grant_that_the_chain_has_and_we_have_not_read_is_not_sent_again
     assert len(world.chain.sent) == sent
     await world.step()
     assert world.kit.session_row(permission).state == "open"
+
+
+async def test_a_disk_that_refuses_sends_nothing_and_asking_again_opens(world: World) -> None:
+    request = await world.kit.propose(ALICE, "arena", "play", OWNER)
+    commit = world.store.commit
+
+    def full(rows: Any) -> Any:
+        raise StoreUnavailable("disk full")
+
+    world.store.commit = full  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        await world.kit.open(request.permission_id, b"signature")
+    world.store.commit = commit  # type: ignore[method-assign]
+    await world.block(2)
+    assert world.chain.sent == []
+    await world.kit.open(request.permission_id, b"signature")
+    await world.block()
+    assert world.kit.session_row(request.permission_id).state == "open"

@@ -46,7 +46,8 @@ async def test_a_timeout_cancels_nothing(world: World) -> None:
     handle = await session.act("attack", target_and(7), key="a")
     with pytest.raises(OutcomeUnknown) as unknown:
         await handle.settled(timeout=0)
-    assert unknown.value.compared == {"key": "a", "action_id": handle.action_id}
+    assert unknown.value.compared["key"] == "a"
+    assert unknown.value.compared["action_id"] == handle.action_id
     assert world.kit.state.waiters == {}
     await world.quiet()
     assert (await handle.settled()).state == "ok"
@@ -96,3 +97,28 @@ async def test_a_handle_shows_what_it_is(world: World) -> None:
 
 def target_and(target: int) -> tuple[int, int]:
     return target, 1
+
+
+async def test_an_unknown_outcome_says_what_will_tell_it_and_by_when(world: World) -> None:
+    world.chain.finality = 4
+    session = await world.open()
+    handle = await world.kit.session(session).act("attack", target_and(7), key="a")
+
+    async def unknown() -> tuple[object, object]:
+        with pytest.raises(OutcomeUnknown) as told:
+            await handle.settled(timeout=0)
+        return told.value.compared["resolved_by"], told.value.compared["by"]
+
+    assert await unknown() == (
+        "its operation, or the end of its session", world.kit.session_row(session).valid_until
+    )  # fmt: skip
+    await world.sign()
+    (operation,) = await world.operations()
+    assert await unknown() == ("inclusion, or finalized chain time past its deadline", operation.deadline)
+    what, by = world.kit.state.resolved_by(handle.action_id)
+    await world.send()
+    await world.block()
+    assert (await handle.settled()).state == "ok"
+    assert world.kit.state.resolved_by(handle.action_id) == ("the depth of its block", 0)
+    await world.quiet()
+    assert (what, by) != world.kit.state.resolved_by(handle.action_id) == ("the journal", 0)

@@ -20,8 +20,9 @@ from gamekit.errors import (
     StoreUnavailable,
 )
 from gamekit.runtime.intake import Accepted
+from gamekit.testing.scenery import Keys, config
 from gamekit.units import UnixSeconds, Wei
-from tests.runtime.world import Keys, World, attack, config, targets
+from tests.runtime.world import World, attack, targets
 
 
 async def test_accepted_means_in_the_journal(world: World) -> None:

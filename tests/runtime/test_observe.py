@@ -4,8 +4,9 @@ from gamekit.config import PauseConfig
 from gamekit.core.pausing import Pause
 from gamekit.errors import ChainUnavailable
 from gamekit.eth.proxy import BEACON_SLOT, IMPLEMENTATION
+from gamekit.testing.scenery import ARENA, Keys, config
 from gamekit.units import Address, Hash32, PlayerId
-from tests.runtime.world import ALICE, ARENA, OWNER, Keys, World, config, targets
+from tests.runtime.world import ALICE, OWNER, World, targets
 
 
 async def test_a_pause_is_durable_and_told(world: World) -> None:
@@ -122,10 +123,10 @@ class TestCode:
         assert [pause.subject for pause in await world.store.select(Pause)] == ["game:arena"]
 
     async def test_a_node_that_does_not_answer_says_nothing(self, world: World) -> None:
-        async def silent(*_: object) -> bytes:
+        async def silent(*_: object, **__: object) -> bytes:
             raise ChainUnavailable("no answer")
 
-        world.chain.code = silent  # type: ignore[assignment, method-assign]
+        world.chain.code = silent  # type: ignore[method-assign]
         await world.block(12)
         assert await world.store.select(Pause) == []
 

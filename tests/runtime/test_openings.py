@@ -5,8 +5,9 @@ from msgspec.structs import replace
 
 from gamekit.config import SessionConfig
 from gamekit.errors import GamekitError, Overloaded
+from gamekit.testing.scenery import Keys, config
 from gamekit.units import Address, PlayerId
-from tests.runtime.world import ALICE, OWNER, Keys, World, config
+from tests.runtime.world import ALICE, OWNER, World
 
 
 async def limited(keys: Keys, **limits: int) -> World:

@@ -3,9 +3,9 @@ import pytest
 from gamekit.errors import CallReverted, ChainUnavailable, ConfigInvalid
 from gamekit.eth.proxy import BEACON_SLOT, IMPLEMENTATION, IMPLEMENTATION_SLOT, Accepted
 from gamekit.runtime.proxies import LIMIT_EXCEEDED, accepted, read_target
+from gamekit.testing.chain import FakeChain
 from gamekit.units import Address, Hash32
 from tests.eth.test_proxy import CLONE, INSIDE
-from tests.runtime.fake_chain import FakeChain
 
 MODULE, PLAIN, PROXY, BEACON = (Address(bytes([number]) * 20) for number in (0x5E, 0xA1, 0xA2, 0xBE))
 CODE = b"\x00\xf4"

@@ -1,11 +1,14 @@
+from typing import Any
+
 import pytest
 
 from gamekit.config import FeeConfig, RelayConfig
-from gamekit.core.relay import FINAL, MINED, REPLACED, SENT, RelayTransaction
-from gamekit.errors import ChainUnavailable, ConfigInvalid
-from gamekit.units import Address, BlockHash, Hash32, PermissionId, PlayerId, Wei
-from tests.runtime.wire import DecodedTransaction
-from tests.runtime.world import Keys, World, config
+from gamekit.core.relay import CANCEL, FINAL, MINED, REPLACED, SENT, RelayNonce, RelayTransaction
+from gamekit.errors import ChainUnavailable, ConfigInvalid, StoreConflict
+from gamekit.testing.scenery import Keys, config
+from gamekit.testing.wire import DecodedTransaction
+from gamekit.units import Address, Hash32, PermissionId, PlayerId, Wei
+from tests.runtime.world import World
 
 
 async def sent(world: World, *keys: str) -> PermissionId:
@@ -117,6 +120,136 @@ async def test_after_the_last_replacement_it_only_waits(keys: Keys) -> None:
     assert len(await world.events("alarm")) == 1
 
 
+async def test_at_the_cap_its_nonce_is_freed_and_what_it_carried_travels_in_another(keys: Keys) -> None:
+    """A pool that forgets a bundle again and again, but takes a transfer, is not stuck for ever."""
+    world = World(keys, config(relay=RelayConfig(replacements_max=1, replace_after_blocks=1)))
+    await world.start()
+    await sent(world)
+    for _ in range(4):
+        world.chain.pending = [tx for tx in world.chain.pending if not world.chain.operations_of(tx)]
+        await world.block()
+    (cancelled,) = [row for row in await world.store.select(RelayTransaction) if row.kind == CANCEL]
+    first = (await rows(world))[0]
+    assert (cancelled.nonce, cancelled.to, cancelled.subjects) == (first.nonce, first.relayer, ())
+    assert cancelled.state in (MINED, FINAL)
+    await world.quiet()
+    assert {row.nonce for row in await rows(world)} == {first.nonce, first.nonce + 1}
+    assert len(await world.events("alarm")) == 1
+    await world.check()
+
+
+async def test_the_attempt_that_was_cancelled_may_land(keys: Keys) -> None:
+    world = World(keys, config(relay=RelayConfig(replacements_max=1, replace_after_blocks=1)))
+    await world.start()
+    await sent(world)
+    bundle = list(world.chain.pending)
+    await world.block(4, empty=True)
+    world.chain.pending = bundle
+    await world.quiet()
+    await world.check()
+
+
+async def test_while_gas_costs_more_than_the_cap_nothing_is_cancelled(keys: Keys) -> None:
+    world = World(keys, config(relay=RelayConfig(replacements_max=0, replace_after_blocks=1)))
+    await world.start()
+    await sent(world)
+    world.chain.base_fee = Wei(300 * 10**9)
+    await world.block(6, empty=True)
+    assert [row.kind for row in await world.store.select(RelayTransaction) if row.kind == CANCEL] == []
+    world.chain.base_fee = Wei(10**9)
+    await world.quiet()
+    await world.check()
+
+
+async def test_nothing_is_signed_that_the_balance_might_not_cover(world: World) -> None:
+    session = await world.open()
+    relayer = next(iter(world.keys.pool))
+    world.chain.base_fee = Wei(50 * 10**9)
+    await world.block(4)
+    world.kit._relayers._relayers[relayer].balance = world.chain.balances[relayer] = Wei(10**16)
+    await world.accepted(session, "a")
+    await world.turn(4)
+    assert await rows(world) == []
+    assert "to spare" in str((await world.events("alarm"))[0].body)
+    world.chain.balances[relayer] = Wei(10**18)
+    await world.block(20)
+    await world.quiet()
+    await world.check()
+
+
+async def test_a_gap_is_filled(world: World) -> None:
+    """However it came about: what stands behind a nonce that nobody used would wait for ever."""
+    session = await world.open()
+    relayer = world.kit._relayers._relayers[next(iter(world.keys.pool))]
+    relayer.next_nonce += 1
+    await world.accepted(session, "a")
+    await world.quiet()
+    assert [row.kind for row in await world.store.select(RelayTransaction)].count(CANCEL) == 1
+    await world.check()
+
+
+async def test_a_reorg_takes_back_what_somebody_else_had_used_a_nonce_for(world: World) -> None:
+    world.chain.finality = 20
+    await sent(world)
+    (row,) = await rows(world)
+    world.chain.drop()
+    world.chain.push(row.relayer, row.relayer, b"elsewhere")
+    await world.turn(6)
+    assert (await rows(world))[0].state == REPLACED
+    world.chain.reorg(7, forget=True, length=8)
+    world.chain.finality = 2
+    await world.step()
+    await world.quiet()
+    counts = world.chain.top.world.counts[row.relayer]
+    assert counts >= 2
+    await world.check()
+
+
+async def test_a_count_that_is_too_high_once_leaves_no_gap(world: World) -> None:
+    await sent(world)
+    count = world.chain.transaction_count
+    asked: list[int] = []
+
+    async def lie(address: Address, **how: Any) -> int:
+        asked.append(await count(address, **how))
+        return asked[-1] + (7 if len(asked) == 1 else 0)
+
+    world.chain.transaction_count = lie  # type: ignore[method-assign]
+    await world.block(empty=True)
+    assert asked
+    await world.quiet()
+    assert [row.kind for row in await world.store.select(RelayTransaction) if row.kind == CANCEL] == []
+    await world.check()
+
+
+async def test_the_journal_refuses_another_transaction_at_one_nonce(world: World) -> None:
+    """A relayer whose memory is wrong signs at a nonce that it has used: nothing leaves the process."""
+    session = await sent(world)
+    await world.quiet()
+    relayer = world.kit._relayers._relayers[next(iter(world.keys.pool))]
+    relayer.next_nonce -= 1
+    await world.accepted(session, "b")
+    await world.sign()
+    before = list(world.chain.sent)
+    with pytest.raises(StoreConflict, match="no replacement"):
+        await world.send()
+    assert world.chain.sent == before
+
+
+async def test_planted_without_the_protection_it_leaves(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RelayNonce, "admit", lambda *_: "")
+    monkeypatch.setattr(RelayTransaction, "UNIQUE", ())
+    session = await sent(world)
+    await world.quiet()
+    relayer = world.kit._relayers._relayers[next(iter(world.keys.pool))]
+    relayer.next_nonce -= 1
+    await world.accepted(session, "b")
+    await world.sign()
+    before = list(world.chain.sent)
+    await world.send()
+    assert len(world.chain.sent) == len(before) + 1
+
+
 async def test_a_nonce_that_somebody_else_used_frees_what_it_carried(world: World) -> None:
     await sent(world)
     (row,) = await rows(world)
@@ -126,6 +259,7 @@ async def test_a_nonce_that_somebody_else_used_frees_what_it_carried(world: Worl
     first, second = await rows(world)
     assert (first.state, second.nonce) == (REPLACED, first.nonce + 1)
     assert len(await world.events("alarm")) == 1
+    assert world.kit._relayers._relayers[row.relayer].quarantined_until > first.sent_at_block
     await world.check()
 
 
@@ -230,7 +364,7 @@ async def test_a_node_that_does_not_answer_for_a_relayer_is_asked_again_with_the
     await sent(world)
     count = world.chain.transaction_count
 
-    async def silent(address: Address, *, pending: bool = False, block: BlockHash | None = None) -> int:
+    async def silent(address: Address, **how: Any) -> int:
         raise ChainUnavailable("no answer")
 
     world.chain.transaction_count = silent  # type: ignore[method-assign]

@@ -8,12 +8,21 @@ from typing import Any
 
 import pytest
 
+from gamekit.core.journal import CHAIN_ID, Meta
 from gamekit.core.session import Session
 from gamekit.core.tracking import LIVE, SENT, LiveSlot, may_expire
-from gamekit.errors import ChainUnavailable, GamekitError, SessionNotFound, SessionNotOpen
+from gamekit.errors import (
+    ChainMismatch,
+    ChainUnavailable,
+    GamekitError,
+    SessionNotFound,
+    SessionNotOpen,
+    StoreUnavailable,
+)
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
-from tests.runtime.world import Keys, World, targets
+from gamekit.testing.scenery import Keys
+from tests.runtime.world import World, targets
 
 STAGES: list[Callable[[World], Awaitable[Any]]] = [
     lambda world: world.sign(),
@@ -287,3 +296,52 @@ async def test_planted_bugs_are_found_among_the_same_seeds(keys: Keys, plant: Ca
         if await found(keys, seed, plant):
             return
     pytest.fail(f"no life shows {plant.__name__}")
+
+
+async def test_a_journal_of_another_chain_is_not_used(world: World) -> None:
+    """Slots and nonces of one chain protect nothing on another."""
+    await world.block()
+    await world.store.commit((Meta(CHAIN_ID, b"1"),))
+    with pytest.raises(ChainMismatch, match="the journal's chain id"):
+        await world.restart()
+
+
+@pytest.mark.parametrize("after", range(14))
+async def test_a_disk_that_refuses_at_every_commit_stops_everything_and_loses_nothing(world: World, after: int) -> None:
+    """Memory is ahead of the disk then, so nothing goes on in this process: the next reads journal and chain."""
+    session = await world.open()
+    await world.accepted(session, "a", "b")
+    commit, left = world.store.commit, [after]
+
+    def full(rows: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise StoreUnavailable("disk full")
+        return commit(rows)
+
+    world.store.commit = full  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        await world.turn(10)
+    world.store.commit = commit  # type: ignore[method-assign]
+    await world.restart()
+    await world.quiet()
+    assert world.ran() == targets("a", "b")
+    await world.check()
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5])
+async def test_a_reorg_below_the_first_head(keys: Keys, depth: int) -> None:
+    """A new journal begins at the head, and a reorg may take that away, and what stands below it."""
+    world = World(keys)
+    world.chain.finality = 6
+    world.chain.mine(4)
+    await world.start()
+    world.chain.reorg(depth, length=depth + 1)
+    await world.step()
+    assert world.kit.state.head.hash == world.chain.top.head.hash
+    assert not world.kit.state.pauses
+    session = await world.open()
+    await world.accepted(session, "a")
+    await world.quiet()
+    assert world.ran() == targets("a")
+    await world.check()

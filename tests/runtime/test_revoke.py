@@ -3,10 +3,13 @@ from typing import Any
 
 import pytest
 
+from gamekit.accounts.stack import IS_MODULE_INSTALLED
 from gamekit.core.session import Session
-from gamekit.errors import CallReverted, SessionNotFound
-from gamekit.units import Gas, PermissionId
-from tests.runtime.world import ALICE, OWNER, Keys, World, chain_config, config, targets
+from gamekit.errors import CallReverted, SessionNotFound, StoreUnavailable
+from gamekit.eth.entry_point import FAILED_OP, HANDLE_OPS
+from gamekit.testing.scenery import Keys, chain_config, config
+from gamekit.units import Address, Gas, PermissionId
+from tests.runtime.world import ALICE, OWNER, World, targets
 
 
 class Watch:
@@ -310,3 +313,101 @@ class TestExpiry:
         assert await world.events("session_expiring") == []
         await world.block(3, seconds=1)
         assert len(await world.events("session_expiring")) == 1
+
+
+class TestTimes:
+    """How long it takes until a revocation has effect, tier by tier."""
+
+    async def test_each_tier_is_counted_when_it_is_reached(self, world: World) -> None:
+        session = await world.open()
+        await world.accepted(session, "a")
+        await world.sign()
+        await world.send()
+        world.chain.finality = 3
+        await world.kit.revoke(session)
+        reached = {"memory": 1, "durable": 1, "queue_dead": 0, "included": 0, "final": 0}
+        assert counted(world) == reached
+        world.clock.now += 2
+        await world.block()
+        world.clock.now += 2
+        await world.block()
+        assert counted(world) == reached | {"queue_dead": 1, "included": 1}
+        await world.block(3)
+        assert counted(world) == dict.fromkeys(reached, 1)
+        assert world.kit.revocation_times()["final"].longest_s == 4
+
+    async def test_what_never_lands_is_dead_by_its_deadline(self, world: World) -> None:
+        session = await world.open()
+        await world.accepted(session, "a")
+        await world.sign()
+        answer = await world.kit.revoke(session)
+        await world.block(seconds=answer.dead_by - world.chain.top.head.timestamp, empty=True)
+        assert counted(world)["queue_dead"] == 0
+        await world.block(empty=True)
+        assert counted(world)["queue_dead"] == 1
+
+    async def test_revocations_of_others_are_not_counted(self, world: World) -> None:
+        session = await world.open()
+        world.chain.revoke(session)
+        await world.block(5)
+        assert set(counted(world).values()) == {0}
+
+
+def counted(world: World) -> dict[str, int]:
+    return {tier: found.total for tier, found in world.kit.revocation_times().items()}
+
+
+async def test_a_disk_that_refuses_is_told_and_asking_again_writes_it(world: World) -> None:
+    """Nothing is signed meanwhile, and no caller is told that a revocation holds which a restart would forget."""
+    session = await world.open()
+    await world.accepted(session, "a")
+    commit = world.store.commit
+
+    def full(rows: Any) -> Any:
+        raise StoreUnavailable("disk full")
+
+    world.store.commit = full  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        await world.kit.revoke(session)
+    world.store.commit = commit  # type: ignore[method-assign]
+    assert world.kit.session_row(session).state == "open"
+    await world.turn(2)
+    assert world.signed == []
+    await world.kit.revoke(session)
+    row = await world.store.get(Session, session)
+    assert row is not None
+    assert row.state in ("revoking", "revoked")
+
+
+async def test_a_module_that_was_torn_out_ends_the_session(world: World) -> None:
+    """No block says so: the account refuses an operation, and is asked whether it still has the module."""
+    session = await world.open()
+    account = world.kit.session_row(session).account
+    await world.accepted(session, "a")
+    real: Any = world.chain.call
+
+    async def without(to: Address, data: bytes, **how: Any) -> bytes:
+        if data[:4] == IS_MODULE_INSTALLED.selector:
+            assert to == account
+            return bytes(32)
+        if data[:4] == HANDLE_OPS.selector:
+            raise CallReverted("reverted", FAILED_OP.encode(0, "AA24 signature error"))
+        return bytes(await real(to, data, **how))
+
+    world.chain.call = without  # type: ignore[method-assign]
+    await world.turn(2)
+    row = world.kit.session_row(session)
+    assert (row.state, row.ended_reason) == ("revoked", "the account no longer has the session module")
+    signed = len(world.signed)
+    await world.turn(8, seconds=40)
+    assert len(world.signed) == signed
+    assert await world.states() == {"a": "refused"}
+    assert "session_broken" in str([event.body for event in await world.events("alarm")])
+
+
+async def test_a_refusal_of_an_account_that_has_the_module_ends_nothing(world: World) -> None:
+    session = await world.open()
+    world.kit.state.doubted.add(session)
+    await world.block()
+    assert world.kit.session_row(session).state == "open"
+    assert not world.kit.state.doubted

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from gamekit.core.journal import Meta
+from gamekit.core.journal import FINAL_BLOCK, Meta
 from gamekit.errors import ChainMismatch, ChainUnavailable
 from gamekit.eth.block import Head
-from gamekit.runtime.settle import FINAL_BLOCK
+from gamekit.testing.scenery import Keys, chain_config, config
 from gamekit.units import PermissionId
-from tests.runtime.world import ALICE, OWNER, Keys, World, chain_config, config, reverting, targets
+from tests.runtime.world import ALICE, OWNER, World, reverting, targets
 
 
 async def included(world: World, *keys: str) -> PermissionId:
@@ -187,12 +187,6 @@ class TestReorg:
         assert (await world.action("b")).state == "ok"
         await world.check()
 
-    async def test_a_reorg_below_the_last_final_block_is_refused(self, world: World) -> None:
-        await world.block(6)
-        world.chain.reorg(5, length=7)
-        with pytest.raises(ChainUnavailable, match="contradicts a final block"):
-            await world.step()
-
     async def test_a_chain_that_moves_while_it_is_read_is_read_again(self, world: World) -> None:
         world.chain.mine(3)
         block = world.chain.block
@@ -247,7 +241,7 @@ class TestCatchUp:
 
     async def test_a_journal_of_another_chain_is_refused(self, world: World) -> None:
         await world.block(5)
-        world.chain.reorg(8)
+        world.chain.reorg(9)
         with pytest.raises(ChainMismatch) as refused:
             await world.restart()
         assert set(refused.value.compared) == {"expected", "found"}
@@ -257,6 +251,35 @@ class TestCatchUp:
         del world.chain.blocks[5:]
         with pytest.raises(ChainUnavailable, match="behind"):
             await world.restart()
+
+    async def test_a_start_that_dies_again_and_again_comes_further_each_time(self, world: World) -> None:
+        """Far behind the chain, and killed after twenty blocks each time: one day it has read them all."""
+        session = await world.open()
+        await world.accepted(session, "a")
+        world.chain.mine(100)
+        commit: Any = world.store.commit
+        starts = 0
+        while starts < 12:
+            starts += 1
+            left = [20]
+
+            def dying(rows: Any, left: list[int] = left) -> Any:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise KeyboardInterrupt
+                return commit(rows)
+
+            world.store.commit = dying  # type: ignore[method-assign]
+            try:
+                await world.restart()
+            except KeyboardInterrupt:
+                continue
+            break
+        world.store.commit = commit  # type: ignore[method-assign]
+        assert 4 < starts < 12
+        await world.restart()
+        await world.quiet()
+        await world.check()
 
     async def test_a_block_that_still_stands_is_not_taken_back(self, world: World) -> None:
         world.chain.finality = 6

@@ -3,9 +3,10 @@
 from gamekit.core.action import ActionRequest
 from gamekit.errors import GamekitError
 from gamekit.eth.scope_form import ScopeForm
+from gamekit.testing.scenery import Keys
 from tests.core.towns import BANK, FULL, TOWN, town
 from tests.core.towns import keys as names
-from tests.runtime.world import Keys, World
+from tests.runtime.world import World
 
 
 async def test_twenty_functions_of_two_contracts(keys: Keys) -> None:

@@ -10,9 +10,10 @@ from gamekit.core.action import REFUSED
 from gamekit.core.event import AlarmEvent
 from gamekit.core.relay import SPONSOR, RelayTransaction
 from gamekit.errors import ConfigInvalid, SponsorshipExhausted
+from gamekit.testing.scenery import Keys
 from gamekit.units import ZERO_ADDRESS, Address, PermissionId, PlayerId, Wei
 from tests.runtime.fake_paymaster import PAYMASTER, SponsoredWorld
-from tests.runtime.world import OWNER, Keys
+from tests.runtime.world import OWNER
 
 BOB = PlayerId("bob")
 

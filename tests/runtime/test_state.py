@@ -2,7 +2,8 @@ import pytest
 
 from gamekit.errors import ChainUnavailable
 from gamekit.runtime.state import State
-from tests.runtime.world import World, config, targets
+from gamekit.testing.scenery import config
+from tests.runtime.world import World, targets
 
 
 def test_there_is_no_head_before_one_was_read() -> None:

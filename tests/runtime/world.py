@@ -1,120 +1,31 @@
 """The real runtime on a fake chain and a journal in memory, driven by hand: nothing runs until a test says so."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from msgspec import Struct
 
-from gamekit.config import BatchConfig, ChainConfig, Config, RelayConfig, StackConfig
+from gamekit.config import Config
 from gamekit.core.action import Action, ActionRequest
 from gamekit.core.event import OperationEvent, RefusedEvent
-from gamekit.core.game import Game, build_game
+from gamekit.core.game import Game
 from gamekit.core.journal import Event
 from gamekit.core.lane import Lane
-from gamekit.core.manifest import parse_manifest
 from gamekit.core.tracking import Operation
 from gamekit.errors import GamekitError
 from gamekit.eth.calldata import Call
-from gamekit.eth.entry_point_version import EntryPointVersion
-from gamekit.eth.hashing import checksum_address
-from gamekit.eth.interface import CustomError
-from gamekit.keys.keystore import Keystore
 from gamekit.keys.signer import LocalSigner
 from gamekit.kit import KINDS, GameKit, Ports
 from gamekit.runtime.ask import BeforeAction
 from gamekit.runtime.intake import Accepted
 from gamekit.store.memory import MemoryStore
+from gamekit.testing.chain import FakeChain
+from gamekit.testing.contracts import Executed
+from gamekit.testing.scenery import ENTRY_POINT, MODULE, NO_STAMINA, OPENER, OWNER_VALIDATOR, Keys, arena, config
 from gamekit.units import Address, Cursor, PermissionId, PlayerId, UserOpHash
-from tests.runtime.fake_chain import CHAIN_ID, Executed, FakeChain
 
-MODULE = Address(b"\x5e" * 20)
-OPENER = Address(b"\x0e" * 20)
-FACTORY = Address(b"\xfa" * 20)
-OWNER_VALIDATOR = Address(b"\x0a" * 20)
-ARENA = Address(b"\xa4" * 20)
 OWNER = Address(b"\x0b" * 20)
 ALICE = PlayerId("alice")
-NO_STAMINA = CustomError.parse("NoStamina(uint256 strength,uint256 stamina)")
-ENTRY_POINT = EntryPointVersion.V07.canonical_address
-
-MANIFEST = f"""
-name = "arena"
-chain_id = {CHAIN_ID}
-address = "{checksum_address(ARENA)}"
-abi = "none"
-
-[function.attack]
-play = true
-meaning = "attack"
-gas = 50000
-reference.target = "whom you attack"
-
-[function.move]
-play = true
-meaning = "move"
-gas = 40000
-
-[unit.play]
-meaning = "play"
-functions = ["attack", "move"]
-minutes = 10
-rate_per_s = 1000
-burst = 640
-calls_max = 8
-gas_budget_wei = 900000000000000000
-gas_per_operation_wei_max = 90000000000000000
-uses_max = 400
-"""
-ABI = [
-    {"type": "function", "name": "attack", "stateMutability": "nonpayable", "outputs": [],
-     "inputs": [{"name": "target", "type": "uint256"}, {"name": "strength", "type": "uint16"}]},
-    {"type": "function", "name": "move", "stateMutability": "nonpayable", "outputs": [],
-     "inputs": [{"name": "dx", "type": "int16"}, {"name": "dy", "type": "int16"}]},
-    {"type": "error", "name": "NoStamina",
-     "inputs": [{"name": "strength", "type": "uint256"}, {"name": "stamina", "type": "uint256"}]},
-]  # fmt: skip
-
-
-def arena() -> Game:
-    return build_game(parse_manifest(MANIFEST), ABI)
-
-
-def chain_config(**changes: Any) -> ChainConfig:
-    """One reference stack on EntryPoint 0.7."""
-    where = [checksum_address(address) for address in (ENTRY_POINT, FACTORY, OWNER_VALIDATOR)]
-    settings: dict[str, Any] = {
-        "chain_id": CHAIN_ID,
-        "session_validator": checksum_address(MODULE),
-        "session_opener": checksum_address(OPENER),
-        "stacks": (StackConfig("reference", "0.7", *where),),
-    }
-    return ChainConfig(**settings | changes)
-
-
-def config(**sections: Any) -> Config:
-    """Everything at its default but the addresses; a section's changes by its name."""
-    return Config(**{"chain": chain_config(), "batch": BatchConfig(calls_max=8), "relay": RelayConfig()} | sections)
-
-
-class Keys(Struct, frozen=True):
-    """Key material of a server: outlives its process."""
-
-    keystore: Keystore
-    pool: dict[Address, Any]
-    apart: dict[Address, Any]
-
-    @classmethod
-    def make(cls, folder: Path, relayers: int = 1) -> "Keys":
-        keystore = Keystore.open(folder / "master.key")
-        pools = []
-        for name, first, count in (("pool", 1, relayers), ("apart", 100, 1)):
-            path = folder / name
-            path.touch(mode=0o600)
-            path.write_text("\n".join(f"{number:064x}" for number in range(first, first + count)))
-            pools.append(dict(keystore.relayers(path)))
-        return cls(keystore, *pools)
 
 
 class HandClock:

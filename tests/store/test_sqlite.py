@@ -196,3 +196,19 @@ async def test_open_error_newer_schema(path: Path) -> None:
 
 def test_apsw_brings_a_sound_sqlite() -> None:
     assert tuple(map(int, apsw.sqlite_lib_version().split("."))) >= (3, 51, 3)
+
+
+async def test_commit_error_locked_by_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that holds the lock makes a commit wait so long, and then it is refused; the next one is taken."""
+    monkeypatch.setattr("gamekit.store.sqlite._BUSY_TIMEOUT_MS", 20)
+    store = SqliteStore.open(path, kinds=[Meta], executor=InlineExecutor())
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        await store.commit([Meta("a", b"1")])
+    other.execute("ROLLBACK")
+    await store.commit([Meta("b", b"1")])
+    assert await store.get(Meta, "a") is None
+    assert await store.get(Meta, "b") == Meta("b", b"1")
+    other.close()
+    await store.close()

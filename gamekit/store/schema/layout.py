@@ -7,7 +7,7 @@ import apsw
 
 from gamekit.core.journal import Meta, Row
 from gamekit.errors import StoreError
-from gamekit.store.schema.table import Table
+from gamekit.store.schema.table import Table, table_of
 
 R = TypeVar("R", bound=Row)
 
@@ -55,7 +55,7 @@ def lay_out(connection: apsw.Connection, tables: Iterable[Table[Row]], entropy: 
 
 def read_meta(connection: apsw.Connection, name: str) -> bytes | None:
     """Read the value of a meta row."""
-    meta = Table(Meta)
+    meta = table_of(Meta)
     body = connection.execute(meta.get_statement, (name,)).get
     return meta.codec.decode(body).value if isinstance(body, bytes) else None
 
@@ -102,7 +102,7 @@ def leave_mark(connection: apsw.Connection) -> None:
 
 def write_meta(connection: apsw.Connection, name: str, value: bytes) -> None:
     """Write a meta row."""
-    _write(connection, Table(Meta), Meta(name=name, value=value))
+    _write(connection, table_of(Meta), Meta(name=name, value=value))
 
 
 def _write(connection: apsw.Connection, table: Table[R], row: R) -> None:

@@ -6,14 +6,15 @@ No connection here: texts and values only. The columns repeat what stands in `bo
 
 import types
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from operator import attrgetter
-from typing import Final, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Final, Generic, TypeVar, Union, get_args, get_origin
 
 from msgspec import Struct
 
 from gamekit.core.journal import Meta, Row
 from gamekit.errors import ConfigInvalid
-from gamekit.store.codec import RowCodec
+from gamekit.store.codec import RowCodec, hints_of
 from gamekit.units import NonceKey, Wei
 
 R = TypeVar("R", bound=Row)
@@ -57,7 +58,7 @@ class Table(Generic[R]):
     """The texts of one table's statements, and its rows as their values."""
 
     def __init__(self, kind: type[R]) -> None:
-        hints = get_type_hints(kind)
+        hints = hints_of(kind)
         names = dict.fromkeys((*kind.KEY, *kind.INDEX, *(name for group in kind.UNIQUE for name in group)))
         self.kind = kind
         self.name = kind.TABLE
@@ -190,7 +191,13 @@ def tables_of(kinds: Iterable[type[Row]]) -> dict[type[Row], Table[Row]]:
         ConfigInvalid: a searched field is no int, str or bytes.
     """
     unique: dict[type[Row], None] = dict.fromkeys([Meta, *kinds])
-    return {kind: Table(kind) for kind in unique}
+    return {kind: table_of(kind) for kind in unique}
+
+
+@cache
+def table_of(kind: type[R]) -> Table[R]:
+    """Give the table of one kind of row: made once, since it only holds texts. Raises as `tables_of`."""
+    return Table(kind)
 
 
 def _column(kind: type[Row], name: str, hint: object) -> Column:

@@ -1,9 +1,11 @@
 """What a node reads and gamekit only writes: RLP, signed transactions, raw logs."""
 
+from functools import lru_cache
 from typing import Self, cast
 
 from msgspec import Struct
 
+from gamekit.errors import EncodingInvalid
 from gamekit.eth.block import Log
 from gamekit.eth.hashing import keccak256
 from gamekit.eth.rlp import RlpItem, rlp_encode
@@ -11,6 +13,11 @@ from gamekit.eth.signature import Signature, recover_address
 from gamekit.eth.transaction import Authorization, SignedAuthorization
 from gamekit.eth.user_operation import PackedUserOperation, split_pair
 from gamekit.units import Address, ChainId, Hash32, Wei
+
+FEE_MARKET = 2
+"""The transaction kind of EIP-1559."""
+SET_CODE = 4
+"""The transaction kind of EIP-7702."""
 
 
 class DecodedTransaction(Struct, frozen=True):
@@ -24,26 +31,37 @@ class DecodedTransaction(Struct, frozen=True):
     max_fee: int
     tip: int
     raw: bytes
+    gas: int = 0
+    """Its gas limit; 0 when nobody said."""
     authorizations: tuple[SignedAuthorization, ...] = ()
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        """Decode a signed transaction of the fee-market kind, or that with authorizations; recover who signed it."""
-        assert raw[0] in (2, 4)
+        """Decode a signed transaction of the fee-market kind, or that with authorizations; recover who signed it.
+
+        Raises: EncodingInvalid for anything else.
+        """
         fields = rlp_decode(raw[1:])
-        assert isinstance(fields, list)
-        own = 9 if raw[0] == 2 else 10
+        if raw[0] not in (FEE_MARKET, SET_CODE) or not isinstance(fields, list):
+            raise EncodingInvalid("not a transaction of the fee-market kind")
+        own = 9 if raw[0] == FEE_MARKET else 10
         unsigned, signature = fields[:own], [int.from_bytes(field, "big") for field in fields[own:]]  # type: ignore[arg-type]
+        signed = cast("list[list[bytes]]", unsigned[9] if raw[0] == SET_CODE else [])
         digest = keccak256(raw[:1] + rlp_encode(cast("list[RlpItem]", unsigned)))
-        signed = cast("list[list[bytes]]", unsigned[9] if own == 10 else [])
         parity, r, s = signature
         numbers = [int.from_bytes(field, "big") for field in unsigned[:5] if isinstance(field, bytes)]
         to, data = unsigned[5], unsigned[7]
-        assert isinstance(to, bytes)
-        assert isinstance(data, bytes)
-        sender = recover_address(digest, Signature(r, s, parity).to_bytes())
-        return cls(keccak256(raw), sender, numbers[1], Address(to), data, numbers[3], numbers[2], raw,
+        if not isinstance(to, bytes) or not isinstance(data, bytes):
+            raise EncodingInvalid("the transaction's fields are no bytes")
+        sender = recovered(digest, Signature(r, s, parity).to_bytes())
+        return cls(keccak256(raw), sender, numbers[1], Address(to), data, numbers[3], numbers[2], raw, numbers[4],
                    tuple(map(_authorization, signed)))  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def recovered(digest: Hash32, signature: bytes) -> Address:
+    """Recover who signed; remembered, since a chain asks the same about a bundle each time it is simulated."""
+    return recover_address(digest, signature)
 
 
 def _authorization(fields: list[bytes]) -> SignedAuthorization:
@@ -55,7 +73,8 @@ def _authorization(fields: list[bytes]) -> SignedAuthorization:
 def rlp_decode(data: bytes) -> bytes | list[object]:
     """Decode one item that fills the data."""
     item, end = _item(data, 0)
-    assert end == len(data)
+    if end != len(data):
+        raise EncodingInvalid(f"{len(data) - end} bytes behind the item")
     return item
 
 

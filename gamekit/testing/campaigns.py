@@ -1,0 +1,102 @@
+"""The campaigns: what is done to a world in each case, and how many cases that makes."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from gamekit.kit import GameKit
+from gamekit.testing.nature import STILL, WILD
+from gamekit.testing.network import CALM, ROUGH, STORM
+from gamekit.testing.pairs import POINTS, pieces, walk
+from gamekit.testing.players import Player
+from gamekit.testing.report import Report
+from gamekit.testing.simulation import Simulation, Workshop
+from gamekit.testing.trials import TRIALS
+
+Plant = Callable[[GameKit], None]
+Progress = Callable[[Report], None]
+Campaign = Callable[[Workshop, Report, int, Plant | None, Progress], None]
+"""Runs in a workshop, adds to a report, so many of what it counts, with a bug planted or not."""
+
+CRASHES_PER_CASE = 32
+ACTIONS_PER_PLAYER = 14
+
+
+def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> Simulation:
+    """One world whose server dies again and again, anywhere, with every fault on."""
+    dice = random.Random(f"{report.seed}/{case}")
+    simulation = Simulation(shop, f"{report.seed}/{case}", plant=plant)
+    weather = dice.choice([CALM, ROUGH, ROUGH, STORM])
+    nature = dice.choice([STILL, WILD, WILD])
+    power = dice.choice([0.0, 0.3, 1.0])
+    from_the_start = dice.random() < 0.2
+    pace = dice.choice([4, 8, 16])
+    simulation.points.hold = lambda: dice.random() < 0.93 and not simulation.witness.in_flight()
+
+    def strike() -> int | None:
+        if len(simulation.witness.deaths) >= CRASHES_PER_CASE:
+            return None
+        return int(dice.expovariate(1 / pace))
+
+    async def story() -> None:
+        players = [simulation.player(name) for name in ("ada", "bob")]
+        if from_the_start:
+            simulation.strikes = strike
+            simulation.rage(nature, weather, power)
+        await asyncio.gather(*(player.open() for player in players))
+        simulation.strikes = strike
+        simulation.rage(nature, weather, power)
+        simulation.points.after(strike() or 0)
+        playing = [player.play(ACTIONS_PER_PLAYER, 0.5) for player in players]
+        if dice.random() < 0.3:
+            playing.append(_revoke_later(players[0], dice.uniform(2, 12)))
+        await asyncio.gather(*playing)
+        await simulation.rest()
+
+    return simulation.lived(story())
+
+
+async def _revoke_later(player: Player, delay_s: float) -> None:
+    await asyncio.sleep(delay_s)
+    await player.revoke()
+
+
+def run_crashes(shop: Workshop, report: Report, count: int, plant: Plant | None, progress: Progress) -> None:
+    """Live through cases until so many crashes have come; stop at the first case that shows a bug."""
+    case = 0
+    while report.crashes < count and report.clean:
+        report.add(case, crashes(shop, report, case, plant))
+        case += 1
+        progress(report)
+
+
+def run_pairs(shop: Workshop, report: Report, count: int, plant: Plant | None, progress: Progress) -> None:  # noqa: ARG001
+    """Die at every named point, and at every ordered pair of them."""
+    covered: set[tuple[str, str]] = set()
+    for case, points in enumerate(pieces(POINTS, report.seed)):
+        report.add(case, walk(shop, report.seed, case, points, covered))
+        report.pairs = len(covered)
+        progress(report)
+        if not report.clean or report.pairs >= count:
+            return
+
+
+def of_trials(trial: Callable[[Workshop, int, int, Plant | None], Simulation]) -> Campaign:
+    """Make a campaign of so many cases of a trial; it stops at the first that shows a bug."""
+
+    def run(shop: Workshop, report: Report, count: int, plant: Plant | None, progress: Progress) -> None:
+        for case in range(count):
+            report.add(case, trial(shop, report.seed, case, plant))
+            progress(report)
+            if not report.clean:
+                return
+
+    return run
+
+
+CAMPAIGNS: dict[str, Campaign] = {
+    "crashes": run_crashes,
+    "pairs": run_pairs,
+    **{name: of_trials(trial) for name, trial in TRIALS.items()},
+}
+"""By name."""

@@ -1,0 +1,233 @@
+"""What goes wrong between the runtime and the chain, by chance: an adapter of the ports in front of the chain.
+
+Each fault is one that a real node shows: no answer, an answer that is lost, a late one, one from a node that is behind,
+a transaction that is said to be taken and is forgotten, or that arrives twice or much later.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from msgspec import Struct
+
+from gamekit.errors import ChainUnavailable, SubmitError, SubmitterUnavailable
+from gamekit.eth.block import Head, Log, TransactionReceipt
+from gamekit.eth.transaction import SignedAuthorization
+from gamekit.testing.chain import FakeChain
+from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
+
+T = TypeVar("T")
+
+
+class Weather(Struct, frozen=True):
+    """How often each fault comes, as a share of all calls from 0 to 1."""
+
+    drop: float = 0.0
+    """Reads that are not answered."""
+    delay: float = 0.0
+    """Calls that are answered late, by up to `delay_s`: so they overtake each other."""
+    delay_s: float = 1.0
+    stale: float = 0.0
+    """Reads that are answered by a node up to `stale_blocks` behind."""
+    stale_blocks: int = 3
+    lie: float = 0.0
+    """Reads of receipts to which the node adds one that no block has: for a bundle that is only pending."""
+    lose_reply: float = 0.0
+    """Sends that arrive, and are not answered."""
+    lose: float = 0.0
+    """Sends that do not arrive, and are not answered."""
+    forget: float = 0.0
+    """Sends that are said to be taken, and are forgotten."""
+    double: float = 0.0
+    """Sends that arrive twice, the second time up to `delay_s` later."""
+
+
+CALM = Weather()
+ROUGH = Weather(drop=0.03, delay=0.05, stale=0.02, lie=0.5, lose_reply=0.1, lose=0.05, forget=0.05, double=0.1)
+STORM = Weather(0.1, 0.15, 3.0, 0.1, 4, lie=0.8, lose_reply=0.15, lose=0.1, forget=0.1, double=0.15)
+
+
+class Sky:
+    """The weather of the moment, which outlives every process."""
+
+    def __init__(self, chance: random.Random, weather: Weather = CALM) -> None:
+        self.chance = chance
+        self.weather = weather
+        self.faults: dict[str, int] = {}
+        """How often each fault came."""
+
+    def count(self, fault: str) -> None:
+        """A fault came."""
+        self.faults[fault] = self.faults.get(fault, 0) + 1
+
+
+class Network:
+    """One process's way to the chain. Implements `ports.ChainReader` and `ports.TransactionSender`."""
+
+    def __init__(self, chain: FakeChain, sky: Sky, reach: Callable[[str], None]) -> None:
+        """Take the chain and the weather.
+
+        Args:
+            chain: what is behind it.
+            sky: what goes wrong now.
+            reach: told of each point that the process reaches (empty: nothing but "it runs"); raises once it is dead.
+        """
+        self.chain = chain
+        self._sky = sky
+        self._reach = reach
+        self._count = sky.count
+        self.trusting = False
+        """Whether receipts are believed as they come: the real adapter looks at their block."""
+
+    async def _read(self, ask: Callable[[], Awaitable[T]]) -> T:
+        self._reach("")
+        weather, dice = self._sky.weather, self._sky.chance
+        if weather is CALM:
+            return await ask()
+        roll = dice.random()
+        if roll < weather.drop:
+            self._count("read dropped")
+            await asyncio.sleep(weather.delay_s)
+            raise ChainUnavailable("no answer in time")
+        roll -= weather.drop
+        if roll < weather.stale:
+            self._count("read stale")
+            self.chain.lag = dice.randint(1, weather.stale_blocks)
+            try:
+                return await ask()  # Nothing in the chain waits, so nobody else sees it lag.
+            finally:
+                self.chain.lag = 0
+        roll -= weather.stale
+        if roll < weather.delay:
+            self._count("read delayed")
+            before = dice.random() < 0.5
+            if before:
+                await asyncio.sleep(dice.uniform(0, weather.delay_s))
+            answer = await ask()
+            if not before:
+                await asyncio.sleep(dice.uniform(0, weather.delay_s))
+            return answer
+        return await ask()
+
+    async def chain_id(self) -> ChainId:
+        """See `ports.ChainReader`."""
+        return await self._read(self.chain.chain_id)
+
+    async def head(self) -> Head:
+        """See `ports.ChainReader`."""
+        return await self._read(self.chain.head)
+
+    async def block(self, number: BlockNumber) -> Head | None:
+        """See `ports.ChainReader`."""
+        return await self._read(lambda: self.chain.block(number))
+
+    async def finalized(self) -> Head:
+        """See `ports.ChainReader`."""
+        return await self._read(self.chain.finalized)
+
+    async def receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
+        """See `ports.ChainReader`: as the adapter does it, a receipt of another block is no answer."""
+        found = await self._read(lambda: self.chain.receipts(block))
+        if self._sky.weather.lie and self._sky.chance.random() < self._sky.weather.lie:
+            forged = self.chain.forge_receipts(block)
+            if forged:
+                self._count("receipt forged")
+                found += forged
+        if not self.trusting and any(receipt.block_hash != block.hash for receipt in found):
+            raise ChainUnavailable("a receipt of another block")
+        return found
+
+    async def transaction_data(self, transaction_hash: Hash32) -> bytes:
+        """See `ports.ChainReader`."""
+        return await self._read(lambda: self.chain.transaction_data(transaction_hash))
+
+    async def call(
+        self,
+        to: Address,
+        data: bytes,
+        *,
+        sender: Address | None = None,
+        gas: Gas | None = None,
+        block: BlockHash | None = None,
+    ) -> bytes:
+        """See `ports.ChainReader`."""
+        return await self._read(lambda: self.chain.call(to, data, sender=sender, gas=gas, block=block))
+
+    async def logs(self, topics: Sequence[Sequence[Hash32]], first: BlockNumber, most: int) -> tuple[Log, ...]:
+        """See `ports.ChainReader`."""
+        return await self._read(lambda: self.chain.logs(topics, first, most))
+
+    async def code(self, address: Address, *, block: BlockHash | None = None) -> bytes:
+        """See `ports.ChainReader`."""
+        return await self._read(lambda: self.chain.code(address, block=block))
+
+    async def storage(self, address: Address, slot: Hash32) -> Hash32:
+        """See `ports.ChainReader`."""
+        return await self._read(lambda: self.chain.storage(address, slot))
+
+    async def balance(self, address: Address) -> Wei:
+        """See `ports.ChainReader`."""
+        return await self._read(lambda: self.chain.balance(address))
+
+    async def transaction_count(
+        self, address: Address, *, pending: bool = False, block: BlockHash | None = None
+    ) -> int:
+        """See `ports.ChainReader`."""
+        return await self._read(lambda: self.chain.transaction_count(address, pending=pending, block=block))
+
+    async def estimate_gas(
+        self, to: Address, data: bytes, *, sender: Address, authorizations: Sequence[SignedAuthorization] = ()
+    ) -> Gas:
+        """See `ports.ChainReader`."""
+        return await self._read(lambda: self.chain.estimate_gas(to, data, sender=sender, authorizations=authorizations))
+
+    async def max_priority_fee_per_gas(self) -> Wei:
+        """See `ports.ChainReader`."""
+        return await self._read(self.chain.max_priority_fee_per_gas)
+
+    async def send_raw_transaction(self, raw: bytes) -> None:
+        """See `ports.TransactionSender`."""
+        self._reach("before send")
+        fault = self._fault()
+        if not fault:
+            await self.chain.send_raw_transaction(raw)
+        else:
+            await self._send_badly(fault, raw)
+        self._reach("after send")
+
+    def _fault(self) -> str:
+        """Roll what goes wrong with a send; empty if nothing does."""
+        weather = self._sky.weather
+        if weather is CALM:
+            return ""
+        roll = self._sky.chance.random()
+        for fault in ("lose_reply", "lose", "forget", "double", "delay"):
+            share: float = getattr(weather, fault)
+            if roll < share:
+                return fault
+            roll -= share
+        return ""
+
+    async def _send_badly(self, fault: str, raw: bytes) -> None:
+        weather, dice = self._sky.weather, self._sky.chance
+        self._count(f"send {fault}")
+        if fault == "forget":
+            return
+        if fault == "delay":
+            await asyncio.sleep(dice.uniform(0, weather.delay_s))
+        if fault == "double":
+            loop = asyncio.get_running_loop()
+            loop.call_later(dice.uniform(0, weather.delay_s), self._arrive, raw)
+        if fault != "lose":
+            await self.chain.send_raw_transaction(raw)
+        if fault in ("lose", "lose_reply"):
+            await asyncio.sleep(weather.delay_s)
+            raise SubmitterUnavailable("the reply was lost")
+
+    def _arrive(self, raw: bytes) -> None:
+        """A copy that was on its way: whether its sender still lives does not matter."""
+        try:
+            self.chain.take(raw)
+        except SubmitError:
+            self._count("send double refused")

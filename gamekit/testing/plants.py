@@ -1,0 +1,295 @@
+"""Known bugs, each a small patch of a kit: what a campaign must find, or it proves nothing."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gamekit.core.fees import Fees
+from gamekit.core.journal import Event, Row
+from gamekit.core.lane import Lane
+from gamekit.core.relay import RelayNonce
+from gamekit.core.tracking import DEAD, EXPIRED, SENT, LiveSlot, may_expire
+from gamekit.eth.block import Head
+from gamekit.kit import GameKit
+from gamekit.store.group import GroupCommit
+
+# ruff: noqa: SLF001 - a plant reaches into what it breaks
+
+
+Sow = Callable[[GameKit], None]
+"""Plants a bug into a kit."""
+
+
+class Plant(Struct, frozen=True):
+    """A bug, and the campaign that must find it."""
+
+    sow: Sow
+    campaign: str = "crashes"
+    within: int = 1500
+    """How much of the campaign shows it, with seed 1: crashes, or cases."""
+
+
+PLANTS: dict[str, Plant] = {}
+
+
+def plant(
+    campaign: str = "crashes", within: int = 800
+) -> Callable[[Callable[[GameKit], None]], Callable[[GameKit], None]]:
+    """Register a bug under its own name."""
+
+    def register(sow: Sow) -> Sow:
+        PLANTS[sow.__name__] = Plant(sow, campaign, within)
+        return sow
+
+    return register
+
+
+@plant(within=100)
+def wall_clock_deadline(kit: GameKit) -> None:
+    """Actions leave a slot when the newest head has passed the deadline, not the last final block."""
+    real = kit._resolve._given_up
+
+    def given_up(live: LiveSlot, final: Head) -> bool:
+        return real(live, final) if live.foreign_at else may_expire(live, kit.state.head.timestamp)
+
+    kit._resolve._given_up = given_up  # type: ignore[method-assign]
+
+
+@plant(within=400)
+def free_on_not_found(kit: GameKit) -> None:
+    """Actions leave a slot when no transaction in flight carries its operation."""
+
+    def given_up(live: LiveSlot, final: Head) -> bool:  # noqa: ARG001
+        return live.latest().state == SENT and not kit._relayers.carried().intersection(live.variants)
+
+    kit._resolve._given_up = given_up  # type: ignore[method-assign]
+
+
+@plant("reorgs", 64)
+def ignore_reorg(kit: GameKit) -> None:
+    """What stood in blocks that are canonical no more stays as it was."""
+
+    async def nothing(orphaned: Sequence[Head]) -> None:  # noqa: ARG001
+        return None
+
+    kit._settle._orphan = nothing  # type: ignore[method-assign]
+
+
+@plant("reorgs", 48)
+def skip_other_variant_on_reorg(kit: GameKit) -> None:
+    """Only the latest variant of a slot is looked for in blocks."""
+    index = kit.state.index
+
+    def latest_only(live: LiveSlot) -> None:
+        for user_op_hash in live.variants:
+            kit.state.slots_by_operation.pop(user_op_hash, None)
+        latest, variants = live.latest(), live.variants
+        live.variants = {latest.user_op_hash: latest}
+        index(live)
+        live.variants = variants
+
+    kit.state.index = latest_only  # type: ignore[method-assign]
+
+
+@plant("reorgs", 64)
+def forget_reorg_while_down(kit: GameKit) -> None:
+    """A start believes the blocks that the process before it has read."""
+
+    async def none(final: Any) -> list[Head]:  # noqa: ANN401, ARG001
+        return []
+
+    kit._settle._lost_since = none  # type: ignore[method-assign]
+
+
+@plant(within=40)
+def ack_before_commit(kit: GameKit) -> None:
+    """A commit is told to be on disk a moment before it is."""
+    journal: Any = kit.store._journal  # type: ignore[attr-defined]
+    commits: GroupCommit = journal._commits
+
+    def drain() -> None:
+        while commits._queue:
+            rows, futures = commits._take()
+            commits._post(commits._resolve, futures, [None] * len(rows), sum(map(len, rows)))
+            asyncio.get_running_loop().call_later(0.05, commits._write, rows)
+
+    commits._drain = drain  # type: ignore[method-assign]
+
+
+@plant(within=100)
+def resign_at_next_nonce(kit: GameKit) -> None:
+    """An operation whose deadline is near is signed again in the next slot, instead of its own."""
+    dispatch, state = kit._dispatch, kit.state
+
+    async def resign(lane: Any, live: LiveSlot) -> bool:  # noqa: ANN401
+        latest = live.latest()
+        if live.included() is not None or latest.deadline - state.head.timestamp >= state.config.batch.resign_below_s:
+            return False
+        await kit.store.commit((replace(live.slot, state=EXPIRED), latest.moved(DEAD)))
+        state.unindex(live)
+        lane.close_slot(live.slot.sequence)
+        lane.sequence = live.slot.sequence + 1
+        lane.ready.extendleft(reversed(live.actions))
+        state.accepted += len(live.actions)
+        dispatch.schedule(lane)
+        return True
+
+    kit._resolve._resign = resign  # type: ignore[method-assign]
+
+
+@plant(within=40)
+def two_commits_instead_of_one(kit: GameKit) -> None:
+    """What a block says is written first, and the events that tell it in a commit of their own."""
+
+    async def write(rows: Sequence[Row]) -> None:
+        events = [row for row in rows if isinstance(row, Event)]
+        await kit.store.commit([row for row in rows if not isinstance(row, Event)])
+        if events:
+            await kit.store.commit(events)
+            kit._notify.publish(events)
+
+    kit._settle._write = write  # type: ignore[method-assign]
+
+
+@plant(within=700)
+def trust_receipt(kit: GameKit) -> None:
+    """A receipt is believed whatever block it names."""
+    kit._ports.chain.trusting = True  # type: ignore[attr-defined]
+
+
+@plant(within=200)
+def final_too_early(kit: GameKit) -> None:
+    """The head counts as final."""
+    kit._chain.finalized = kit._chain.head  # type: ignore[method-assign]
+
+
+@plant(within=200)
+def bump_only_tip(kit: GameKit) -> None:
+    """A replacement raises the tip, and not the highest fee. The journal would refuse that, so it is not asked."""
+    real: Any = kit._relayers._signed
+    kit._relayers._store = _NonceUnguarded(kit.store)
+
+    def signed(relayer: Any, nonce: int, attempt: int, *rest: Any) -> Any:  # noqa: ANN401
+        if not attempt:
+            return real(relayer, nonce, attempt, *rest)
+        before = relayer.unmined[nonce][-1]
+        return real(relayer, nonce, attempt, *(_same_most(before, each) for each in rest))
+
+    kit._relayers._signed = signed  # type: ignore[method-assign, assignment]
+
+
+class _NonceUnguarded:
+    """A journal that hears of no relayer's nonce."""
+
+    def __init__(self, store: Any) -> None:  # noqa: ANN401
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._store, name)
+
+    def commit(self, rows: Sequence[Row]) -> Any:  # noqa: ANN401
+        return self._store.commit([row for row in rows if not isinstance(row, RelayNonce)])
+
+
+def _same_most(before: Any, value: Any) -> Any:  # noqa: ANN401
+    """A bid with the highest fee of the attempt before; anything else as it is."""
+    if not isinstance(value, Fees):
+        return value
+    return Fees(before.max_fee_per_gas, min(value.max_priority_fee_per_gas, before.max_fee_per_gas))
+
+
+@plant(within=100)
+def forget_sent_on_restart(kit: GameKit) -> None:
+    """A start takes the relayer's next nonce from the chain, and forgets what was sent and is not mined."""
+    real = kit._relayers.recover
+
+    async def recover() -> None:
+        await real()
+        for relayer in kit._relayers._relayers.values():
+            relayer.unmined.clear()
+            relayer.next_nonce = await kit._chain.transaction_count(relayer.address)
+
+    kit._relayers.recover = recover  # type: ignore[method-assign]
+
+
+@plant(within=40)
+def reuse_last_cursor(kit: GameKit) -> None:
+    """A start goes on with the cursor of the last event, which is written over."""
+    real = kit._resolve.load
+
+    async def load() -> None:
+        kit._notify.next_cursor = max(1, kit._notify.next_cursor - 1)  # type: ignore[assignment]
+        await real()
+
+    kit._resolve.load = load  # type: ignore[method-assign]
+
+
+@plant(within=200)
+def jump_over_blocks(kit: GameKit) -> None:
+    """When several blocks have come at once, only the newest is read."""
+    real = kit._settle._branch
+
+    async def branch(head: Head) -> Any:  # noqa: ANN401
+        step = await real(head)
+        if step is None:
+            return None
+        kit.state.history.apply(replace(step, orphaned=(), added=step.added[:-1]))
+        return replace(step, added=step.added[-1:])
+
+    kit._settle._branch = branch  # type: ignore[method-assign]
+
+
+@plant("revoke", 4)
+def sign_after_revoke(kit: GameKit) -> None:
+    """A revocation is written, and the lane goes on."""
+    kit._revoke.stop = lambda session, code: kit.state.put(session)  # type: ignore[method-assign]  # noqa: ARG005
+
+
+@plant(within=60)
+def no_sync(kit: GameKit) -> None:
+    """The journal does not wait for the disk."""
+    kit.store._journal._writer._connection.pragma("synchronous", "OFF")  # type: ignore[attr-defined]
+
+
+@plant("poison", 2)
+def blame_nobody(kit: GameKit) -> None:
+    """A bundle that was reverted on chain makes nobody suspect: its operations travel together again."""
+    kit._bundler.on_receipts = lambda head, receipts: ()  # type: ignore[method-assign]  # noqa: ARG005
+
+
+class _Unreserved(Lane):
+    """Counts only what is on chain."""
+
+    __slots__ = ()
+
+    def uses_left(self) -> int:
+        return self.scope.usage.uses_max - self.usage.uses
+
+
+@plant("budget", 1)
+def budget_not_reserved(kit: GameKit) -> None:
+    """Uses are counted when they are charged on chain, not when an action is accepted."""
+    real = kit._resolve.make_lane
+
+    def make_lane(*asked: Any) -> Lane:  # noqa: ANN401
+        lane = real(*asked)
+        lane.__class__ = _Unreserved
+        return lane
+
+    kit._resolve.make_lane = make_lane  # type: ignore[method-assign, assignment]
+
+
+@plant("disk", 10)
+def ack_despite_error(kit: GameKit) -> None:
+    """A commit that the disk refused is told to be on disk."""
+    journal: Any = kit.store._journal  # type: ignore[attr-defined]
+    write = journal._commits._write
+
+    def hopeful(commits: Any) -> list[None]:  # noqa: ANN401
+        write(commits)
+        return [None] * len(commits)
+
+    journal._commits._write = hopeful

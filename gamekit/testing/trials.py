@@ -1,0 +1,215 @@
+"""One world of each campaign beside the crashes: reorgs, poison, revocations, budgets, disks.
+
+Each function lives through one case and gives the world; what does not hold is among the witness's breaks.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gamekit.config import LaneConfig
+from gamekit.core.action import ActionRequest
+from gamekit.core.game import Game, build_game
+from gamekit.core.manifest import parse_manifest
+from gamekit.kit import GameKit
+from gamekit.testing.nature import STILL, WILD, Nature
+from gamekit.testing.network import CALM, ROUGH
+from gamekit.testing.players import Player
+from gamekit.testing.scenery import ABI, MANIFEST
+from gamekit.testing.simulation import Simulation, Workshop, settings
+
+Sow = Callable[[GameKit], None] | None
+
+DEPTH_MAX: Final = 64
+EMPTY: Final = Nature(skip=1.0)
+"""Blocks that take nothing."""
+STATES: Final = ("accepted", "signed", "sent", "replaced", "included", "settled", "settled twice", "resigned")
+"""How far an action is when the chain reorganises."""
+USES_MAX: Final = 20
+RACERS: Final = 1000
+TIGHT: Final = f"""
+[unit.tight]
+meaning = "play a little"
+functions = ["attack"]
+minutes = 10
+rate_per_s = 1000
+burst = 640
+calls_max = 8
+gas_budget_wei = 900000000000000000
+gas_per_operation_wei_max = 90000000000000000
+uses_max = {USES_MAX}
+"""
+
+
+def reorgs(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+    """A reorg of each depth, at each state of an action, straight and sideways: case 0 is the first of them.
+
+    By chance the server is down when it comes, and what was in the blocks is in no pool any more.
+    """
+    depth = case // (2 * len(STATES)) % DEPTH_MAX + 1
+    state, sideways = STATES[case // 2 % len(STATES)], bool(case % 2)
+    simulation = Simulation(shop, f"{seed}/reorgs/{case}", plant=sow)
+    simulation.chain.finality = depth + 6
+    dice = random.Random(f"{seed}/reorgs/{case}")
+    down, forget = dice.random() < 0.5, dice.random() < 0.3
+
+    async def story() -> None:
+        hero = await simulation.join("ada")
+        simulation.chain.mine(depth)
+        await simulation.blocks(1)
+        await _bring_to(simulation, hero, state)
+        if down:
+            simulation.crash()
+        simulation.chain.reorg(depth, sideways=sideways, forget=forget)
+        simulation.sky.count(f"reorg{' sideways' if sideways else ''}{' while down' if down else ''}")
+        await simulation.blocks(1)
+        await hero.send([hero.attack()])
+        await simulation.rest()
+
+    return simulation.lived(story())
+
+
+async def _bring_to(simulation: Simulation, hero: Player, state: str) -> None:
+    chain = simulation.chain
+    if state in ("replaced", "resigned"):
+        simulation.rage(EMPTY)
+    entry = await hero.ask(hero.attack())
+    if state == "accepted":
+        return
+    if state == "signed":
+        await asyncio.sleep(0.03)
+    elif state == "sent":
+        while not chain.pending and not entry.told:
+            await asyncio.sleep(0.01)
+    elif state in ("replaced", "resigned"):
+        await simulation.blocks(4 if state == "replaced" else 10)
+        simulation.rage(STILL)
+        await simulation.blocks(1)
+    else:
+        while not entry.told:
+            await asyncio.sleep(0.1)
+        if state != "included":
+            await simulation.blocks(1)
+        if state == "settled twice":
+            await hero.send([hero.attack(), hero.attack()])
+            await simulation.blocks(1)
+
+
+def revoke(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+    """Four players; each session is revoked at a random moment of its play."""
+    dice = random.Random(f"{seed}/revoke/{case}")
+    simulation = Simulation(shop, f"{seed}/revoke/{case}", plant=sow)
+
+    async def play_and_revoke(player: Player) -> None:
+        playing = asyncio.ensure_future(player.play(12, 0.4))
+        await asyncio.sleep(dice.uniform(0.0, 8.0))
+        await player.revoke()
+        await playing
+
+    async def story() -> None:
+        players = [await simulation.join(name) for name in ("ada", "bob", "cem", "dea")]
+        simulation.rage(dice.choice([STILL, WILD]), dice.choice([CALM, ROUGH]))
+        await asyncio.gather(*(play_and_revoke(player) for player in players))
+        await simulation.rest()
+
+    return simulation.lived(story())
+
+
+def poison(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+    """Eight players, one of whose accounts makes every bundle revert once it is mined: the others must not notice."""
+    simulation = Simulation(shop, f"{seed}/poison/{case}", plant=sow)
+    dice = random.Random(f"{seed}/poison/{case}")
+
+    async def story() -> None:
+        players = [await simulation.join(f"player{number}") for number in range(8)]
+        villain = dice.choice(players)
+        innocents = [player for player in players if player is not villain]
+        kit = await simulation.serving()
+        account = next(row.account for row in kit.sessions() if row.permission_id == villain.session)
+        simulation.chain.treacherous = {account}
+        simulation.sky.count("poison")
+        await asyncio.gather(*(player.play(4, 0.4) for player in players))
+        await asyncio.sleep(INNOCENT_S)
+        for player in innocents:
+            for entry in simulation.ledger.entries.values():
+                if entry.key.startswith(f"{player.name}:") and entry.accepted and not entry.told:
+                    simulation.witness.fail("I1", f"{entry.key} is held up by a neighbour's poison")
+        simulation.chain.treacherous = set()
+        await simulation.rest()
+
+    return simulation.lived(story())
+
+
+INNOCENT_S: Final = 20
+"""Virtual seconds, ten blocks, after which no innocent action may still wait for its outcome."""
+
+
+def budget(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+    """A thousand requests race for twenty uses: never are more accepted than there are."""
+    dice = random.Random(f"{seed}/budget/{case}")
+    simulation = Simulation(
+        shop, f"{seed}/budget/{case}", plant=sow, games=(tight_arena(),),
+        config=settings(lanes=LaneConfig(depth_max=RACERS)),
+    )  # fmt: skip
+
+    async def story() -> None:
+        hero = simulation.player("ada")
+        await hero.open("tight")
+        requests = [hero.attack() for _ in range(RACERS)]
+        frames: list[Sequence[ActionRequest]] = []
+        while requests:
+            size = dice.randint(1, 6)
+            frames.append(requests[:size])
+            del requests[:size]
+        await asyncio.gather(*(_try_once(simulation, hero, frame, dice.uniform(0, 10)) for frame in frames))
+        accepted = [entry for entry in simulation.ledger.entries.values() if entry.accepted]
+        if len(accepted) > USES_MAX:
+            simulation.witness.fail("I8", f"{len(accepted)} actions were accepted for {USES_MAX} uses")
+        if not accepted:
+            simulation.witness.fail("I8", "nothing was accepted at all")
+        await simulation.rest()
+
+    return simulation.lived(story())
+
+
+async def _try_once(simulation: Simulation, hero: Player, frame: Sequence[ActionRequest], delay_s: float) -> None:
+    await asyncio.sleep(delay_s)
+    await hero.try_once(frame)
+    if len([entry for entry in simulation.ledger.entries.values() if entry.accepted]) > USES_MAX:
+        simulation.witness.fail("I8", f"more than {USES_MAX} actions are accepted")
+
+
+def tight_arena() -> Game:
+    """The arena, with a unit that has few uses."""
+    return build_game(parse_manifest(MANIFEST + TIGHT), ABI)
+
+
+def disk(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+    """A fault at one write or sync after the other, in one of four ways; soon after it the server is killed."""
+    simulation = Simulation(shop, f"{seed}/disk/{case}", plant=sow)
+    place, way = case // 4, case % 4
+    dice = random.Random(f"{seed}/disk/{case}")
+
+    async def kill_after_the_fault() -> None:
+        while not simulation.disk.struck:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(dice.uniform(0, 0.1))
+        simulation.crash()
+
+    async def story() -> None:
+        players = [await simulation.join(name) for name in ("ada", "bob")]
+        simulation.disk.arm(place, "FULL" if way & 1 else "IOERR", 1 if way < 2 else 12, part=bool(way & 1))
+        killing = asyncio.ensure_future(kill_after_the_fault())
+        await asyncio.gather(*(player.play(6, 0.4) for player in players))
+        killing.cancel()
+        simulation.disk.disarm()
+        await simulation.rest()
+
+    return simulation.lived(story())
+
+
+TRIALS: Final = {"reorgs": reorgs, "revoke": revoke, "poison": poison, "budget": budget, "disk": disk}
+"""By the name of their campaign."""
+
+__all__ = ["TRIALS", "budget", "disk", "poison", "reorgs", "revoke"]
