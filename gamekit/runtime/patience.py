@@ -5,6 +5,7 @@ without an answer would end it: with a node that drops every tenth, hardly any s
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
@@ -22,21 +23,15 @@ PAUSE_S: Final = 0.25
 """Seconds before a question is asked again."""
 
 
-class Patient:
-    """The chain, with questions that may be asked again. Implements `ports.ChainReader`."""
+class Relayed(ABC):
+    """A reader in front of another: every question passes through `_ask`. Implements `ports.ChainReader`."""
 
     def __init__(self, chain: ChainReader) -> None:
         self._chain = chain
-        self.attempts = 1
-        """How often a question is asked, at most, before its want of an answer is the asker's concern."""
 
+    @abstractmethod
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        for _ in range(self.attempts - 1):
-            try:
-                return await question()
-            except ChainUnavailable:
-                await asyncio.sleep(PAUSE_S)
-        return await question()
+        """Put a question to the chain, or do not."""
 
     async def chain_id(self) -> ChainId:
         """See `ports.ChainReader`."""
@@ -105,3 +100,20 @@ class Patient:
     async def max_priority_fee_per_gas(self) -> Wei:
         """See `ports.ChainReader`."""
         return await self._ask(self._chain.max_priority_fee_per_gas)
+
+
+class Patient(Relayed):
+    """The chain, with questions that may be asked again."""
+
+    def __init__(self, chain: ChainReader) -> None:
+        super().__init__(chain)
+        self.attempts = 1
+        """How often a question is asked, at most, before its want of an answer is the asker's concern."""
+
+    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        for _ in range(self.attempts - 1):
+            try:
+                return await question()
+            except ChainUnavailable:
+                await asyncio.sleep(PAUSE_S)
+        return await question()

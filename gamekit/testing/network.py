@@ -6,16 +6,15 @@ a transaction that is said to be taken and is forgotten, or that arrives twice o
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from msgspec import Struct
 
 from gamekit.errors import ChainUnavailable, SubmitError, SubmitterUnavailable
-from gamekit.eth.block import Head, Log, TransactionReceipt
-from gamekit.eth.transaction import SignedAuthorization
+from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.runtime.patience import Relayed
 from gamekit.testing.chain import FakeChain
-from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
 
 T = TypeVar("T")
 
@@ -62,7 +61,7 @@ class Sky:
         self.faults[fault] = self.faults.get(fault, 0) + 1
 
 
-class Network:
+class Network(Relayed):
     """One process's way to the chain. Implements `ports.ChainReader` and `ports.TransactionSender`."""
 
     def __init__(self, chain: FakeChain, sky: Sky, reach: Callable[[str], None]) -> None:
@@ -73,6 +72,7 @@ class Network:
             sky: what goes wrong now.
             reach: told of each point that the process reaches (empty: nothing but "it runs"); raises once it is dead.
         """
+        super().__init__(chain)
         self.chain = chain
         self._sky = sky
         self._reach = reach
@@ -80,11 +80,11 @@ class Network:
         self.trusting = False
         """Whether receipts are believed as they come: the real adapter looks at their block."""
 
-    async def _read(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
         self._reach("")
         weather, dice = self._sky.weather, self._sky.chance
         if weather is CALM:
-            return await ask()
+            return await question()
         roll = dice.random()
         if roll < weather.drop:
             self._count("read dropped")
@@ -95,7 +95,7 @@ class Network:
             self._count("read stale")
             self.chain.lag = dice.randint(1, weather.stale_blocks)
             try:
-                return await ask()  # Nothing in the chain waits, so nobody else sees it lag.
+                return await question()  # Nothing in the chain waits, so nobody else sees it lag.
             finally:
                 self.chain.lag = 0
         roll -= weather.stale
@@ -104,31 +104,15 @@ class Network:
             before = dice.random() < 0.5
             if before:
                 await asyncio.sleep(dice.uniform(0, weather.delay_s))
-            answer = await ask()
+            answer = await question()
             if not before:
                 await asyncio.sleep(dice.uniform(0, weather.delay_s))
             return answer
-        return await ask()
-
-    async def chain_id(self) -> ChainId:
-        """See `ports.ChainReader`."""
-        return await self._read(self.chain.chain_id)
-
-    async def head(self) -> Head:
-        """See `ports.ChainReader`."""
-        return await self._read(self.chain.head)
-
-    async def block(self, number: BlockNumber) -> Head | None:
-        """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.block(number))
-
-    async def finalized(self) -> Head:
-        """See `ports.ChainReader`."""
-        return await self._read(self.chain.finalized)
+        return await question()
 
     async def receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
         """See `ports.ChainReader`: as the adapter does it, a receipt of another block is no answer."""
-        found = await self._read(lambda: self.chain.receipts(block))
+        found = await super().receipts(block)
         if self._sky.weather.lie and self._sky.chance.random() < self._sky.weather.lie:
             forged = self.chain.forge_receipts(block)
             if forged:
@@ -137,54 +121,6 @@ class Network:
         if not self.trusting and any(receipt.block_hash != block.hash for receipt in found):
             raise ChainUnavailable("a receipt of another block")
         return found
-
-    async def transaction_data(self, transaction_hash: Hash32) -> bytes:
-        """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.transaction_data(transaction_hash))
-
-    async def call(
-        self,
-        to: Address,
-        data: bytes,
-        *,
-        sender: Address | None = None,
-        gas: Gas | None = None,
-        block: BlockHash | None = None,
-    ) -> bytes:
-        """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.call(to, data, sender=sender, gas=gas, block=block))
-
-    async def logs(self, topics: Sequence[Sequence[Hash32]], first: BlockNumber, most: int) -> tuple[Log, ...]:
-        """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.logs(topics, first, most))
-
-    async def code(self, address: Address, *, block: BlockHash | None = None) -> bytes:
-        """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.code(address, block=block))
-
-    async def storage(self, address: Address, slot: Hash32) -> Hash32:
-        """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.storage(address, slot))
-
-    async def balance(self, address: Address) -> Wei:
-        """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.balance(address))
-
-    async def transaction_count(
-        self, address: Address, *, pending: bool = False, block: BlockHash | None = None
-    ) -> int:
-        """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.transaction_count(address, pending=pending, block=block))
-
-    async def estimate_gas(
-        self, to: Address, data: bytes, *, sender: Address, authorizations: Sequence[SignedAuthorization] = ()
-    ) -> Gas:
-        """See `ports.ChainReader`."""
-        return await self._read(lambda: self.chain.estimate_gas(to, data, sender=sender, authorizations=authorizations))
-
-    async def max_priority_fee_per_gas(self) -> Wei:
-        """See `ports.ChainReader`."""
-        return await self._read(self.chain.max_priority_fee_per_gas)
 
     async def send_raw_transaction(self, raw: bytes) -> None:
         """See `ports.TransactionSender`."""

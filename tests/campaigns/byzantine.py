@@ -7,18 +7,16 @@ settles, and only when nothing moves any more the node tells the truth for what 
 then stand on the chain: the same outcome, of the same operation, in the same block.
 """
 
-import argparse
 import asyncio
-import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from gamekit.demo.report import WRONG
 from tests.campaigns import plants
+from tests.campaigns.command import Result, attempt, command
 from tests.campaigns.rules import Dice, byzantine
 from tests.campaigns.world import Broken, World
 
@@ -122,34 +120,20 @@ class Byzantine:
         }
 
 
-async def campaign(count: int, seed: int, plant: str) -> tuple[bool, dict[str, Any], list[str]]:
+async def campaign(count: int, seed: int, plant: str) -> Result:
     """Run it; gives whether nothing was wrong, the figures, and what was."""
     async with World(PLAYERS, seed, plant=plant, lags=LAGS) as world:
         run = Byzantine(world, count, seed)
-        try:
-            clean = await run.run()
-        except (Broken, TimeoutError) as error:
-            said = [*run.faults, f"{type(error).__name__}: {error}", world.last_words()]
-            return False, run.figures() | ({} if run.faults else {"no_verdict": 1}), said
+        clean, figures, faults = await attempt(run, world)
         # A run that forged nothing proves nothing.
-        return clean and sum(run.injected[name] for name in FORGED) > 0, run.figures(), run.faults
+        return clean and sum(run.injected[name] for name in FORGED) > 0, figures, faults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from a command line; 0 when nothing is wrong."""
-    parser = argparse.ArgumentParser(description="Play through a node that lies.")
-    parser.add_argument("--count", type=int, default=2000, help="accepted actions")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--plant", default="", choices=["", *plants.of("byzantine")])
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    options = parser.parse_args(arguments)
-    clean, figures, faults = asyncio.run(campaign(options.count, options.seed, options.plant))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    print(json.dumps(figures, indent=1))
-    for fault in faults:
-        print(fault)
-    return 0 if clean else 1
+    return command(
+        "Play through a node that lies.", (2000, "accepted actions"), plants.of("byzantine"), campaign, arguments
+    )
 
 
 if __name__ == "__main__":

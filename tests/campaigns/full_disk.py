@@ -7,9 +7,7 @@ journal's write lock. Some of these strike long enough that the server gives up 
 would. What was acknowledged is on disk all the same, and what could not be written was not acknowledged.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import random
 import resource
@@ -18,14 +16,14 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import apsw
 
 from gamekit.demo.report import WRONG
 from tests.campaigns import plants
-from tests.campaigns.world import Broken, World
+from tests.campaigns.command import Result, attempt, command
+from tests.campaigns.world import World
 
 PLAYERS: Final = 6
 RATE: Final = 12.0
@@ -128,33 +126,16 @@ class Disk:
         return {"seed": self._seed, **{name: self.sums[name] for name in (*names, "malformed")}}
 
 
-async def campaign(count: int, seed: int, plant: str) -> tuple[bool, dict[str, Any], list[str]]:
+async def campaign(count: int, seed: int, plant: str) -> Result:
     """Run it; gives whether nothing was wrong, the figures, and what was."""
     async with World(PLAYERS, seed, plant=plant) as world:
         run = Disk(world, count, seed)
-        try:
-            clean = await run.run()
-        except (Broken, TimeoutError) as error:
-            said = [*run.faults, f"{type(error).__name__}: {error}", world.last_words()]
-            return False, run.figures() | ({} if run.faults else {"no_verdict": 1}), said
-        return clean, run.figures(), run.faults
+        return await attempt(run, world)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from a command line; 0 when nothing is wrong."""
-    parser = argparse.ArgumentParser(description="Fill and lock the real server's disk.")
-    parser.add_argument("--count", type=int, default=12, help="faults")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--plant", default="", choices=["", *plants.of("full_disk")])
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    options = parser.parse_args(arguments)
-    clean, figures, faults = asyncio.run(campaign(options.count, options.seed, options.plant))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    print(json.dumps(figures, indent=1))
-    for fault in faults:
-        print(fault)
-    return 0 if clean else 1
+    return command("Fill and lock the real server's disk.", (12, "faults"), plants.of("full_disk"), campaign, arguments)
 
 
 if __name__ == "__main__":

@@ -8,21 +8,19 @@ series the faults stop, everything accepted must get its outcome, and the audito
 the chain.
 """
 
-import argparse
 import asyncio
-import json
 import random
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from gamekit.demo.report import WRONG
 from tests.campaigns import plants
+from tests.campaigns.command import Result, attempt, command
 from tests.campaigns.rules import Dice, shaken
-from tests.campaigns.world import Broken, CrowdProcess, World
+from tests.campaigns.world import CrowdProcess, World
 
 PLAYERS: Final = 6
 RATE: Final = 12.0
@@ -173,33 +171,16 @@ class Kills:
         }
 
 
-async def campaign(count: int, seed: int, plant: str) -> tuple[bool, dict[str, Any], list[str]]:
+async def campaign(count: int, seed: int, plant: str) -> Result:
     """Run it; gives whether nothing was wrong, the figures, and what was."""
     async with World(PLAYERS, seed, plant=plant) as world:
         run = Kills(world, count, seed)
-        try:
-            clean = await run.run()
-        except (Broken, TimeoutError) as error:
-            said = [*run.faults, f"{type(error).__name__}: {error}", world.last_words()]
-            return False, run.figures() | ({} if run.faults else {"no_verdict": 1}), said
-        return clean, run.figures(), run.faults
+        return await attempt(run, world)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from a command line; 0 when nothing is wrong."""
-    parser = argparse.ArgumentParser(description="Kill the real server at random moments.")
-    parser.add_argument("--count", type=int, default=10, help="kills")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--plant", default="", choices=["", *plants.of("kills")])
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    options = parser.parse_args(arguments)
-    clean, figures, faults = asyncio.run(campaign(options.count, options.seed, options.plant))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    print(json.dumps(figures, indent=1))
-    for fault in faults:
-        print(fault)
-    return 0 if clean else 1
+    return command("Kill the real server at random moments.", (10, "kills"), plants.of("kills"), campaign, arguments)
 
 
 if __name__ == "__main__":

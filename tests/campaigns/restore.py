@@ -8,9 +8,7 @@ the journal that is gone. Nothing may run twice, nobody may be told what the cha
 chain time has passed every deadline and that is final; the campaign moves the chain's clock there.
 """
 
-import argparse
 import asyncio
-import json
 import random
 import shutil
 import sys
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gamekit.demo.report import WRONG
+from tests.campaigns.command import Result, attempt, command
 from tests.campaigns.world import ROOT, Broken, CrowdProcess, World
 
 PLAYERS: Final = 6
@@ -141,34 +140,20 @@ class Restores:
         }
 
 
-async def campaign(count: int, seed: int, plant: str) -> tuple[bool, dict[str, Any], list[str]]:
+async def campaign(count: int, seed: int, plant: str) -> Result:
     """Run it; gives whether nothing was wrong, the figures, and what was."""
     async with World(PLAYERS, seed) as world:
         run = Restores(world, count, seed, plant)
-        try:
-            clean = await run.run()
-        except (Broken, TimeoutError) as error:
-            said = [*run.faults, f"{type(error).__name__}: {error}", world.last_words()]
-            return False, run.figures() | ({} if run.faults else {"no_verdict": 1}), said
+        clean, figures, faults = await attempt(run, world)
         # A run in which a restore forgot nothing proves nothing.
-        return clean and run.sums["accepted_after_the_copy"] > 0, run.figures(), run.faults
+        return clean and run.sums["accepted_after_the_copy"] > 0, figures, faults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from a command line; 0 when nothing is wrong."""
-    parser = argparse.ArgumentParser(description="Restore old copies of the journal in the middle of play.")
-    parser.add_argument("--count", type=int, default=10, help="restores")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--plant", default="", choices=["", *PLANTS])
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    options = parser.parse_args(arguments)
-    clean, figures, faults = asyncio.run(campaign(options.count, options.seed, options.plant))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    print(json.dumps(figures, indent=1))
-    for fault in faults:
-        print(fault)
-    return 0 if clean else 1
+    return command(
+        "Restore old copies of the journal in the middle of play.", (10, "restores"), PLANTS, campaign, arguments
+    )
 
 
 if __name__ == "__main__":

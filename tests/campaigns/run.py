@@ -9,8 +9,6 @@ clean runs come the planted bugs: the same programs, each with one bug, which mu
 
 import argparse
 import asyncio
-import importlib
-import importlib.util
 import json
 import os
 import platform
@@ -21,6 +19,8 @@ from asyncio.subprocess import DEVNULL, STDOUT
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from gamekit.testing.plants import PLANTS
 
 REPOSITORY: Final = Path(__file__).parents[2]
 FIGURES: Final = REPOSITORY / "build" / "campaigns"
@@ -177,19 +177,11 @@ class Outcome(NamedTuple):
 
 
 def parts() -> tuple[Part, ...]:
-    """Every part that this checkout has."""
-    if importlib.util.find_spec("gamekit.testing") is None:
-        return REAL
-    campaigns = importlib.import_module("gamekit.testing.campaigns").CAMPAIGNS
-    plants = importlib.import_module("gamekit.testing.plants").PLANTS
-    found = [part for part in SIMULATED if part.name in campaigns]
-    return (
-        *(
-            part._replace(plants=tuple(sorted(n for n, p in plants.items() if p.campaign == part.name)))
-            for part in found
-        ),
-        *REAL,
-    )
+    """Every part; the simulated ones with each bug that is known for them."""
+    bugs = {
+        part.name: sorted(name for name, plant in PLANTS.items() if plant.campaign == part.name) for part in SIMULATED
+    }
+    return (*(part._replace(plants=tuple(bugs[part.name])) for part in SIMULATED), *REAL)
 
 
 def jobs_of(chosen: Sequence[Part], *, nightly: bool, plants: bool) -> Iterator[tuple[Part, str, tuple[str, ...]]]:
