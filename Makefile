@@ -72,7 +72,6 @@ campaigns: setup ## Search for faults for longer than a test may take: kills, cr
 	@$(PY) -m tests.campaigns.run $(ARGS)
 
 nightly: test ## Everything that is worth a night, at full size
-	$(CONTRACTS) fuzz
 	@$(PY) -m tests.campaigns.run --nightly $(ARGS)
 	@$(PY) -m tests.proof.run --nightly $(ARGS)
 

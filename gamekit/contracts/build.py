@@ -58,8 +58,8 @@ PRECOMPILED = {
 """Which of them are wanted: file, then artifact name to constant."""
 CALLABLE = {"constructor", "fallback", "function", "receive"}
 """ABI entries that something outside can call."""
-FUZZ_RUNS_NIGHTLY = 50_000
-"""Runs of each fuzz test in `fuzz`; about a hundred times those of `test`."""
+FUZZ_RUNS_NIGHTLY = 10_000
+"""Runs of each fuzz test in `fuzz`; about twenty times those of `test`."""
 
 
 class BuildFailed(Exception):
