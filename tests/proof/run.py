@@ -167,10 +167,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("\n" + page(record))
     if options.write:
         kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        kept[record["size"]] = record
+        kept[record["size"]] = _joined(kept.get(record["size"], {}), record)
         RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
         PAGE.write_text(HEADER + "\n".join(page(kept[size]) for size in sorted(kept)))
     return 0 if all(each.passed for each in outcomes) else 1
+
+
+def _joined(earlier: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """Put a run beside the parts that `earlier` saw, if it was of the same commit and seed: a night can go on."""
+    same = all(earlier.get(name) == record[name] for name in ("commit", "seed", "machine"))
+    return record | {"parts": (earlier["parts"] if same else {}) | record["parts"]}
 
 
 def page(record: dict[str, Any]) -> str:
