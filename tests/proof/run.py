@@ -93,7 +93,7 @@ PARTS: Final = (
         "bugs planted in the source of the module and the paymaster, each to be found",
         "tests.proof.mutants",
         ("--sample", "16"),
-        (),
+        ("--write",),
     ),
     Part("slither", "static analysis, each finding answered", "tests.proof.slither", (), ()),
 )
