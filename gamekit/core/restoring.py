@@ -10,11 +10,41 @@ from collections.abc import Sequence
 
 from gamekit.core.action import Action
 from gamekit.core.journal import Row
-from gamekit.units import ActionId, Address, BlockNumber, Hash32, PermissionId, UnixSeconds, UserOpHash, Wei
+from gamekit.units import ActionId, Address, BlockNumber, Cursor, Hash32, PermissionId, UnixSeconds, UserOpHash, Wei
 
 RESTORED = "restored"
 """Meta row that `gamekit restore` writes: the epoch before. Empty once the chain has told what happened meanwhile. Also
 the subject of the pause that lasts until then."""
+
+
+ENDED = "ended_epochs"
+"""Meta row that `gamekit restore` writes: an `EndedEpochs` in MessagePack."""
+
+EndedEpochs = dict[bytes, Cursor]
+"""The epochs before a restore, each with the last event that the journal has in common with the one of that time, or
+one before it: where its clients go on reading."""
+
+
+def ended_by_restore(
+    copied: tuple[bytes, EndedEpochs], newest: Cursor, replaced: tuple[bytes, EndedEpochs] | None
+) -> EndedEpochs:
+    """Say what a restore ends.
+
+    Args:
+        copied: the epoch of the copy, and those that it knows.
+        newest: the last event of the copy.
+        replaced: the same of the journal that was in its place, which need not come after the copy: it may itself have
+            been restored from it. None if it is lost.
+    """
+    epoch, known = copied
+    ended = {**known, epoch: newest}
+    if replaced is not None:
+        present, before = replaced
+        # What the journal in its place has in common with the copy; nothing at all unless one comes from the other.
+        common = newest if present == epoch else before.get(epoch, known.get(present))
+        if common is not None:
+            ended = {name: min(cursor, common) for name, cursor in before.items()} | {present: common} | ended
+    return {name: min(cursor, newest) for name, cursor in ended.items()}
 
 
 class Stranger(Row, frozen=True):

@@ -1,7 +1,7 @@
 """What the gateway asks of the kit, and nothing more. `kit.GameKit` satisfies it by its shape."""
 
 from asyncio import Future
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -60,6 +60,11 @@ class Backend(Protocol):
     @property
     def journal_epoch(self) -> bytes:
         """16 bytes: the birth of the journal."""
+        ...
+
+    @property
+    def ended_epochs(self) -> Mapping[bytes, Cursor]:
+        """The epochs before a restore: the last event that the journal has in common with the one of that time."""
         ...
 
     @property

@@ -187,7 +187,7 @@ class Connection:
         self.player, self._owner = player, identity.owner
         now = shared.monotonic()
         buckets = shared.limits.action_buckets(player, self.address, now)
-        resumed = self._peer.welcome(backend.journal_epoch, backend.cursor, hello.resume, buckets)
+        resumed = self._peer.welcome(backend.journal_epoch, backend.cursor, hello.resume, buckets, backend.ended_epochs)
         # By way of the loop: whatever fails here must not fail the runtime, which calls back in the middle of its work.
         self._closers.append(backend.subscribe(player, self._soon_live))
         life_s = min(shared.config.life_s_max, identity.until - shared.wall())

@@ -6,7 +6,7 @@ that player's, or it does not exist.
 
 import asyncio
 from asyncio import Future
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -37,6 +37,11 @@ class KitBackend:
     def journal_epoch(self) -> bytes:
         """The birth of the journal."""
         return self._kit.store.journal_epoch
+
+    @property
+    def ended_epochs(self) -> Mapping[bytes, Cursor]:
+        """The epochs before a restore."""
+        return self._kit.state.ended_epochs
 
     @property
     def cursor(self) -> Cursor:

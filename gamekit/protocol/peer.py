@@ -12,7 +12,7 @@
 the connection is `behind`, pages from the journal are sent and live events only noted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, IntEnum
 from math import ceil
 from typing import Final
@@ -168,7 +168,14 @@ class Peer:
             return None
         return self.close(CloseCode.TOO_MANY_FRAMES, f"more than {self._limits.frames_per_s:g} frames per second")
 
-    def welcome(self, epoch: bytes, newest: Cursor, resume: Resume | None, buckets: tuple[Bucket, ...]) -> bool:
+    def welcome(
+        self,
+        epoch: bytes,
+        newest: Cursor,
+        resume: Resume | None,
+        buckets: tuple[Bucket, ...],
+        ended_epochs: Mapping[bytes, Cursor],
+    ) -> bool:
         """Login succeeded.
 
         Args:
@@ -176,18 +183,20 @@ class Peer:
             newest: cursor of the last event of the stream.
             resume: where the client stopped reading.
             buckets: from each of them every action takes one token.
+            ended_epochs: the epochs before a restore, each with the last event in common with that journal.
 
-        Returns: whether events after the client's cursor will follow. A cursor of another journal, or one that this
-            journal has not reached, is no cursor.
+        Returns: whether events will follow from where the client stopped reading; after a restore, from the last event
+            before it that this journal has as well. A cursor of a journal that this one does not come from, or one that
+            it has not reached, is no cursor.
         """
         if self.state is not State.AUTHENTICATING:
             return False
         self.state = State.AUTHENTICATED
         self._buckets = buckets
-        resumed = resume is not None and resume.journal_epoch == epoch and resume.cursor <= newest
-        self.sent = self.acknowledged = Cursor(resume.cursor) if resume is not None and resumed else newest
+        start = _start(epoch, newest, resume, ended_epochs) if resume is not None else None
+        self.sent = self.acknowledged = newest if start is None else start
         self.behind = self.sent < newest
-        return resumed
+        return start is not None
 
     def live(self, events: Sequence[Event]) -> list[EventFrames]:
         """Take events as they happen; gives the frames to send now."""
@@ -262,3 +271,11 @@ class Peer:
             message = f"{cost} more actions come too fast; ask again in {wait_ms} ms"
             return Reply(refuse_all(act, Overloaded(message, queue="rate", retry_after_ms=wait_ms)))
         return act
+
+
+def _start(epoch: bytes, newest: Cursor, resume: Resume, ended_epochs: Mapping[bytes, Cursor]) -> Cursor | None:
+    """Find where a client goes on reading; None if its cursor means nothing here."""
+    if resume.journal_epoch == epoch:
+        return Cursor(resume.cursor) if resume.cursor <= newest else None
+    common = ended_epochs.get(bytes(resume.journal_epoch))
+    return None if common is None else min(Cursor(resume.cursor), common)

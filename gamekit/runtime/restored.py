@@ -11,6 +11,7 @@ in which it stands.
 import logging
 from collections.abc import Sequence
 
+import msgspec
 from msgspec.structs import replace
 
 from gamekit.accounts import stack
@@ -22,7 +23,7 @@ from gamekit.core.lane import Lane
 from gamekit.core.pausing import Pause
 from gamekit.core.policy import SLACK_S
 from gamekit.core.receipt import Inclusion, inclusions, named, read_outcomes
-from gamekit.core.restoring import RESTORED, LostCall, Stranger, matched, resolves_at
+from gamekit.core.restoring import ENDED, RESTORED, EndedEpochs, LostCall, Stranger, matched, resolves_at
 from gamekit.core.session import Session
 from gamekit.core.setup import ChainSetup
 from gamekit.core.tracking import CONSUMED, DEAD, EXPIRED, FOREIGN, LIVE, LiveSlot
@@ -73,6 +74,8 @@ class Restored(Follower):
 
     async def recover(self) -> None:
         """Stop signing if this journal was restored; after the sessions are loaded, before blocks are read."""
+        ended = await self._store.get(Meta, ENDED)
+        self._state.ended_epochs = msgspec.msgpack.decode(ended.value, type=EndedEpochs) if ended else {}
         row = await self._store.get(Meta, RESTORED)
         self.active = row is not None and bool(row.value)
         if self.active:

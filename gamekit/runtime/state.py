@@ -14,6 +14,7 @@ from gamekit.core.history import History
 from gamekit.core.lane import Lane
 from gamekit.core.pausing import Pauses
 from gamekit.core.recent import RecentKeys
+from gamekit.core.restoring import EndedEpochs
 from gamekit.core.session import Account, Session
 from gamekit.core.sponsoring import Stops
 from gamekit.core.tracking import LiveSlot
@@ -59,6 +60,9 @@ class State:
         """Whether the chain, or our sight of it, stands still: what is signed now would only burn its deadline."""
         self.unsettled: deque[tuple[BlockNumber, LiveSlot]] = deque()
         """Slots whose block is not `included_depth` deep yet, in block order."""
+
+        # Changed by restored.
+        self.ended_epochs: EndedEpochs = {}
 
         # Changed by observe.
         self.pauses = Pauses()

@@ -7,18 +7,20 @@ until the chain has told what the copy does not know; see `gamekit.core.restorin
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
 import apsw
+import msgspec
 from msgspec import Struct
 
-from gamekit.core.restoring import RESTORED
+from gamekit.core.restoring import ENDED, RESTORED, EndedEpochs, ended_by_restore
 from gamekit.errors import ConfigInvalid, StoreError, StoreUnavailable
 from gamekit.store.schema import EPOCH
 from gamekit.store.schema.layout import read_meta, write_meta
 from gamekit.store.sqlite import lock_journal, require_sound
+from gamekit.units import Cursor
 
 _BUSY_TIMEOUT_MS: Final = 5_000
 _SUFFIXES: Final = ("", "-wal", "-shm")
@@ -47,7 +49,7 @@ def backup(journal: Path, copy: Path) -> Copied:
         raise ConfigInvalid(f"{copy} exists; a backup overwrites nothing", path=str(copy))
     draft = copy.with_name(f"{copy.name}.draft")
     try:
-        epoch = _copy(journal, draft, None)
+        epoch = _copy(journal, draft)
         draft.replace(copy)
         _sync_folder(copy)
     except apsw.Error as error:
@@ -69,7 +71,9 @@ def restore(copy: Path, journal: Path, entropy: Callable[[int], bytes] = os.uran
     lock = lock_journal(journal)
     draft = journal.with_name(f"{journal.name}.draft")
     try:
-        epoch = _copy(copy, draft, entropy)
+        _copy(copy, draft)
+        epoch = entropy(16)
+        _mark_restored(draft, epoch, journal)
         if existed:
             _put_aside(journal)
         draft.replace(journal)
@@ -83,44 +87,65 @@ def restore(copy: Path, journal: Path, entropy: Callable[[int], bytes] = os.uran
     return Copied(str(journal), journal.stat().st_size, epoch)
 
 
-def _copy(source: Path, draft: Path, entropy: Callable[[int], bytes] | None) -> bytes:
-    """Copy into a new file, check it, and mark it as restored if there is entropy for a new epoch. Gives its epoch."""
+def _copy(source: Path, draft: Path) -> bytes:
+    """Copy into a new file and check it. Gives its epoch."""
     for suffix in _SUFFIXES:
         with suppress(FileNotFoundError):
             Path(f"{draft}{suffix}").unlink()  # of an attempt that was cut off
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    reading = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)
+    reading = _reader(source)
     writing = apsw.Connection(str(draft))
     try:
         reading.set_busy_timeout(_BUSY_TIMEOUT_MS)
         with writing.backup("main", reading, "main") as copying:
             copying.step(-1)  # all pages within one read transaction: what is written meanwhile is not in it
         require_sound(writing)
-        epoch = _epoch(writing)
-        if entropy is not None:
-            before, epoch = epoch, entropy(16)
-            with writing:
-                write_meta(writing, EPOCH, epoch)
-                write_meta(writing, RESTORED, before)
+        epoch, _ = _history(writing)
         writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     except apsw.NotADBError as error:
         raise StoreError(f"{source} is no journal: {error}", path=str(source)) from error
     finally:
         reading.close(True)
         writing.close(True)
-    with draft.open("rb+") as file:
-        os.fsync(file.fileno())
+    _sync(draft)
     return epoch
 
 
-def _epoch(connection: apsw.Connection) -> bytes:
+def _mark_restored(draft: Path, epoch: bytes, journal: Path) -> None:
+    """Give a copy another epoch, the mark of a restore, and what both end; `journal` is what it will replace."""
+    replaced = None
+    # What cannot be read is what people restore. Its clients then begin at the newest event.
+    with suppress(apsw.Error, StoreError), closing(_reader(journal)) as reading:
+        replaced = _history(reading)
+    with closing(apsw.Connection(str(draft))) as writing:
+        with writing:
+            copied = _history(writing)
+            newest = writing.execute("SELECT coalesce(max(cursor), 0) FROM event").get
+            write_meta(writing, EPOCH, epoch)
+            write_meta(writing, RESTORED, copied[0])
+            write_meta(writing, ENDED, msgspec.msgpack.encode(ended_by_restore(copied, Cursor(newest), replaced)))
+        writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    _sync(draft)
+
+
+def _reader(journal: Path) -> apsw.Connection:
+    return apsw.Connection(str(journal), flags=apsw.SQLITE_OPEN_READONLY)
+
+
+def _history(connection: apsw.Connection) -> tuple[bytes, EndedEpochs]:
+    """Read a journal's epoch, and those that it knows of before it."""
     try:
-        epoch = read_meta(connection, EPOCH)
+        epoch, ended = read_meta(connection, EPOCH), read_meta(connection, ENDED)
     except apsw.SQLError as error:
         raise StoreError(f"this file is no journal: {error}") from error
     if epoch is None:
         raise StoreError("this file is no journal: it has no epoch")
-    return epoch
+    return epoch, msgspec.msgpack.decode(ended, type=EndedEpochs) if ended else {}
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
 
 
 def _put_aside(journal: Path) -> None:

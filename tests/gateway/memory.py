@@ -31,6 +31,7 @@ class MemoryBackend:
 
     def __init__(self) -> None:
         self.journal_epoch = EPOCH
+        self.ended_epochs: dict[bytes, Cursor] = {}
         self.stream: list[Event] = []
         self.holding = False
         """While true, accepted actions wait for `release`: the disk is slow."""

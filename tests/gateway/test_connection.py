@@ -30,7 +30,7 @@ from gamekit.protocol.messages import (
 )
 from gamekit.protocol.octets import Octets16, Octets20, Octets32, SignatureOctets
 from gamekit.protocol.peer import CloseCode
-from gamekit.units import ActionId, PlayerId
+from gamekit.units import ActionId, Cursor, PlayerId
 from tests.gateway.conftest import World, until
 from tests.gateway.memory import ACCOUNT, ALICE, EPOCH, PERMISSION, refused_event, session_event
 
@@ -346,6 +346,17 @@ async def test_a_bug_in_the_login_hook_closes_the_socket(world: World, caplog: p
     assert await socket.closed() == (CloseCode.SERVER_FAILED, "the server failed")
     await until(lambda: "ZeroDivisionError" in caplog.text)
     assert "secret-token" not in caplog.text
+
+
+async def test_resume_after_a_restore_tells_anew_what_the_copy_has_not(world: World) -> None:
+    await world.start()
+    world.backend.ended_epochs = {bytes(16): Cursor(1)}
+    for place in range(3):
+        world.backend.settle(f"k{place}")
+    socket = await world.connect()
+    welcome = await socket.login(resume=Resume(Octets16(bytes(16)), 9))
+    assert (welcome.resumed, welcome.cursor, welcome.journal_epoch) == (True, 1, EPOCH)
+    assert [keys(await socket.receive()) for _ in range(2)] == [["k1"], ["k2"]]
 
 
 async def test_an_event_that_cannot_be_read_fails_the_socket_and_not_the_kit(

@@ -40,7 +40,7 @@ class FakeKit:
             valid_until=UnixSeconds(9),
         )
         functions = (SimpleNamespace(key="attack"), SimpleNamespace(key="move"))
-        self.state = SimpleNamespace(sessions={PERMISSION: row})
+        self.state = SimpleNamespace(sessions={PERMISSION: row}, ended_epochs={b"before": 3})
         self.store = SimpleNamespace(journal_epoch=EPOCH)
         self.cursor = Cursor(4)
         self.calls: list[tuple[Any, ...]] = []
@@ -118,6 +118,7 @@ def test_what_a_player_sees(backend: KitBackend) -> None:
     assert (view.permission_id, view.functions, view.state) == (PERMISSION, ("attack", "move"), "open")
     assert backend.sessions_of(BOB) == []
     assert (backend.journal_epoch, backend.cursor) == (EPOCH, 4)
+    assert backend.ended_epochs == {b"before": 3}
 
 
 def test_trouble_is_the_kits(backend: KitBackend) -> None:

@@ -28,6 +28,7 @@ from gamekit.units import Cursor, PlayerId, UnixSeconds
 
 ID = Octets32(b"\x11" * 32)
 EPOCH = Octets16(bytes(range(16)))
+ENDED = Octets16(b"\x0e" * 16)
 LIMITS = PeerLimits(actions_per_frame_max=8, frames_per_s=100, frames_burst=200)
 HELLO = Hello(1, TokenLogin("token"))
 
@@ -43,7 +44,7 @@ def give(peer: Peer, frame: ClientFrame, now: float = 0.0, *, binary: bool = Fal
 def new_peer(*, newest: int = 0, resume: Resume | None = None, buckets: tuple[Bucket, ...] = ()) -> Peer:
     peer = Peer(LIMITS)
     give(peer, Hello(1, TokenLogin("token"), resume))
-    peer.welcome(EPOCH, Cursor(newest), resume, buckets)
+    peer.welcome(EPOCH, Cursor(newest), resume, buckets, {})
     return peer
 
 
@@ -88,7 +89,7 @@ def test_other_versions_are_refused() -> None:
 
 def test_welcome_means_nothing_unless_a_login_is_on_its_way() -> None:
     peer = Peer(LIMITS)
-    assert peer.welcome(EPOCH, Cursor(5), None, ()) is False
+    assert peer.welcome(EPOCH, Cursor(5), None, (), {}) is False
     assert peer.state is State.NEW
 
 
@@ -96,7 +97,7 @@ def test_welcome_means_nothing_unless_a_login_is_on_its_way() -> None:
 def test_the_first_frame_decides_the_encoding(first_binary: bool) -> None:
     peer = Peer(LIMITS)
     give(peer, HELLO, binary=first_binary)
-    peer.welcome(EPOCH, Cursor(0), None, ())
+    peer.welcome(EPOCH, Cursor(0), None, (), {})
     assert peer.binary is first_binary
     step = give(peer, Ping(1), binary=not first_binary)
     assert step == Close(CloseCode.VIOLATION, "text and binary frames in one connection")
@@ -189,13 +190,15 @@ def test_without_a_cursor_only_new_events_follow() -> None:
         (Resume(EPOCH, 9), True, 9),
         (Resume(EPOCH, 10), False, 9),
         (Resume(Octets16(bytes(16)), 4), False, 9),
+        (Resume(ENDED, 4), True, 4),
+        (Resume(ENDED, 8), True, 6),  # the copy that was restored ends at 6
         (None, False, 9),
     ],
 )
 def test_resume(resume: Resume | None, resumed: bool, sent: int) -> None:
     peer = Peer(LIMITS)
     give(peer, Hello(1, TokenLogin("t"), resume))
-    assert peer.welcome(EPOCH, Cursor(9), resume, ()) is resumed
+    assert peer.welcome(EPOCH, Cursor(9), resume, (), {bytes(ENDED): Cursor(6)}) is resumed
     assert (peer.sent, peer.behind) == (sent, sent < 9)
 
 
@@ -269,7 +272,7 @@ def test_any_bytes_leave_a_legal_state(steps: list[tuple[str, bytes | int, bool]
         elif isinstance(value, int):
             frames = []
             if name == "welcome":
-                peer.welcome(EPOCH, Cursor(value), None, ())
+                peer.welcome(EPOCH, Cursor(value), None, (), {})
                 last = max(last, peer.sent)
             else:
                 frames = peer.live([event(value)]) if name == "live" else peer.page([event(value)], 1)

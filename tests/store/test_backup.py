@@ -3,17 +3,19 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from gamekit.core.journal import Meta
-from gamekit.core.restoring import RESTORED
+from gamekit.core.journal import Event, Meta
+from gamekit.core.restoring import ENDED, RESTORED, EndedEpochs
 from gamekit.errors import ConfigInvalid, StoreError, StoreUnavailable
 from gamekit.store import InlineExecutor, SqliteStore, writer_thread
 from gamekit.store.backup import backup, restore
+from gamekit.units import Cursor, PlayerId, UnixSeconds
 
 
 def opened(path: Path) -> SqliteStore:
-    return SqliteStore.open(path, kinds=[Meta], executor=InlineExecutor())
+    return SqliteStore.open(path, kinds=[Meta, Event], executor=InlineExecutor())
 
 
 def on_disk(path: Path) -> tuple[int, int]:
@@ -117,6 +119,47 @@ async def test_restore_default(tmp_path: Path) -> None:
     await store.close()
     assert "b" not in await names(tmp_path / "journal")
     assert "b" in await names(tmp_path / "journal.before-restore.1")
+
+
+async def play_until(path: Path, cursor: int) -> None:
+    """Write events up to this one."""
+    store = opened(path)
+    last = await store.last(Event)
+    for each in range(last.cursor if last else 0, cursor):
+        await store.commit([Event(Cursor(each + 1), "settled", PlayerId("p"), UnixSeconds(0), b"")])
+    await store.close()
+
+
+async def ended(path: Path) -> EndedEpochs:
+    store = opened(path)
+    row = await store.get(Meta, ENDED)
+    await store.close()
+    return msgspec.msgpack.decode(row.value, type=EndedEpochs) if row else {}
+
+
+async def test_restore_behavior_tells_where_each_epoch_ended(tmp_path: Path) -> None:
+    """A client of any older epoch goes on at the last event that this journal has in common with what it read."""
+    path, early, late = tmp_path / "journal", tmp_path / "early", tmp_path / "late"
+    first = await journal(path)
+    await play_until(path, 2)
+    backup(path, early)
+    await play_until(path, 7)
+    second = restore(early, path).journal_epoch
+    await play_until(path, 5)
+    backup(path, late)
+    await play_until(path, 9)
+    third = restore(late, path).journal_epoch
+    assert await ended(path) == {first: 2, second: 5}
+    await play_until(path, 8)
+    fourth = restore(early, path).journal_epoch  # which knows of none of the others
+    assert await ended(path) == {first: 2, second: 2, third: 2}
+    path.write_bytes(b"unreadable")
+    restore(late, path)
+    assert await ended(path) == {first: 2, second: 5}  # nothing tells of the third and the fourth
+    lose(tmp_path)
+    restore(early, path)
+    assert await ended(path) == {first: 2}
+    assert len({first, second, third, fourth}) == 4
 
 
 async def test_restore_behavior_where_nothing_is_left(tmp_path: Path) -> None:
