@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from gamekit.accounts.reference import ACCOUNT_ADDRESS
 from gamekit.errors import CallReverted, ChainUnavailable, FeeTooLow, SubmitError, SubmitterUnavailable
 from gamekit.eth.block import Head, Log, TransactionReceipt
+from gamekit.eth.calldata import EXECUTE_SELECTOR, decode_execute
 from gamekit.eth.entry_point import GET_NONCE, HANDLE_OPS
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import keccak256
@@ -219,6 +220,8 @@ class FakeChain(Contracts):
         if data[:4] == GET_NONCE.selector:
             account, key = cast("tuple[Address, int]", GET_NONCE.decode_call(data))
             return words(key << 64 | world.nonces.get((account, key), 0))
+        if data[:4] == EXECUTE_SELECTOR and any(map(self.burns, decode_execute(data).calls)):
+            raise CallReverted("out of gas", b"")
         try:
             self._execute(world.copy(), to, data, UnixSeconds(self.shown.head.timestamp + BLOCK_S), [])
         except Refusal as refusal:

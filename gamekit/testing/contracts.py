@@ -96,6 +96,8 @@ class Contracts:
         self.owner_validator = owner_validator
         self.reverts: Callable[[Call], bytes | None] = lambda call: None  # noqa: ARG005
         """What a game call reverts with; None lets it succeed."""
+        self.burns: Callable[[Call], bool] = lambda call: False  # noqa: ARG005
+        """Whether a game call leaves its batch no gas: all of it is undone, and whoever asks beforehand is told."""
         self.treacherous: set[Address] = set()
         """Accounts whose validation agrees when it is asked, and reverts when it is mined."""
         self.deposits: dict[Address, Wei] = {}
@@ -185,9 +187,12 @@ class Contracts:
     def _run(self, op: PackedUserOperation, hashed: UserOpHash, executed: list[Executed]) -> list[Log]:
         mode, calls = decode_execute(op.call_data)
         failures = {place: data for place, call in enumerate(calls) if (data := self.reverts(call)) is not None}
-        undone = bool(failures) and not mode.is_try
+        burnt = any(map(self.burns, calls))
+        undone = burnt or (bool(failures) and not mode.is_try)
         for place, call in enumerate(calls):
             executed.append(Executed(hashed, place, op.sender, call, undone or place in failures))
+        if burnt:
+            return [self._closing(hashed, op.sender, op.nonce, success=False)]
         if undone:
             reason = REVERT_REASON.topic, hashed, op.sender.rjust(32, b"\0")
             told = words(op.nonce, 64) + dynamic(next(iter(failures.values())))

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from gamekit.core.fees import Fees
 from gamekit.core.journal import Event, Row
 from gamekit.core.lane import Lane
+from gamekit.core.policy import CALLS_MAX_LIMIT
 from gamekit.core.relay import RelayNonce
 from gamekit.core.tracking import DEAD, EXPIRED, SENT, LiveSlot, may_expire
 from gamekit.eth.block import Head
@@ -258,6 +259,28 @@ def no_sync(kit: GameKit) -> None:
 def blame_nobody(kit: GameKit) -> None:
     """A bundle that was reverted on chain makes nobody suspect: its operations travel together again."""
     kit._bundler.on_receipts = lambda head, receipts: ()  # type: ignore[method-assign]  # noqa: ARG005
+
+
+@plant("poison", 2)
+def look_away(kit: GameKit) -> None:
+    """What would fail as a whole is signed all the same."""
+
+    async def harmless(*_: Any) -> bool:  # noqa: ANN401
+        return True
+
+    kit._dispatch._poison.is_harmless = harmless  # type: ignore[union-attr, method-assign]
+
+
+@plant("poison", 2)
+def one_by_one(kit: GameKit) -> None:
+    """A batch that would fail is not halved: its calls travel one by one."""
+    real = kit._dispatch._plan
+
+    async def plan(lane: Lane, most: int = CALLS_MAX_LIMIT) -> Any:  # noqa: ANN401
+        lane.watched += most < CALLS_MAX_LIMIT
+        return await real(lane, 1 if lane.watched else most)
+
+    kit._dispatch._plan = plan  # type: ignore[method-assign]
 
 
 class _Unreserved(Lane):

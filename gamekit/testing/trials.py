@@ -6,12 +6,14 @@ Each function lives through one case and gives the world; what does not hold is 
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from math import ceil, log2
 from typing import Final
 
-from gamekit.config import LaneConfig
+from gamekit.config import BatchConfig, LaneConfig
 from gamekit.core.action import ActionRequest
 from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
+from gamekit.eth.calldata import Call
 from gamekit.kit import GameKit
 from gamekit.testing.nature import STILL, WILD, Nature
 from gamekit.testing.network import CALM, ROUGH
@@ -117,30 +119,65 @@ def revoke(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
 
 
 def poison(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
-    """Eight players, one of whose accounts makes every bundle revert once it is mined: the others must not notice."""
-    simulation = Simulation(shop, f"{seed}/poison/{case}", plant=sow)
+    """Eight players, of whose actions one in a hundred burns the gas of its batch, and a ninth with an evil account.
+
+    That account agrees to its operations when it is asked, and makes every bundle revert once it is mined. Nobody else
+    may notice either, and an action that burns costs its batch few further operations.
+    """
+    simulation = Simulation(shop, f"{seed}/poison/{case}", plant=sow, config=settings(batch=LOOKING_AHEAD))
     dice = random.Random(f"{seed}/poison/{case}")
+    burning: set[bytes] = set()
+
+    async def play(player: Player) -> None:
+        for _ in range(FRAMES):
+            frame = [player.attack() for _ in range(FRAME)]
+            worst = {request.key for request in frame if dice.random() < POISONED}
+            for request in frame:
+                if request.key in worst:
+                    burning.add(_call(simulation, request).data)
+                    simulation.sky.count("burning action")
+            await player.send(frame)
+            await asyncio.sleep(INNOCENT_S)
+            _judge_frame(simulation, frame, worst)
 
     async def story() -> None:
+        simulation.chain.burns = lambda call: call.data in burning
         players = [await simulation.join(f"player{number}") for number in range(8)]
-        villain = dice.choice(players)
-        innocents = [player for player in players if player is not villain]
+        villain = await simulation.join("villain")
         kit = await simulation.serving()
-        account = next(row.account for row in kit.sessions() if row.permission_id == villain.session)
-        simulation.chain.treacherous = {account}
-        simulation.sky.count("poison")
-        await asyncio.gather(*(player.play(4, 0.4) for player in players))
-        await asyncio.sleep(INNOCENT_S)
-        for player in innocents:
-            for entry in simulation.ledger.entries.values():
-                if entry.key.startswith(f"{player.name}:") and entry.accepted and not entry.told:
-                    simulation.witness.fail("I1", f"{entry.key} is held up by a neighbour's poison")
+        simulation.chain.treacherous = {row.account for row in kit.sessions() if row.permission_id == villain.session}
+        simulation.sky.count("evil account")
+        await asyncio.gather(villain.play(4, 0.4), *map(play, players))
         simulation.chain.treacherous = set()
         await simulation.rest()
 
     return simulation.lived(story())
 
 
+def _judge_frame(simulation: Simulation, frame: Sequence[ActionRequest], worst: set[str]) -> None:
+    """No action of a frame waits for somebody else's, or is undone by it; its operations are few."""
+    entries = [simulation.ledger.entries[request.key] for request in frame]
+    operations = {told.user_op_hash for entry in entries for told in entry.told}
+    most = 1 + len(worst) * OPERATIONS_PER_POISON
+    if len(operations) > most:
+        simulation.witness.fail("I1", f"{len(operations)} operations for a frame with {len(worst)} poisons")
+    for request, entry in zip(frame, entries, strict=True):
+        if entry.accepted and not entry.told:
+            simulation.witness.fail("I1", f"{entry.key} is held up by a neighbour's poison")
+        is_innocent = entry.key not in worst and simulation.chain.reverts(_call(simulation, request)) is None
+        if is_innocent and any(not told.ok for told in entry.told):
+            simulation.witness.fail("I1", f"{entry.key} is undone by a neighbour's poison")
+
+
+def _call(simulation: Simulation, request: ActionRequest) -> Call:
+    return simulation.encode(request.function, list(request.arguments))
+
+
+POISONED: Final = 0.01
+FRAME: Final = 8
+FRAMES: Final = 5
+LOOKING_AHEAD: Final = BatchConfig(calls_max=FRAME, deadline_s=24, resign_below_s=8, simulate="always")
+OPERATIONS_PER_POISON: Final = ceil(log2(FRAME)) + 1
 INNOCENT_S: Final = 20
 """Virtual seconds, ten blocks, after which no innocent action may still wait for its outcome."""
 

@@ -154,13 +154,14 @@ REAL: Final = (
         ("--count", "50", "--seed", "1", "--thief"),
     ),
 )
-# How many crashes, and for the others how many cases: eight states, two ways and so many depths; four revocations each.
+# How many crashes, and for the others how many cases: eight states, two ways and so many depths; four revocations each;
+# 320 actions and more among poison.
 SIMULATED: Final = (
     _simulated("crashes", "simulated crash points, all faults on", 10_000, 100_000),
     _simulated("pairs", "every named crash point, and every ordered pair", 1_000_000, 1_000_000),
     _simulated("disk", "disk faults at every write", 300, 2_000),
     _simulated("reorgs", "reorgs by depth (1 to 8, at night 64), in every state, straight and sideways", 128, 1_024),
-    _simulated("poison", "accounts that make every bundle revert once it is mined", 150, 1_500),
+    _simulated("poison", "1 % of all actions burn their batch's gas, one account every mined bundle", 16, 160),
     _simulated("revoke", "four sessions a case, each revoked at a random moment", 50, 500),
     _simulated("budget", "1,000 requests at the edge of a cap", 20, 200),
 )

@@ -53,7 +53,7 @@ class TestCheckCall:
         assert isinstance(denied, Denied)
         assert denied.policy == "CallPolicy"
 
-    @pytest.mark.parametrize("target", [ACCOUNT, OTHER, *CANONICAL_ENTRY_POINTS])
+    @pytest.mark.parametrize("target", [ACCOUNT, OTHER, *sorted(CANONICAL_ENTRY_POINTS)])
     def test_error_forbidden_target_even_with_an_entry(self, target: Address) -> None:
         checker = ScopeChecker(scope_of(entry(MOVE, target=target)), ACCOUNT, (OTHER,))
         assert isinstance(checker.check_call(call(MOVE, target=target)), Denied)
