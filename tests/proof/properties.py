@@ -37,6 +37,8 @@ class Property(NamedTuple):
     """Whether it takes too long for continuous integration."""
     words: int = 0
     """The hole is looked for in callData of 100 bytes and so many words; 0 if the proof has no such choice."""
+    apart: tuple[int, ...] = ()
+    """Numbers of words that are proven by a run each, so that all cores have some; together they are what it states."""
     reaches: bool = True
     """Whether it accepts or grants something first. One that says "never" has nothing to reach but in its twin."""
 
@@ -133,10 +135,10 @@ PROPERTIES: Final = (
              (FIRST_ONLY, CALL_OFFSET, DATA_OFFSET), words=14),
     Property("CallsProof", "batch_3",
              "any batch that claims 3 calls, up to 20 words: only allowed calls are executed", (FIRST_ONLY,), words=20,
-             nightly=True),
+             nightly=True, apart=tuple(range(20, 1, -1))),
     Property("CallsProof", "batch_4",
              "any batch that claims 4 calls, up to 26 words: only allowed calls are executed", (FIRST_ONLY,), words=26,
-             nightly=True),
+             nightly=True, apart=tuple(range(26, 1, -1))),
     Property("SessionProof", "epoch", "the session is live and of the account's epoch", (EPOCH, STATE)),
     Property("SessionProof", "uninstall", "uninstalling ends all sessions for good", (UNINSTALL,), reaches=False),
     Property("SessionProof", "signature", "the key signed hash, permission and both times, with a low s",

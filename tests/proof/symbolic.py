@@ -51,18 +51,22 @@ class Job:
     """What is wrong with the module; None if nothing is."""
     reach: bool = False
     """Whether to ask only if the proof comes to what it proves."""
+    words: int = 0
+    """Of callData with so many words only; 0 for all that the proof is about."""
 
     @property
     def name(self) -> str:
         """For people."""
         about = f" with “{self.hole.name}”" if self.hole else " reached" if self.reach else ""
+        about += f" of {self.words} words" if self.words else ""
         return f"{self.proof.contract}.{self.proof.check}{about}"
 
     @property
     def variables(self) -> dict[str, str]:
         """What the proof is told by its environment."""
         told = {"PROOF_REACH": "true"} if self.reach else {}
-        return told if self.expected == PASS else told | {"PROOF_WORDS": str(self.proof.words)}
+        words = self.words if self.expected == PASS else self.proof.words
+        return told | ({"PROOF_WORDS": str(words)} if words else {})
 
     @property
     def expected(self) -> int:
@@ -91,9 +95,9 @@ class Row:
 
 def jobs_of(proofs: Sequence[Property], *, all_holes: bool) -> list[Job]:
     """Give the runs that `proofs` take: each passes, is reached, and finds its first hole, or all of them."""
-    jobs = []
+    jobs: list[Job] = []
     for proof in proofs:
-        jobs.append(Job(proof))
+        jobs.extend(Job(proof, words=words) for words in proof.apart or (0,))
         if proof.reaches:
             jobs.append(Job(proof, reach=True))
         jobs.extend(Job(proof, hole) for hole in (proof.holes if all_holes else proof.holes[:1]))
@@ -225,7 +229,7 @@ def summary(rows: Sequence[Row], seconds: float) -> dict[str, Any]:
     """Give the figures."""
     proofs = [row for row in rows if row.expected == "proven"]
     return {
-        "proofs": len(proofs),
+        "proofs": len({row.name.partition(" ")[0] for row in proofs}),
         "twins": sum("“" in row.name for row in rows),
         "failed": sum(not row.holds for row in rows),
         "paths": sum(row.paths for row in proofs),

@@ -41,6 +41,24 @@ def test_properties_every_proof_has_a_twin() -> None:
     assert all(proof.holes for proof in PROPERTIES)
 
 
+def test_properties_runs_apart_leave_no_number_of_words_out() -> None:
+    text = (PROOFS / "Calls.t.sol").read_text()
+    apart = [proof for proof in PROPERTIES if proof.apart]
+    assert [proof.check for proof in apart] == ["batch_3", "batch_4"]
+    for proof in apart:
+        bounds = re.search(rf"function check_{proof.check}\(\) external {{\s*_batch\(\d, (\d+), (\d+)\);", text)
+        assert bounds is not None
+        assert sorted(proof.apart) == list(range(int(bounds[1]), int(bounds[2]) + 1))
+
+
+def test_jobs_of_apart() -> None:
+    (proof,) = (proof for proof in PROPERTIES if proof.check == "batch_3")
+    *runs, reached, planted = jobs_of([proof], all_holes=False)
+    assert [run.variables["PROOF_WORDS"] for run in runs] == [str(words) for words in range(20, 1, -1)]
+    assert reached.variables == {"PROOF_REACH": "true", "PROOF_WORDS": "20"}
+    assert planted.variables == {"PROOF_WORDS": "20"}
+
+
 def test_jobs_of_default() -> None:
     proof = PROPERTIES[0]
     jobs = jobs_of([proof], all_holes=False)
