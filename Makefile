@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Processes that share the tests, a file each; most of them wait for a chain's blocks.
+WORKERS ?= 2
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --no-input --quiet
 # Run as a file and not as a module: it must work while the package itself cannot be imported.
@@ -49,7 +51,7 @@ demo: setup ## Run the main job on an embedded devnet; options through ARGS="--p
 
 test: lint ## Pass every check: linters, types, contracts, Python
 	$(CONTRACTS) test
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: setup ## Check style and types
 	$(PY) -m ruff check

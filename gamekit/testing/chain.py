@@ -50,6 +50,8 @@ class FakeChain(Contracts):
         super().__init__(entry_point, module, opener, owner_validator)
         self.finality = 2
         """Blocks between the head and the last final one."""
+        self.is_finality_broken = False
+        """Whether a reorg ever took a final block back."""
         self.base_fee = Wei(10**9)
         self.codes: dict[Address, bytes] = {}
         self.words: dict[tuple[Address, Hash32], Hash32] = {}
@@ -96,6 +98,7 @@ class FakeChain(Contracts):
             sideways: the first block that comes takes, of each relayer's nonce, another attempt than the one that was
                 mined, if there is one.
         """
+        self.is_finality_broken |= depth > self.finality
         orphaned = self.blocks[len(self.blocks) - depth :]
         del self.blocks[len(self.blocks) - depth :]
         for block in orphaned:

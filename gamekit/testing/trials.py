@@ -6,6 +6,7 @@ Each function lives through one case and gives the world; what does not hold is 
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import ceil, log2
 from typing import Final
 
@@ -13,8 +14,12 @@ from gamekit.config import BatchConfig, LaneConfig
 from gamekit.core.action import ActionRequest
 from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
+from gamekit.core.pausing import FINALITY
+from gamekit.errors import GamekitError
 from gamekit.eth.calldata import Call
 from gamekit.kit import GameKit
+from gamekit.testing.chain import BLOCK_S
+from gamekit.testing.life import Gone
 from gamekit.testing.nature import STILL, WILD, Nature
 from gamekit.testing.network import CALM, ROUGH
 from gamekit.testing.players import Player
@@ -47,14 +52,16 @@ uses_max = {USES_MAX}
 def reorgs(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
     """A reorg of each depth, at each state of an action, straight and sideways: case 0 is the first of them.
 
-    By chance the server is down when it comes, and what was in the blocks is in no pool any more.
+    By chance the server is down when it comes, what was in the blocks is in no pool any more, and final blocks are
+    among them: then the server stops, reads all again from the last block that is left, and an operator lets it go on.
     """
     depth = case // (2 * len(STATES)) % DEPTH_MAX + 1
     state, sideways = STATES[case // 2 % len(STATES)], bool(case % 2)
     simulation = Simulation(shop, f"{seed}/reorgs/{case}", plant=sow)
-    simulation.chain.finality = depth + 6
     dice = random.Random(f"{seed}/reorgs/{case}")
     down, forget = dice.random() < 0.5, dice.random() < 0.3
+    is_beyond = depth > 1 and dice.random() < 0.25
+    simulation.chain.finality = depth // 2 if is_beyond else depth + 6
 
     async def story() -> None:
         hero = await simulation.join("ada")
@@ -65,11 +72,24 @@ def reorgs(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
             simulation.crash()
         simulation.chain.reorg(depth, sideways=sideways, forget=forget)
         simulation.sky.count(f"reorg{' sideways' if sideways else ''}{' while down' if down else ''}")
+        operator = asyncio.ensure_future(_let_go_on(simulation))
         await simulation.blocks(1)
         await hero.send([hero.attack()])
         await simulation.rest()
+        operator.cancel()
 
     return simulation.lived(story())
+
+
+async def _let_go_on(simulation: Simulation) -> None:
+    """An operator, who looks at each stop because finality was broken."""
+    while True:
+        kit = await simulation.serving()
+        if FINALITY in kit.state.pauses:
+            simulation.sky.count("reorg below final")
+            with suppress(Gone, GamekitError):
+                await simulation.ask(lambda kit: kit.resume(FINALITY, "looked at", "olga"))
+        await asyncio.sleep(BLOCK_S)
 
 
 async def _bring_to(simulation: Simulation, hero: Player, state: str) -> None:

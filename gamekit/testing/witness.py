@@ -10,7 +10,7 @@ made durable, and of the server only what crosses a port: so a server cannot tal
 | I3 an action sits in one live slot | with each signature that may leave |
 | I4 no signature without its row, one set of actions in a slot | with each signature, and each that may leave |
 | I5 no relayer transaction without its row, both fees raised by what pools ask | with each sending |
-| I7 accepted, settled, final in this order, only a reorg goes back | with each event |
+| I7 accepted, settled, final in this order; only a reorg goes back, from final only one below it | with each event |
 | I8 what may still be charged and what is charged stay within the budget | with each signature that may leave |
 | I9 no signature after a revocation is durable, nothing lands after its deadline | with each signature and block |
 | I10 queues, tasks and rows that wait are bounded | with each block |
@@ -202,7 +202,13 @@ class Witness:
     def _tell(self, key: str, kind: str, user_op_hash: str, ok: bool) -> None:
         entry = self.ledger.entries[key]
         before = entry.told[-1].kind if entry.told else ""
-        allowed = {"": (SETTLED, REFUSED), SETTLED: (REORGED, FINAL), REORGED: (SETTLED, REFUSED)}
+        allowed: dict[str, tuple[str, ...]] = {
+            "": (SETTLED, REFUSED),
+            SETTLED: (REORGED, FINAL),
+            REORGED: (SETTLED, REFUSED),
+        }
+        if self.chain.is_finality_broken:
+            allowed[FINAL] = (REORGED,)
         if kind not in allowed.get(before, ()):
             self.fail("I7", f"{key} was told {kind} after {before or 'nothing'}")
         entry.tell(kind, user_op_hash, ok=ok)
