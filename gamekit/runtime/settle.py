@@ -178,6 +178,7 @@ class Settle:
         # Asked for before the blocks are read: the chain goes on meanwhile.
         final = await self._chain.finalized()
         if not is_known:
+            await self._climb(head, final)
             step = await self._branch(head)
             if step is None:
                 await self._replaced(BlockNumber(self._state.history.lowest), final)
@@ -185,10 +186,7 @@ class Settle:
             await self._orphan(step.orphaned)
             self._state.history.apply(Step(step.orphaned, ()))
             for added in step.added:
-                await self._block(added, await self._chain.receipts(added))
-                if added.number % FINAL_EVERY == 0 and added.number <= final.number:
-                    # Far behind: what is read is done with now and then, so that a start that dies has come further.
-                    await self._finalize(added)
+                await self._take(added, final)
         await self._finalize(final)
         self._state.tip = await self._chain.max_priority_fee_per_gas()
         self._state.head_seen_at = self._clock.monotonic()
@@ -202,6 +200,21 @@ class Settle:
         self._dispatch.on_head()
         self._done = head.hash
         return True
+
+    async def _climb(self, head: Head, final: Head) -> None:
+        """Read upwards while each block follows ours: what is read stays read, whatever is not answered next."""
+        while (top := self._state.history.head) is not None and top.number + 1 < head.number:
+            above = await self._chain.block(BlockNumber(top.number + 1))
+            if above is None or above.parent_hash != top.hash:
+                return
+            await self._take(above, final)
+
+    async def _take(self, head: Head, final: Head) -> None:
+        """Read one canonical block's receipts, and take it in."""
+        await self._block(head, await self._chain.receipts(head))
+        if head.number % FINAL_EVERY == 0 and head.number <= final.number:
+            # Far behind: what is read is done with now and then, so that a start that dies has come further.
+            await self._finalize(head)
 
     async def _branch(self, head: Head) -> Step | None:
         """Read heads downwards until they meet ours; None when they contradict the last final block that we know.

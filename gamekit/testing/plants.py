@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gamekit.core.fees import Fees
+from gamekit.core.history import Step
 from gamekit.core.journal import Event, Row
 from gamekit.core.lane import Lane
 from gamekit.core.policy import CALLS_MAX_LIMIT
@@ -16,6 +17,7 @@ from gamekit.core.tracking import DEAD, EXPIRED, SENT, LiveSlot, may_expire
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
 from gamekit.store.group import GroupCommit
+from gamekit.units import BlockNumber
 
 # ruff: noqa: SLF001 - a plant reaches into what it breaks
 
@@ -231,16 +233,16 @@ def reuse_last_cursor(kit: GameKit) -> None:
 @plant(within=200)
 def jump_over_blocks(kit: GameKit) -> None:
     """When several blocks have come at once, only the newest is read."""
-    real = kit._settle._branch
+    state = kit.state
 
-    async def branch(head: Head) -> Any:  # noqa: ANN401
-        step = await real(head)
-        if step is None:
-            return None
-        kit.state.history.apply(replace(step, orphaned=(), added=step.added[:-1]))
-        return replace(step, added=step.added[-1:])
+    async def climb(head: Head, final: Head) -> None:  # noqa: ARG001
+        while (top := state.history.head) is not None and top.number + 1 < head.number:
+            above = await kit._settle._chain.block(BlockNumber(top.number + 1))
+            if above is None or above.parent_hash != top.hash:
+                return
+            state.history.apply(Step((), (above,)))
 
-    kit._settle._branch = branch  # type: ignore[method-assign]
+    kit._settle._climb = climb  # type: ignore[method-assign]
 
 
 @plant("revoke", 4)
@@ -249,7 +251,7 @@ def sign_after_revoke(kit: GameKit) -> None:
     kit._revoke.stop = lambda session, code: kit.state.put(session)  # type: ignore[method-assign]  # noqa: ARG005
 
 
-@plant(within=60)
+@plant(within=100)
 def no_sync(kit: GameKit) -> None:
     """The journal does not wait for the disk."""
     kit.store._journal._writer._connection.pragma("synchronous", "OFF")  # type: ignore[attr-defined]

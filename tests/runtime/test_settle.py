@@ -188,7 +188,7 @@ class TestReorg:
         await world.check()
 
     async def test_a_chain_that_moves_while_it_is_read_is_read_again(self, world: World) -> None:
-        world.chain.mine(3)
+        world.chain.reorg(2)
         block = world.chain.block
 
         async def moved(number: Any) -> Head | None:
@@ -199,6 +199,26 @@ class TestReorg:
         with pytest.raises(ChainUnavailable, match="moved"):
             await world.step()
         assert await world.step()
+
+    async def test_what_was_read_stays_read_when_the_node_falls_silent(self, world: World) -> None:
+        """Else a server that is far behind a node that often fails would never catch up."""
+        before = world.kit.state.head.number
+        world.chain.mine(6)
+        receipts, asked = world.chain.receipts, 0
+
+        async def silent(block: Head) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked == 4:
+                raise ChainUnavailable("no answer")
+            return await receipts(block)
+
+        world.chain.receipts = silent  # type: ignore[method-assign]
+        with pytest.raises(ChainUnavailable, match="no answer"):
+            await world.step()
+        assert world.kit.state.head.number == before + 3
+        assert await world.step()
+        assert (world.kit.state.head.number, asked) == (before + 6, 7)
 
 
 class TestCatchUp:
