@@ -143,7 +143,7 @@ def resign_at_next_nonce(kit: GameKit) -> None:
     kit._resolve._resign = resign  # type: ignore[method-assign]
 
 
-@plant(within=40)
+@plant(within=150)
 def two_commits_instead_of_one(kit: GameKit) -> None:
     """What a block says is written first, and the events that tell it in a commit of their own."""
 
