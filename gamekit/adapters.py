@@ -61,7 +61,7 @@ def real_ports(config: Config, root: Path) -> Ports:
     store = SqliteStore.open(root / config.journal.path, kinds=KINDS, executor=writer)
 
     async def close() -> None:
-        writer.shutdown()
+        writer.shutdown(wait=False)  # The store has closed it, or its disk hangs, and a thread cannot be ended.
         await rpc.close()
 
     relay = config.relay

@@ -158,8 +158,10 @@ class GameKit:
     async def close(self) -> None:
         """Stop signing, finish what is on its way to disk, close the adapters."""
         await self.engine.stop()
-        await self.store.close()
-        await self._ports.close()
+        try:
+            await self.store.close()
+        finally:
+            await self._ports.close()
 
     def game(self, name: str) -> Game:
         """Find a configured game. Raises ConfigInvalid naming what is known."""

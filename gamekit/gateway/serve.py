@@ -16,10 +16,10 @@ REQUEST_BYTES_MAX: Final = 64 * 1024
 LINE_BYTES_MAX: Final = 4096
 """Longest request line and longest header."""
 HEADERS_MAX: Final = 64
-DRAIN_S: Final = 6.0
+DRAIN_S: Final = 5.5
 """How long sockets may take to end, from the signal on: longer than any request to the kit."""
-CUT_S: Final = 2.0
-"""How long handlers may take after that, before they are cancelled. With the engine's, below ten seconds in all."""
+CUT_S: Final = 0.5
+"""How long handlers may take after that, before they are cancelled. With the engine's and the journal's, below ten seconds in all."""
 
 
 def check_parser() -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future
 from typing import Final
 
 from gamekit.core.journal import Row
-from gamekit.errors import StoreUnavailable
+from gamekit.errors import GamekitError, OutcomeUnknown, StoreUnavailable
 
 ROWS_QUEUED_MAX: Final = 250_000
 """Most rows waiting to be written. The runtime's own bound lies far below; this one keeps a stalled disk from eating
@@ -21,6 +21,14 @@ the memory: about 150 MB."""
 GROUP_ROWS_MAX: Final = 8_192
 """Rows after which a group takes no further commit: a transaction then lasts about 50 ms, and no ack waits longer for
 strangers."""
+
+ANSWER_S_MAX: Final = 15.0
+"""Longest that the disk may take for one group and its housekeeping, in seconds; a full group takes 0.05. A disk that
+hangs longer has taken the group or not, and nobody can know which."""
+
+CLOSE_S_MAX: Final = 1.4
+"""Longest that closing waits for what is queued, and once more for the file, in seconds: a server ends within 10 s,
+whatever its disk does."""
 
 Rows = Sequence[Row]
 Outcomes = list[Exception | None]
@@ -35,6 +43,7 @@ class GroupCommit:
         executor: Executor,
         write: Callable[[list[Rows]], Outcomes],
         tend: Callable[[], None] | None = None,
+        answer_s_max: float = ANSWER_S_MAX,
     ) -> None:
         """Set up an empty queue.
 
@@ -42,6 +51,8 @@ class GroupCommit:
             executor: where `write` runs; one call at a time is enough, and all that is ever asked for.
             write: makes a group durable and says which commits were refused.
             tend: housekeeping that may take its time, after the group's futures have resolved.
+            answer_s_max: how long the executor may be silent, in seconds; then everything that waits fails with
+                OutcomeUnknown, and nothing more is taken: the next start reads what is on disk.
         """
         self._executor = executor
         self._write = write
@@ -53,6 +64,8 @@ class GroupCommit:
         self._writing = False
         self._closed = False
         self._idle: asyncio.Future[None] | None = None
+        self._answer_s_max = answer_s_max
+        self._patience: asyncio.TimerHandle | None = None
 
     def commit(self, rows: Rows) -> asyncio.Future[None]:
         """Queue rows; see `gamekit.ports.Store.commit`.
@@ -80,12 +93,20 @@ class GroupCommit:
         return future
 
     async def close(self) -> None:
-        """Refuse new commits and wait until the queued ones are written."""
+        """Refuse new commits and wait until the queued ones are written.
+
+        Raises:
+            StoreUnavailable: the disk does not answer; the executor is still at it.
+        """
         self._closed = True
         if self._writing:
             if self._idle is None:
                 self._idle = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._idle)  # whoever waits beside us must not be cancelled with us
+            try:
+                async with asyncio.timeout(CLOSE_S_MAX):
+                    await asyncio.shield(self._idle)  # whoever waits beside us must not be cancelled with us
+            except TimeoutError:
+                raise StoreUnavailable(f"the journal's disk has not answered for {CLOSE_S_MAX:g} s") from None
 
     def abandon(self) -> None:
         """Drop what is queued; its futures never resolve."""
@@ -93,6 +114,7 @@ class GroupCommit:
         self._queue.clear()
 
     def _start(self) -> None:
+        self._wait_for_answer()
         self._executor.submit(self._drain).add_done_callback(self._drained)
 
     def _drain(self) -> None:
@@ -126,6 +148,7 @@ class GroupCommit:
 
     def _resolve(self, futures: list[asyncio.Future[None]], outcomes: Outcomes, row_count: int) -> None:
         """Resolve the futures of a group."""
+        self._wait_for_answer()
         self._rows_waiting -= row_count
         for future, refusal in zip(futures, outcomes, strict=True):
             if future.done():
@@ -143,16 +166,36 @@ class GroupCommit:
             self._start()
             return
         self._writing = False
+        if self._patience is not None:
+            self._patience.cancel()
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
+    def _wait_for_answer(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        if self._loop is not None:
+            self._patience = self._loop.call_later(self._answer_s_max, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        text = f"the journal's disk has not answered for {self._answer_s_max:g} s: the next start reads what it has"
+        self._give_up(lambda: OutcomeUnknown(text, resolved_by="the journal, at the next start"))
+
     def _fail(self, failure: BaseException) -> None:
-        """Fail everything after a defect of our own in the writer, and take nothing more: silence would be worse."""
+        """Fail everything after a defect of our own in the writer: silence would be worse."""
+
+        def error() -> StoreUnavailable:
+            made = StoreUnavailable(f"the journal's writer failed: {failure!r}")
+            made.__cause__ = failure
+            return made
+
+        self._give_up(error)
+
+    def _give_up(self, error: Callable[[], GamekitError]) -> None:
+        """Fail everything that waits, and take nothing more."""
         self._closed = True
         waiting = self._taken + [future for _, future in self._queue]
         self._queue.clear()
         for future in waiting:
             if not future.done():
-                error = StoreUnavailable(f"the journal's writer failed: {failure!r}")
-                error.__cause__ = failure
-                future.set_exception(error)
+                future.set_exception(error())

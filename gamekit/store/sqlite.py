@@ -21,7 +21,7 @@ import apsw
 from gamekit.core.journal import Meta, Row
 from gamekit.errors import StoreError, StoreUnavailable
 from gamekit.store.executor import InlineExecutor, let_threads_in
-from gamekit.store.group import GroupCommit, Rows
+from gamekit.store.group import CLOSE_S_MAX, GroupCommit, Rows
 from gamekit.store.schema import EPOCH, SqlValue, Table, lay_out, tables_of
 from gamekit.store.schema.layout import leave_mark, read_meta
 from gamekit.store.writer import Tables, Writer
@@ -31,7 +31,7 @@ R = TypeVar("R", bound=Row)
 ROWS_PER_TURN: Final = 256
 """Rows that a select decodes before other tasks get their turn."""
 
-_BUSY_TIMEOUT_MS: Final = 5_000
+_BUSY_TIMEOUT_MS: Final = 1_000
 """Longest wait for a lock held by another program, such as a backup."""
 
 _CACHE_KIB: Final = 64 * 1024
@@ -155,10 +155,17 @@ class SqliteStore:
         return table.codec.decode(body) if isinstance(body, bytes) else None
 
     async def close(self) -> None:
-        """Write what is queued, then close both connections and give up the lock."""
+        """Write what is queued, then close both connections and give up the lock.
+
+        Raises: StoreUnavailable when the disk does not answer; the next start finds what is in the `-wal` file.
+        """
         await self._commits.close()
         self._reader.close(True)
-        await asyncio.wrap_future(self._executor.submit(self._writer.close))
+        try:
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await asyncio.wrap_future(self._executor.submit(self._writer.close))
+        except TimeoutError:
+            raise StoreUnavailable(f"the journal's disk has not answered for {CLOSE_S_MAX:g} s") from None
         self._unlock()
 
     def abandon(self) -> None:

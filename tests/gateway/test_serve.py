@@ -13,6 +13,7 @@ from gamekit.errors import ConfigInvalid
 from gamekit.gateway.app import Gateway
 from gamekit.gateway.serve import CUT_S, DRAIN_S, Server, check_parser, serve
 from gamekit.runtime.engine import STOP_S
+from gamekit.store.group import CLOSE_S_MAX
 from gamekit.units import ChainId
 from tests.gateway.conftest import NO_PROXY_LIMITS
 from tests.gateway.memory import MemoryBackend
@@ -31,7 +32,7 @@ def test_the_parser_must_be_the_one_in_c(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_all_of_the_end_fits_into_ten_seconds() -> None:
     """A supervisor kills after ten: what is in flight must be answered by then."""
-    assert DRAIN_S + CUT_S + STOP_S < 10
+    assert DRAIN_S + CUT_S + STOP_S + 2 * CLOSE_S_MAX < 10
     assert gateway().config.request_timeout_s < DRAIN_S
 
 

@@ -248,14 +248,20 @@ AWAITED: dict[str, str] = {
     "before": "the frame before it of the same session, which has a deadline itself",
     "answers": "a commit",
     "asyncio.shield(written)": "a commit",
+    "self._empty.wait()": "inside `asyncio.timeout`",
+    "self._room": "inside `asyncio.timeout`",
+    "asyncio.wrap_future(self._executor.submit(self._writer.close))": "inside `asyncio.timeout`",
+    "stop.wait()": "a server serves until it is told to stop",
 }
-"""Waits of runtime and kit that no adapter bounds, and why they may be."""
+"""Waits that no adapter bounds, and why they may be."""
 
 
 def unbounded(root: Path) -> list[str]:
     """Waits on something that is neither a port of ours, nor a coroutine of ours, nor in the table."""
     found = []
-    for path in [*sorted((root / "gamekit" / "runtime").glob("*.py")), root / "gamekit" / "kit.py"]:
+    package = root / "gamekit"
+    folders = ("runtime", "gateway", "store", "chain", "keys")
+    for path in [*sorted(path for name in folders for path in (package / name).glob("*.py")), package / "kit.py"]:
         awaits = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Await)]
         found += [
             f"{path.name}:{each.lineno} {ast.unparse(each.value)}" for each in awaits if not is_bounded(each.value)

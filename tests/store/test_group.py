@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
-from gamekit.errors import StoreConflict, StoreUnavailable
+from gamekit.errors import OutcomeUnknown, StoreConflict, StoreUnavailable
 from gamekit.store import InlineExecutor, writer_thread
+from gamekit.store import group as group_module
 from gamekit.store.group import GroupCommit, Outcomes, Rows
 from tests.store.kinds import Move
 
@@ -82,6 +85,31 @@ async def test_commit_error_defect_fails_everything_and_closes() -> None:
     with pytest.raises(StoreUnavailable, match="closed"):
         queue.commit(moves(1))
     await queue.close()
+
+
+class Hanging(InlineExecutor):
+    """A disk that never answers."""
+
+    def submit(self, *_: Any, **__: Any) -> Any:
+        return Future()
+
+
+async def test_commit_error_a_disk_that_hangs() -> None:
+    """Nobody knows what is on it: that is said, and nothing more is taken."""
+    queue = GroupCommit(Hanging(), Recorder().write, answer_s_max=0.0)
+    with pytest.raises(OutcomeUnknown, match="has not answered"):
+        await queue.commit(moves(1))
+    with pytest.raises(StoreUnavailable, match="closed"):
+        queue.commit(moves(1))
+
+
+async def test_close_error_a_disk_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_module, "CLOSE_S_MAX", 0.0)
+    queue = GroupCommit(Hanging(), Recorder().write)
+    queue.commit(moves(1))
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable, match="has not answered"):
+        await queue.close()
 
 
 async def test_close_behavior_idle() -> None:
