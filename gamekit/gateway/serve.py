@@ -19,7 +19,8 @@ HEADERS_MAX: Final = 64
 DRAIN_S: Final = 5.5
 """How long sockets may take to end, from the signal on: longer than any request to the kit."""
 CUT_S: Final = 0.5
-"""How long handlers may take after that, before they are cancelled. With the engine's and the journal's, below ten seconds in all."""
+"""How long handlers may take after that, before they are cancelled. With what engine and journal may take, below ten
+seconds in all."""
 
 
 def check_parser() -> None:
