@@ -115,7 +115,9 @@ abstract contract Moves is Grants {
         if (f.rateIntervalMs == 0) return calls;
         uint256 claimedMs = uint256(plan.claimedAt) * 1000;
         uint256 aheadMs = s.arrivalMs > claimedMs ? s.arrivalMs - claimedMs : 0;
-        uint256 atOnce = (uint256(f.burst) * f.rateIntervalMs - aheadMs) / f.rateIntervalMs;
+        uint256 aheadMsMax = uint256(f.burst) * f.rateIntervalMs;
+        // What was claimed in this very second may be ahead of what this plan claims, the second before, by more.
+        uint256 atOnce = aheadMs < aheadMsMax ? (aheadMsMax - aheadMs) / f.rateIntervalMs : 0;
         if (atOnce < calls) calls = atOnce;
     }
 

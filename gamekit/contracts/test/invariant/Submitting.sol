@@ -48,7 +48,10 @@ abstract contract Submitting is Aliases {
             _tamperSignature(op.signature, dice);
         } else if (draft.trick == TAMPER_TIMES) {
             uint48 claimedAt = dice.chance(50) ? draft.claimedAt : uint48(block.timestamp - dice.roll(100));
-            uint48 deadline = draft.deadline + uint48(dice.between(1, 1000));
+            uint48 deadline;
+            unchecked {
+                deadline = draft.deadline + uint48(dice.between(1, 1000)); // the thief's may be the last one there is
+            }
             _overwrite(op.signature, 0, abi.encodePacked(claimedAt, deadline));
         } else if (draft.trick == TAMPER_LENGTH) {
             if (dice.chance(50)) op.signature = bytes.concat(op.signature, new bytes(dice.between(1, 64)));
