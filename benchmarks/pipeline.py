@@ -53,6 +53,7 @@ from gamekit.kit import KINDS
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.intake import Accepted, Intake
 from gamekit.runtime.notify import Notify
+from gamekit.runtime.poison import Poison
 from gamekit.runtime.state import State
 from gamekit.store.sqlite import SqliteStore
 from gamekit.units import (
@@ -201,7 +202,8 @@ async def measure(folder: Path, game: Game, sessions: int, seconds: float) -> Fi
         Step((), (Head(BlockNumber(1), BlockHash(b"\1" * 32), BlockHash(bytes(32)), NOW, Wei(10**9), Gas(10**9)),))
     )
     bundler = IncludeAtOnce(state)
-    dispatch = Dispatch(state, store, LocalSigner(keystore), bundler, Notify(state, store))  # type: ignore[arg-type]
+    poison = Poison(state, None)  # type: ignore[arg-type] # no lane is ever suspected: no chain is asked
+    dispatch = Dispatch(state, store, LocalSigner(keystore), bundler, Notify(state, store), poison)  # type: ignore[arg-type]
     bundler.dispatch = dispatch
     intake = Intake(state, store, dispatch, None)
     lanes = [make_lane(game, keystore, config, number + 1) for number in range(sessions)]
