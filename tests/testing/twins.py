@@ -1,0 +1,237 @@
+"""The simulated chain and anvil behind one interface, so that one test runs on both.
+
+Three kinds: the simulated chain; anvil as it is; and anvil behind the campaigns' proxy, which models what real pools do
+and anvil does not. A twin's own flags say where they differ by design, and the tests assert both sides of each.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from gamekit.chain.reader import EvmChain
+from gamekit.chain.rpc import JsonRpc, to_data
+from gamekit.config import ChainConfig, StackConfig
+from gamekit.devnet import Anvil, DevnetContracts, DevnetNode, deploy
+from gamekit.devnet.deployment import Plan, plan_devnet
+from gamekit.errors import EncodingInvalid
+from gamekit.eth.hashing import checksum_address, keccak256
+from gamekit.eth.interface import CustomError, Function
+from gamekit.eth.session_validator_abi import REVOKE_ALL_SESSIONS, REVOKE_SESSION
+from gamekit.eth.transaction import Transaction, signing_hash, with_signature
+from gamekit.ports import ChainReader, TransactionSender
+from gamekit.testing.chain import BLOCK_S, FakeChain
+from gamekit.testing.contracts import Call
+from gamekit.testing.scenery import ARENA, NO_STAMINA, chain_config
+from gamekit.units import Address, ChainId, Gas, Hash32, PermissionId, Wei
+from tests.accounts.world import Key
+from tests.campaigns.proxy import Proxy
+from tests.campaigns.rules import Dice
+
+CHAIN_ID = ChainId(31337)
+GWEI = 10**9
+ATTACK = Function.parse("attack(uint256 target,uint16 strength)")
+MOVE = Function.parse("move(int16 dx,int16 dy)")
+STAMINA = 100
+"""An attack of more strength reverts."""
+DEVOURS = 999
+"""An attack of this strength burns all gas that it gets."""
+
+
+class Node(Protocol):
+    """A chain that a test drives, seen through the ports."""
+
+    reader: ChainReader
+    sender: TransactionSender
+    contracts: DevnetContracts
+    is_pool: bool
+    """Whether it wants 10 % more of a replacement, and keeps what a reorg took out: all but anvil itself."""
+    refuses_low_fees: bool
+    """Whether a fee below the base fee is refused; otherwise it waits."""
+
+    async def mine(self, count: int = 1, *, seconds: int = BLOCK_S) -> None:
+        """Mine blocks, so many seconds apart; the first takes all that is pending."""
+        ...
+
+    async def reorg(self, depth: int) -> None:
+        """Replace the highest blocks by empty ones."""
+        ...
+
+    async def fund(self, address: Address, balance: Wei = Wei(10**20)) -> None:
+        """Give an address exactly this much."""
+        ...
+
+
+class Twin(Node, Protocol):
+    """A node with the contracts, and a game at `ARENA`."""
+
+    checks_owners: bool
+    """Whether the owner's signature over a grant is checked."""
+
+    async def revoke(self, account: Address, permission: PermissionId) -> None:
+        """Let the account itself revoke a session, in the next block."""
+        ...
+
+    async def revoke_all(self, account: Address) -> None:
+        """Let the account itself revoke all its sessions, in the next block."""
+        ...
+
+
+class Simulated:
+    """The simulated chain, with the addresses that the real contracts have."""
+
+    is_pool = True
+    refuses_low_fees = False
+    checks_owners = False
+
+    def __init__(self, chain_type: type[FakeChain] = FakeChain) -> None:
+        self.contracts = plan_devnet(Plan())
+        where = self.contracts
+        self.chain = chain_type(
+            where.entry_point_07, where.session_validator, where.session_opener, where.owner_validator
+        )
+        self.chain.reverts = _reverts
+        self.chain.burns = lambda call: _strength(call) == DEVOURS
+        self.reader = self.sender = self.chain
+        self.chain.mine(3)
+
+    async def mine(self, count: int = 1, *, seconds: int = BLOCK_S) -> None:
+        self.chain.mine(count, seconds=seconds)
+
+    async def reorg(self, depth: int) -> None:
+        self.chain.reorg(depth)
+
+    async def fund(self, address: Address, balance: Wei = Wei(10**20)) -> None:
+        """Of an account it is what an operation may cost."""
+        self.chain.balances[address] = self.chain.deposits[address] = balance
+
+    async def revoke(self, account: Address, permission: PermissionId) -> None:  # noqa: ARG002
+        self.chain.revoke(permission)
+
+    async def revoke_all(self, account: Address) -> None:
+        self.chain.revoke_all(account)
+
+
+class OnAnvil:
+    """anvil, which mines when it is told to."""
+
+    refuses_low_fees = True
+    checks_owners = True
+
+    def __init__(self, node: DevnetNode, contracts: DevnetContracts, rpc: JsonRpc, proxy: Proxy | None) -> None:
+        self._node = node
+        self._proxy = proxy
+        self.contracts = contracts
+        self.is_pool = proxy is not None
+        self.reader = self.sender = EvmChain(rpc, ChainConfig())
+
+    async def mine(self, count: int = 1, *, seconds: int = BLOCK_S) -> None:
+        for _ in range(count):
+            at = (await self.reader.head()).timestamp + seconds
+            await self._node.request_optional(object, "evm_setNextBlockTimestamp", at)
+            await self._node.mine()
+
+    async def reorg(self, depth: int) -> None:
+        if self._proxy is not None:
+            await self._proxy.reorganise(depth)
+        else:
+            await self._node.reorganise(depth)
+
+    async def fund(self, address: Address, balance: Wei = Wei(10**20)) -> None:
+        await self._node.set_balance(address, balance)
+
+    async def revoke(self, account: Address, permission: PermissionId) -> None:
+        await self._as_account(account, REVOKE_SESSION.encode_call(permission))
+
+    async def revoke_all(self, account: Address) -> None:
+        await self._as_account(account, REVOKE_ALL_SESSIONS.encode_call())
+
+    async def _as_account(self, account: Address, data: bytes) -> None:
+        await self._node.impersonate(account)
+        await self._node.send(account, self.contracts.session_validator, data, gas=200_000)
+
+
+@asynccontextmanager
+async def on_anvil(anvil: Anvil, *, pool: bool = False) -> AsyncIterator[OnAnvil]:
+    """Lend a node that mines by hand; afterwards the chain is what it was before.
+
+    Args:
+        anvil: with the cap on a transaction's gas.
+        pool: put the campaigns' proxy before it, which replaces and remembers as real pools do.
+    """
+    async with DevnetNode(anvil.url, timeout_ms=60_000) as node:
+        contracts = await deploy(node)
+        before = await node.snapshot()
+        await node.request_optional(object, "evm_setAutomine", False)
+        await node.set_code(ARENA, arena_code())
+        await node.mine(3)
+        try:
+            if pool:
+                async with Proxy(anvil.url, Dice([], 1)) as proxy, JsonRpc(proxy.url, timeout_ms=60_000) as rpc:
+                    yield OnAnvil(node, contracts, rpc, proxy)
+            else:
+                yield OnAnvil(node, contracts, node, None)
+        finally:
+            await node.request_optional(object, "anvil_dropAllTransactions")
+            await node.mine_automatically()
+            await node.restore(before)
+
+
+def transaction(
+    key: Key,
+    nonce: int,
+    *,
+    fee: int = 100 * GWEI,
+    tip: int = GWEI,
+    gas: int = 21_000,
+    to: Address = Address(b"\x77" * 20),
+    data: bytes = b"",
+) -> tuple[bytes, Hash32]:
+    """Sign a transaction; gives its bytes and its hash."""
+    unsigned = Transaction(
+        chain_id=CHAIN_ID, nonce=nonce, max_priority_fee_per_gas=Wei(tip), max_fee_per_gas=Wei(fee),
+        gas_limit=Gas(gas), to=to, value=Wei(0), data=data,
+    )  # fmt: skip
+    return with_signature(unsigned, key.sign(signing_hash(unsigned)))
+
+
+def twin_config(contracts: DevnetContracts) -> ChainConfig:
+    """One reference stack on EntryPoint 0.7, at the addresses that both twins have."""
+    where = (contracts.entry_point_07, contracts.reference_factory_07, contracts.owner_validator)
+    return chain_config(
+        session_validator=checksum_address(contracts.session_validator),
+        session_opener=checksum_address(contracts.session_opener),
+        stacks=(StackConfig("reference", "0.7", *map(checksum_address, where)),),
+    )
+
+
+# The game, once as what the simulated chain is told, once as code of the machine.
+
+
+def _strength(call: Call) -> int:
+    return int.from_bytes(call.data[36:68], "big") if call.data[:4] == ATTACK.selector else 0
+
+
+def _reverts(call: Call) -> bytes | None:
+    strength = _strength(call)
+    return NO_STAMINA.encode(strength, STAMINA) if strength > STAMINA else None
+
+
+def arena_code() -> bytes:
+    """Assemble the game: `move` succeeds, and so does an `attack` whose strength is no more than its stamina."""
+    attack, devour, weak, fine = 0x20, 0x60, 0x40, 0x3D
+    parts = {
+        0: "5f3560e01c" + "80" + f"63{ATTACK.selector.hex()}14" + f"60{attack:02x}57"
+           + f"63{MOVE.selector.hex()}14" + f"60{fine:02x}57" + "5f5ffd",
+        attack: "5b602435" + f"806103{DEVOURS & 255:02x}14" + f"60{devour:02x}57"
+           + f"8060{STAMINA:02x}10" + f"60{weak:02x}57",
+        fine: "5b00",
+        weak: "5b" + f"63{NO_STAMINA.encode(0, 0)[:4].hex()}60e01b5f52" + "600452" + f"60{STAMINA:02x}602452" + "60445ffd",
+        devour: "5bfe",
+    }  # fmt: skip
+    code = b""
+    for at, text in parts.items():
+        if len(code) > at:
+            raise EncodingInvalid(f"{len(code)} bytes do not fit before {at}")
+        # What does not end in a jump or a stop runs into the padding, which does nothing.
+        code += b"\x5b" * (at - len(code)) + bytes.fromhex(text)
+    return code
