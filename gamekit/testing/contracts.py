@@ -6,7 +6,7 @@ written as the contracts write them, a failing operation reverts the whole bundl
 it to the real contracts. Not modelled: gas used, the owner's signature over a grant, what a scope says of arguments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -19,7 +19,7 @@ from gamekit.core.scope import Scope
 from gamekit.core.usage import Usage, charge, time_range
 from gamekit.errors import EncodingInvalid
 from gamekit.eth.block import Log
-from gamekit.eth.calldata import Call, decode_execute
+from gamekit.eth.calldata import EXECUTE_SELECTOR, Call, decode_execute
 from gamekit.eth.entry_point import (
     BEFORE_EXECUTION,
     FAILED_OP,
@@ -31,9 +31,9 @@ from gamekit.eth.entry_point import (
 )
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import keccak256
-from gamekit.eth.scope_form import ScopeForm
+from gamekit.eth.scope_form import ScopeForm, is_long
 from gamekit.eth.session_opener import OPEN
-from gamekit.eth.session_validator import decode_envelope, operation_digest, permission_id, revoke_digest
+from gamekit.eth.session_validator import Envelope, decode_envelope, operation_digest, permission_id, revoke_digest
 from gamekit.eth.session_validator_abi import (
     ACCOUNT_OF,
     ALL_SESSIONS_REVOKED,
@@ -73,8 +73,8 @@ class Session(Struct, frozen=True):
     scope: Scope
     epoch: int
     """The account's at the grant; the session counts only while it is still the account's."""
-    functions: frozenset[bytes]
-    """Target and selector of what it may call."""
+    functions: tuple[bytes, ...]
+    """Target and selector of what it may call, in the scope's order."""
     usage: Usage = Usage()
     state: int = 1
     """1 granted, 2 revoked."""
@@ -223,11 +223,7 @@ class Contracts:
     def _ask_account(self, world: World, op: PackedUserOperation, key: int, hashed: UserOpHash) -> Verdict:
         if key >> 32 == int.from_bytes(self.owner_validator, "big"):
             return Verdict(op.signature == OWNERS_SIGNATURE)
-        try:
-            calls = decode_execute(op.call_data).calls
-            envelope = decode_envelope(op.signature, len(calls))
-        except EncodingInvalid as error:
-            raise ModuleError("SignatureTooShort", len(op.signature), 0) from error
+        calls, envelope = _opened(op)
         permission = permission_id(CHAIN_ID, self.module, op.sender, envelope.scope)
         session = world.live(permission)
         if self._mining and op.sender in self.treacherous:
@@ -245,10 +241,7 @@ class Contracts:
         charged = charge(scope, session.usage, envelope.claimed_at, len(calls), value, (0, 0), max_cost(op))
         if isinstance(charged, Denied):
             raise _denied(charged, scope)
-        for place, call in enumerate(calls):
-            if call.target + call.data[:4] not in session.functions:
-                # Which entry the hint named is not looked at.
-                raise ModuleError("CallNotAllowed", place, call.target, call.data[:4], ZERO_ADDRESS, bytes(4))
+        _require_allowed(calls, envelope, session.functions)
         try:
             digest = operation_digest(hashed, permission, envelope.claimed_at, envelope.deadline)
             signed = recovered(digest, envelope.signature) == scope.signer
@@ -288,7 +281,7 @@ class Contracts:
     def _grant(self, world: World, data: bytes, at: UnixSeconds) -> list[Log]:
         account, _, _, _, module, grants = cast("tuple[Address, ...]", OPEN.decode_call(data))
         logs = [] if account in world.epochs else self._bump_epoch(world, account)
-        for packed, functions, _, deadline, signature in cast(
+        for packed, texts, _, deadline, signature in cast(
             "tuple[tuple[bytes, tuple[str, ...], tuple[Address, ...], int, bytes], ...]", grants
         ):
             permission = permission_id(CHAIN_ID, module, account, ScopeForm(packed).signed)
@@ -299,14 +292,14 @@ class Contracts:
                 raise ModuleError("GrantExpired", at, deadline)
             if signature == b"refused":
                 raise ModuleError("GrantSignatureInvalid", account, self.owner_validator)
-            scope = Scope.unpack(packed, functions)
+            scope = Scope.unpack(packed, texts)
             if at > scope.time.valid_until:
                 raise ModuleError("TimeFrameOver", scope.time.valid_until, at)
             if state:
                 raise ModuleError("SessionAlreadyGranted", permission, state)
             epoch = world.epochs[account]
-            allowed = frozenset(entry.target + entry.selector for entry in scope.calls.entries)
-            world.sessions[permission] = Session(account, scope, epoch, allowed)
+            functions = tuple(entry.target + entry.selector for entry in scope.calls.entries)
+            world.sessions[permission] = Session(account, scope, epoch, functions)
             times = scope.time.valid_after, scope.time.valid_until
             head = words(int.from_bytes(scope.revoker, "big"), *times, epoch, 160)
             topics = (SESSION_GRANTED.topic, account.rjust(32, b"\0"), permission, scope.signer.rjust(32, b"\0"))
@@ -356,6 +349,32 @@ class Contracts:
         (account,) = cast("tuple[Address]", ACCOUNT_OF.decode_call(data))
         epoch = world.epochs.get(account, 0)
         return words(int(bool(epoch)), epoch, int.from_bytes(self.owner_validator, "big") if epoch else 0, 0, 0)
+
+
+def _opened(op: PackedUserOperation) -> tuple[tuple[Call, ...], Envelope]:
+    if op.call_data[:4] != EXECUTE_SELECTOR:
+        raise ModuleError("SelectorNotExecute", op.call_data[:4], EXECUTE_SELECTOR)
+    try:
+        calls = decode_execute(op.call_data).calls
+    except EncodingInvalid as error:
+        raise ModuleError("CallDataNotCanonical", 0, 0, 0) from error
+    try:
+        return calls, decode_envelope(op.signature, len(calls))
+    except EncodingInvalid as error:
+        # Whatever stands there in a scope's place, nobody granted it.
+        raise ModuleError("SessionNotLive", keccak256(op.signature), 0) from error
+
+
+def _require_allowed(calls: Sequence[Call], envelope: Envelope, functions: Sequence[bytes]) -> None:
+    """Each call is the one that its hint names, or for a long list, whose proof is not looked at, any of the list."""
+    listed = is_long(envelope.scope)
+    for place, (call, hint) in enumerate(zip(calls, envelope.hints, strict=True)):
+        asked = call.target + call.data[:4]
+        if not listed and hint >= len(functions):
+            raise ModuleError("HintOutOfRange", place, hint, len(functions))
+        if asked not in functions if listed else asked != functions[hint]:
+            named = bytes(24) if listed else functions[hint]
+            raise ModuleError("CallNotAllowed", place, call.target, call.data[:4], named[:20], named[20:])
 
 
 def _denied(denied: Denied, scope: Scope) -> ModuleError:

@@ -8,6 +8,7 @@ import pytest
 from gamekit.devnet import Anvil, AnvilSettings
 from gamekit.testing.scenery import Keys
 from gamekit.testing.simulation import Simulation, Workshop, workshop
+from tests.testing.twin_play import Play
 from tests.testing.twins import Node, Simulated, Twin, on_anvil
 
 
@@ -55,3 +56,11 @@ async def twin(request: pytest.FixtureRequest) -> AsyncIterator[Twin]:
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     """One relayer in the pool of play, one apart."""
     return Keys.make(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+async def play(twin: Twin, keys: Keys) -> Play:
+    """A started kit on it."""
+    play = Play(twin, keys)
+    await play.start()
+    return play

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 
@@ -15,8 +16,10 @@ from tests.testing.twins import CHAIN_ID, GWEI, Node, transaction
 
 KEY = Key(0x7E57)
 SOMEBODY = Address(b"\x77" * 20)
-NOBODYS = arena().unit("play").bind(
-    account=SOMEBODY, signer=KEY.address, revoker=KEY.address, nonce_key=NonceKey(1), valid_after=UnixSeconds(1)
+NOBODYS = (
+    arena()
+    .unit("play")
+    .bind(account=SOMEBODY, signer=KEY.address, revoker=KEY.address, nonce_key=NonceKey(1), valid_after=UnixSeconds(1))
 )
 UNKNOWN_SESSION = REVOKE_SESSION_WITH_SIGNATURE.encode_call(SOMEBODY, NOBODYS.pack(), bytes(65))
 
@@ -46,7 +49,7 @@ class TestBlocks:
         top = await node.reader.head()
         chain = [await node.reader.block(BlockNumber(top.number - depth)) for depth in range(4)]
         assert chain[0] == top
-        for block, parent in zip(chain, chain[1:], strict=False):
+        for block, parent in pairwise(chain):
             assert block is not None
             assert parent is not None
             assert (parent.number, parent.hash) == (block.number - 1, block.parent_hash)

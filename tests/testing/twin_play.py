@@ -1,6 +1,5 @@
 """The real runtime on a twin, driven by hand, and operations that its own code builds."""
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
@@ -28,6 +27,7 @@ from gamekit.eth.entry_point import (
     split_logs_by_operation,
 )
 from gamekit.eth.entry_point_version import EntryPointVersion
+from gamekit.eth.interface import Function
 from gamekit.eth.session_validator_abi import (
     ACCOUNT_OF,
     SESSION_OF,
@@ -43,13 +43,15 @@ from gamekit.keys.signer import LocalSigner
 from gamekit.kit import KINDS, GameKit, Ports
 from gamekit.store.memory import MemoryStore
 from gamekit.testing.scenery import ABI, ARENA, MANIFEST, Keys, config
-from gamekit.units import ActionId, Address, BlockHash, Cursor, Gas, NonceSequence, PermissionId, PlayerId, Wei
+from gamekit.units import ActionId, Address, BlockHash, Cursor, Gas, NonceSequence, PlayerId, UnixSeconds, Wei
 from tests.accounts.world import Key
 from tests.runtime.world import HandClock
 from tests.testing.twins import ATTACK, Twin, transaction, twin_config
 
 ADA = PlayerId("ada")
 TARGET = 7
+MOVE_HINT, ATTACK_HINT = 0, 1
+"""Where the scope has them."""
 STRANGER = Key(0x57A6)
 """Bundles what is not his."""
 
@@ -69,6 +71,19 @@ class Told(Struct, frozen=True):
     by: str
     name: str
     values: tuple[object, ...] = ()
+
+
+class Sealing(Struct, frozen=True):
+    """What an operation has beside its calls."""
+
+    sequence: int | None = None
+    """The chain's own if there is none."""
+    key: Session | None = None
+    """Whose key signs; the session's own if there is none."""
+    fee: int = 0
+    """Highest fee per gas in wei; the runtime's bid if there is none."""
+    try_mode: bool = True
+    """Whether each call may revert by itself."""
 
 
 class Play:
@@ -164,33 +179,45 @@ class Play:
         return (await self.lane(session)).codec.submission(signed, call_data)
 
     async def operation(
-        self, session: Session, *strengths: int, sequence: int | None = None, key: Session | None = None,
-        fee: int = 0, target: Address = ARENA, try_mode: bool = True,
-    ) -> UserOperation:  # fmt: skip
-        """Build and sign an operation as the runtime does, where the runtime itself would refuse.
+        self,
+        session: Session,
+        *strengths: int,
+        call: Function = ATTACK,
+        target: Address = ARENA,
+        hint: int = ATTACK_HINT,
+        ahead: int = 0,
+        **how: Any,
+    ) -> UserOperation:
+        """Build and sign an operation as the runtime does, also where the runtime would refuse.
 
         Args:
             session: whose operation.
-            strengths: of each attack.
-            sequence: the chain's own by default.
-            key: whose key signs; the session's own by default.
-            fee: highest fee per gas in wei; the runtime's bid by default.
-            target: what is called.
-            try_mode: whether each call may revert by itself.
+            strengths: one call for each.
+            call: the function.
+            target: whose.
+            hint: which entry of the scope is said to allow it.
+            ahead: seconds that its times are ahead.
+            how: see `Sealing`.
         """
-        codec, head = (await self.lane(session)).codec, await self.twin.reader.head()
-        actions = [Action(ActionId(1), session.permission_id, "", b"", "attack", target,
-                          ATTACK.encode_call(TARGET, strength), gas=Gas(50_000)) for strength in strengths]  # fmt: skip
-        times = prepare.times(head, self.kit._resolve._scope(session), self.kit.config.batch)
+        sealing = Sealing(**how)
+        lane, head = await self.lane(session), await self.twin.reader.head()
+        actions = [
+            Action(ActionId(1), session.permission_id, "", b"", "", target, call.encode_call(TARGET, each), hint=hint)
+            for each in strengths
+        ]
+        times = prepare.times(head, lane.scope, self.kit.config.batch)
         fees = bid(head.base_fee_per_gas, Wei(0), self.kit.config.fees)
         assert times is not None
         assert fees is not None
-        fees = Fees(Wei(fee), Wei(1)) if fee else fees
-        at = await self.sequence(session) if sequence is None else sequence
-        call_data = codec.call_data(actions, try_mode)
-        planned = codec.plan(actions, call_data, try_mode, NonceSequence(at), times, fees)
-        signature = self._signer.sign(key or session, codec.digest(planned))
-        return codec.submission(planned.moved(SIGNED, signature=signature), call_data)
+        times = UnixSeconds(times[0] + ahead), UnixSeconds(times[1] + ahead)
+        fees = Fees(Wei(sealing.fee), Wei(1)) if sealing.fee else fees
+        sequence = NonceSequence(await self.sequence(session) if sealing.sequence is None else sealing.sequence)
+        call_data = lane.codec.call_data(actions, sealing.try_mode)
+        planned = lane.codec.plan(
+            [replace(action, gas=Gas(50_000)) for action in actions], call_data, sealing.try_mode, sequence, times, fees
+        )
+        signature = self._signer.sign(sealing.key or session, lane.codec.digest(planned))
+        return lane.codec.submission(planned.moved(SIGNED, signature=signature), call_data)
 
     def bundle(self, *operations: UserOperation) -> bytes:
         """The calldata of a bundle."""
@@ -285,10 +312,3 @@ def _result(action: ActionResult) -> tuple[bool, str]:
 def forged(op: UserOperation, signature: bytes) -> UserOperation:
     """The operation with other bytes where the session key's signature stands."""
     return replace(op, signature=op.signature[:12] + signature + op.signature[77:])
-
-
-def ids(operations: Sequence[Any]) -> list[bytes]:
-    return [each.user_op_hash for each in operations]
-
-
-__all__ = ["ADA", "STRANGER", "TARGET", "Play", "Refused", "Told", "forged", "ids", "PermissionId"]

@@ -9,18 +9,17 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from gamekit.chain.reader import EvmChain
-from gamekit.chain.rpc import JsonRpc, to_data
+from gamekit.chain.rpc import JsonRpc
 from gamekit.config import ChainConfig, StackConfig
 from gamekit.devnet import Anvil, DevnetContracts, DevnetNode, deploy
 from gamekit.devnet.deployment import Plan, plan_devnet
-from gamekit.errors import EncodingInvalid
-from gamekit.eth.hashing import checksum_address, keccak256
-from gamekit.eth.interface import CustomError, Function
+from gamekit.eth.calldata import Call
+from gamekit.eth.hashing import checksum_address
+from gamekit.eth.interface import Function
 from gamekit.eth.session_validator_abi import REVOKE_ALL_SESSIONS, REVOKE_SESSION
 from gamekit.eth.transaction import Transaction, signing_hash, with_signature
 from gamekit.ports import ChainReader, TransactionSender
 from gamekit.testing.chain import BLOCK_S, FakeChain
-from gamekit.testing.contracts import Call
 from gamekit.testing.scenery import ARENA, NO_STAMINA, chain_config
 from gamekit.units import Address, ChainId, Gas, Hash32, PermissionId, Wei
 from tests.accounts.world import Key
@@ -104,7 +103,7 @@ class Simulated:
         """Of an account it is what an operation may cost."""
         self.chain.balances[address] = self.chain.deposits[address] = balance
 
-    async def revoke(self, account: Address, permission: PermissionId) -> None:  # noqa: ARG002
+    async def revoke(self, account: Address, permission: PermissionId) -> None:
         self.chain.revoke(permission)
 
     async def revoke_all(self, account: Address) -> None:
@@ -218,20 +217,18 @@ def _reverts(call: Call) -> bytes | None:
 
 def arena_code() -> bytes:
     """Assemble the game: `move` succeeds, and so does an `attack` whose strength is no more than its stamina."""
-    attack, devour, weak, fine = 0x20, 0x60, 0x40, 0x3D
-    parts = {
-        0: "5f3560e01c" + "80" + f"63{ATTACK.selector.hex()}14" + f"60{attack:02x}57"
-           + f"63{MOVE.selector.hex()}14" + f"60{fine:02x}57" + "5f5ffd",
-        attack: "5b602435" + f"806103{DEVOURS & 255:02x}14" + f"60{devour:02x}57"
-           + f"8060{STAMINA:02x}10" + f"60{weak:02x}57",
-        fine: "5b00",
-        weak: "5b" + f"63{NO_STAMINA.encode(0, 0)[:4].hex()}60e01b5f52" + "600452" + f"60{STAMINA:02x}602452" + "60445ffd",
-        devour: "5bfe",
-    }  # fmt: skip
-    code = b""
-    for at, text in parts.items():
-        if len(code) > at:
-            raise EncodingInvalid(f"{len(code)} bytes do not fit before {at}")
-        # What does not end in a jump or a stop runs into the padding, which does nothing.
-        code += b"\x5b" * (at - len(code)) + bytes.fromhex(text)
-    return code
+    attack, move, weak = (each.hex() for each in (ATTACK.selector, MOVE.selector, NO_STAMINA.encode(0, 0)[:4]))
+    parts = (
+        "5f35 60e0 1c",  # the selector
+        f"80 63{attack} 14 601b 57",
+        f"63{move} 14 602e 57",
+        "5f5f fd",  # no other function
+        "5b 6024 35",  # 1b: the strength
+        f"80 61{DEVOURS:04x} 14 6047 57",
+        f"80 60{STAMINA:02x} 10 6030 57",
+        "5b 00",  # 2e: success
+        f"5b 63{weak} 60e0 1b 5f 52",  # 30: NoStamina(strength, stamina)
+        f"6004 52 60{STAMINA:02x} 6024 52 6044 5f fd",
+        "5b fe",  # 47: all gas is gone
+    )
+    return bytes.fromhex("".join(parts))
