@@ -12,7 +12,7 @@ from gamekit.core.tracking import Operation
 from gamekit.eth.session_opener import OPEN
 from gamekit.eth.session_validator_abi import AccountRecord, SessionState
 from gamekit.testing.scenery import NO_STAMINA
-from gamekit.units import ZERO_ADDRESS, Address, Cursor
+from gamekit.units import ZERO_ADDRESS, Address, Cursor, Hash32
 from tests.accounts.world import Key
 from tests.testing.twin_play import STRANGER, Play, Refused, Told
 from tests.testing.twins import DEVOURS
@@ -82,7 +82,7 @@ class TestGrant:
     async def test_without_the_owners_signature(self, play: Play) -> None:
         """By design different: the simulated chain takes any signature but one that says that it is refused."""
         row, _ = await play.propose()
-        forged = STRANGER.sign(row.permission_id)
+        forged = STRANGER.sign(Hash32(row.permission_id))
         expected = Refused("", "GrantSignatureInvalid") if play.twin.checks_owners else None
         assert await play.refusal_of(*await opening(play, (row, forged))) == expected
         assert await play.refusal_of(*await opening(play, (row, b"refused"))) == Refused("", "GrantSignatureInvalid")

@@ -1,7 +1,7 @@
 """Why the EntryPoint refuses an operation, on the simulated chain and on anvil: the same code, the same inner error.
 
-The runtime decides by both: by AA23 and AA24 whether it doubts a session, by an AA23 that says nothing whether validation
-wants more gas, by AA25 whether there is anything to tell.
+The runtime decides by both: by AA23 and AA24 whether it doubts a session, by an AA23 that says nothing whether
+validation wants more gas, by AA25 whether there is anything to tell.
 """
 
 import pytest
@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from gamekit.core.tracking import Operation
 from gamekit.eth.interface import Function
 from gamekit.eth.user_operation import UserOperation
-from gamekit.testing.scenery import Keys
-from gamekit.units import Address, Gas, Wei
+from gamekit.testing.scenery import ARENA, Keys
+from gamekit.units import Address, Gas, Hash32, Wei
 from tests.testing.twin_play import ATTACK_HINT, MOVE_HINT, STRANGER, Play, Refused, forged
 from tests.testing.twins import ATTACK, MOVE, Twin
 
@@ -134,20 +134,20 @@ class TestLimits:
 
 class TestScope:
     @pytest.mark.parametrize(
-        ("call", "target", "hint", "error"),
+        ("call", "target", "hint", "expected"),
         [
-            (ATTACK, ELSEWHERE, ATTACK_HINT, "CallNotAllowed"),
-            (CRAFT, None, ATTACK_HINT, "CallNotAllowed"),
-            (ATTACK, None, MOVE_HINT, "CallNotAllowed"),
-            (ATTACK, None, 2, "HintOutOfRange"),
-            (MOVE, None, MOVE_HINT, ""),
+            pytest.param(ATTACK, ELSEWHERE, ATTACK_HINT, "CallNotAllowed", id="another contract"),
+            pytest.param(CRAFT, ARENA, ATTACK_HINT, "CallNotAllowed", id="another function"),
+            pytest.param(ATTACK, ARENA, MOVE_HINT, "CallNotAllowed", id="another entry"),
+            pytest.param(ATTACK, ARENA, 2, "HintOutOfRange", id="no entry"),
+            pytest.param(MOVE, ARENA, MOVE_HINT, None, id="allowed"),
         ],
     )
-    async def test_of_a_call(self, play: Play, call: Function, target: Address | None, hint: int, error: str) -> None:
-        session = await play.open()
-        where = {} if target is None else {"target": target}
-        op = await play.operation(session, 10, call=call, hint=hint, **where)
-        assert await play.refusal(op) == (Refused("AA23", error) if error else None)
+    async def test_of_a_call(
+        self, play: Play, call: Function, target: Address, hint: int, expected: str | None
+    ) -> None:
+        op = await play.operation(await play.open(), 10, call=call, target=target, hint=hint)
+        assert await play.refusal(op) == (expected and Refused("AA23", expected))
 
     async def test_with_a_paymaster_that_it_does_not_name(self, play: Play) -> None:
         op = replace(await play.operation(await play.open(), 10), paymaster=ELSEWHERE)
@@ -178,7 +178,7 @@ class TestOrder:
 
     async def test_the_nonce_before_the_signature(self, play: Play) -> None:
         op = await play.operation(await play.open(), 10, sequence=5)
-        assert await play.refusal(forged(op, STRANGER.sign(play.kit.state.head.hash))) == Refused("AA25")
+        assert await play.refusal(forged(op, STRANGER.sign(Hash32(bytes(32))))) == Refused("AA25")
 
     async def test_the_signature_before_the_time(self, play: Play) -> None:
         op = await play.operation(await play.open(), 10)

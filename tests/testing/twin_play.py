@@ -1,6 +1,6 @@
 """The real runtime on a twin, driven by hand, and operations that its own code builds."""
 
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -167,7 +167,7 @@ class Play:
     async def settled(self) -> list[list[tuple[bool, str]]]:
         """For each operation that settled, in order, what was told of each action."""
         events = [event for event in await self.kit.events_since(Cursor(0)) if event.kind == "settled"]
-        bodies = [cast("OperationEvent", msgspec.msgpack.decode(each.body, type=OperationEvent)) for each in events]
+        bodies = [msgspec.msgpack.decode(each.body, type=OperationEvent) for each in events]
         return [[_result(action) for action in body.actions] for body in bodies]
 
     # Operations of one's own.

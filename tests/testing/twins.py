@@ -90,7 +90,8 @@ class Simulated:
         )
         self.chain.reverts = _reverts
         self.chain.burns = lambda call: _strength(call) == DEVOURS
-        self.reader = self.sender = self.chain
+        self.reader: ChainReader = self.chain
+        self.sender: TransactionSender = self.chain
         self.chain.mine(3)
 
     async def mine(self, count: int = 1, *, seconds: int = BLOCK_S) -> None:
@@ -121,7 +122,9 @@ class OnAnvil:
         self._proxy = proxy
         self.contracts = contracts
         self.is_pool = proxy is not None
-        self.reader = self.sender = EvmChain(rpc, ChainConfig())
+        chain = EvmChain(rpc, ChainConfig())
+        self.reader: ChainReader = chain
+        self.sender: TransactionSender = chain
 
     async def mine(self, count: int = 1, *, seconds: int = BLOCK_S) -> None:
         for _ in range(count):
