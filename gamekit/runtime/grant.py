@@ -188,7 +188,7 @@ class Grant(Follower):
             if SESSION_PAYMASTER.decode_revert(error.data).name:
                 reason = revert_text(SESSION_PAYMASTER.decode_revert(error.data))
                 raise ConfigInvalid(f"the paymaster refuses the voucher: {reason}", reason=reason) from error
-            reason = str(SESSION_VALIDATOR.decode_revert(error.data))
+            reason = revert_text(SESSION_VALIDATOR.decode_revert(error.data))
             raise ConfigInvalid(f"the account refuses the grant: {reason}", reason=reason) from error
         session = self._state.sessions[permission_id]
         if session.state != PROPOSED:

@@ -46,7 +46,7 @@ from gamekit.eth.session_validator_abi import (
 from gamekit.eth.user_op_hash import hash_on_chain_form
 from gamekit.eth.user_operation import PackedUserOperation
 from gamekit.testing.wire import dynamic, event_log, max_cost, recovered, words
-from gamekit.units import ZERO_ADDRESS, Address, ChainId, UnixSeconds, UserOpHash, Wei
+from gamekit.units import ZERO_ADDRESS, Address, ChainId, Hash32, UnixSeconds, UserOpHash, Wei
 
 CHAIN_ID = ChainId(31337)
 OWNERS_SIGNATURE = b"owner's signature"
@@ -237,17 +237,15 @@ class Contracts:
         window = time_range(scope, envelope.claimed_at, envelope.deadline)
         if isinstance(window, Denied):
             raise ModuleError("TimeRangeEmpty", int(window.asked), int(window.limit))
-        value = Wei(sum(call.value for call in calls))
-        charged = charge(scope, session.usage, envelope.claimed_at, len(calls), value, (0, 0), max_cost(op))
+        value, cost = Wei(sum(call.value for call in calls)), max_cost(op)
+        charged = charge(scope, session.usage, envelope.claimed_at, len(calls), value, (0, 0), cost)
         if isinstance(charged, Denied):
-            raise _denied(charged, scope)
+            raise _denied(charged, scope, cost)
         _require_allowed(calls, envelope, session.functions)
-        try:
-            digest = operation_digest(hashed, permission, envelope.claimed_at, envelope.deadline)
-            signed = recovered(digest, envelope.signature) == scope.signer
-        except EncodingInvalid:
-            signed = False
-        return Verdict(signed, window, (permission, replace(session, usage=charged)))
+        digest = operation_digest(hashed, permission, envelope.claimed_at, envelope.deadline)
+        return Verdict(
+            _signer(digest, envelope.signature) == scope.signer, window, (permission, replace(session, usage=charged))
+        )
 
     def _run(self, op: PackedUserOperation, hashed: UserOpHash, executed: list[Executed]) -> list[Log]:
         mode, calls = decode_execute(op.call_data)
@@ -317,7 +315,7 @@ class Contracts:
         )
         permission = permission_id(CHAIN_ID, self.module, account, ScopeForm(packed).signed)
         session = world.live(permission)
-        signer = recovered(revoke_digest(CHAIN_ID, self.module, account, permission), signature)
+        signer = _signer(revoke_digest(CHAIN_ID, self.module, account, permission), signature)
         if signer != session.scope.signer:
             raise ModuleError("RevokeSignatureInvalid", signer, session.scope.signer)
         world.sessions[permission] = replace(session, state=2)
@@ -377,10 +375,18 @@ def _require_allowed(calls: Sequence[Call], envelope: Envelope, functions: Seque
             raise ModuleError("CallNotAllowed", place, call.target, call.data[:4], named[:20], named[20:])
 
 
-def _denied(denied: Denied, scope: Scope) -> ModuleError:
+def _signer(digest: Hash32, signature: bytes) -> Address:
+    """Who signed; nobody where it is no signature."""
+    try:
+        return recovered(digest, signature)
+    except EncodingInvalid:
+        return ZERO_ADDRESS
+
+
+def _denied(denied: Denied, scope: Scope, cost: Wei) -> ModuleError:
     """What the module says where our own policy says no."""
     asked, limit = int(denied.asked), int(denied.limit)
-    per_operation = asked > limit == scope.gas.per_operation_wei_max
+    per_operation = cost > scope.gas.per_operation_wei_max
     name = {
         "CallPolicy": "CallsOutOfRange",
         "UsageLimitPolicy": "UsesExceeded",

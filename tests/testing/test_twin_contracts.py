@@ -9,13 +9,16 @@ from msgspec.structs import replace
 
 from gamekit.core.session import Session
 from gamekit.core.tracking import Operation
+from gamekit.core.withdrawal import Withdrawal
+from gamekit.errors import ConfigInvalid, OperationRejected
+from gamekit.eth.calldata import Call
 from gamekit.eth.session_opener import OPEN
 from gamekit.eth.session_validator_abi import AccountRecord, SessionState
-from gamekit.testing.scenery import NO_STAMINA
-from gamekit.units import ZERO_ADDRESS, Address, Cursor, Hash32
+from gamekit.testing.scenery import ARENA, NO_STAMINA
+from gamekit.units import ZERO_ADDRESS, Address, Cursor, Hash32, UserOpHash, Wei
 from tests.accounts.world import Key
-from tests.testing.twin_play import STRANGER, Play, Refused, Told
-from tests.testing.twins import DEVOURS
+from tests.testing.twin_play import ADA, STRANGER, Play, Refused, Told
+from tests.testing.twins import ATTACK, DEVOURS
 
 WEAK = (False, "NoStamina(strength=500, stamina=100)")
 NO_GAS = (False, "out_of_gas_or_empty_revert")
@@ -86,6 +89,8 @@ class TestGrant:
         expected = Refused("", "GrantSignatureInvalid") if play.twin.checks_owners else None
         assert await play.refusal_of(*await opening(play, (row, forged))) == expected
         assert await play.refusal_of(*await opening(play, (row, b"refused"))) == Refused("", "GrantSignatureInvalid")
+        with pytest.raises(ConfigInvalid, match=r"the account refuses the grant: GrantSignatureInvalid\("):
+            await play.kit.open(row.permission_id, b"refused")
 
     async def test_that_a_reorg_takes_out(self, play: Play) -> None:
         """Session, epoch and account record are gone together."""
@@ -341,3 +346,65 @@ class TestRevocation:
         assert (await play.record(later)).epoch == 2
         assert await play.refusal(await play.operation(later, 10)) is None
         assert later.epoch == 2
+
+
+class TestWithdrawal:
+    """An operation that the owner's wallet signs: other key, other lane, other relayer."""
+
+    async def test_of_value(self, play: Play) -> None:
+        session = await play.open()
+        hashed, lane = await prepared(play, session, Call(STRANGER.address, Wei(5), b""))
+        await play.kit.submit_withdrawal(hashed, play.twin.approve(play.owner, hashed))
+        await play.block()
+        assert await play.told() == [
+            Told("entry point", "BeforeExecution"),
+            Told("entry point", "UserOperationEvent", (hashed, session.account, ZERO_ADDRESS, lane, True)),
+        ]
+        assert (await row_of(play, hashed)).state == "included"
+        await play.block(2)
+        assert (await row_of(play, hashed)).state == "final"
+        assert (await prepared(play, session, Call(STRANGER.address, Wei(5), b"")))[1] == lane + 1
+        assert await play.sequence(session) == 0
+
+    async def test_that_reverts(self, play: Play) -> None:
+        session = await play.open()
+        weak = Call(ARENA, Wei(0), ATTACK.encode_call(7, 500))
+        hashed, _ = await prepared(play, session, weak)
+        await play.kit.submit_withdrawal(hashed, play.twin.approve(play.owner, hashed))
+        await play.block()
+        found = await play.operation_logs()
+        assert (found.event.success, found.revert_reason) == (False, NO_STAMINA.encode(500, 100))
+        row = await row_of(play, hashed)
+        assert (row.state, row.succeeded) == ("included", False)
+
+    async def test_that_the_owner_did_not_sign(self, play: Play) -> None:
+        """Neither a stranger nor the session key speaks for the owner."""
+        session = await play.open()
+        hashed, _ = await prepared(play, session, Call(STRANGER.address, Wei(5), b""))
+        session_key = play.kit._ports.signer.sign(session, Hash32(hashed))
+        for signature in (STRANGER.sign(Hash32(hashed)), session_key):
+            with pytest.raises(OperationRejected, match="AA24"):
+                await play.kit.submit_withdrawal(hashed, signature)
+        row = await play.kit.submit_withdrawal(hashed, play.twin.approve(play.owner, hashed))
+        assert row.state == "signed"
+
+    async def test_whose_nonce_another_has_used(self, play: Play) -> None:
+        session = await play.open()
+        first, _ = await prepared(play, session, Call(STRANGER.address, Wei(5), b""))
+        second, _ = await prepared(play, session, Call(STRANGER.address, Wei(6), b""))
+        await play.kit.submit_withdrawal(first, play.twin.approve(play.owner, first))
+        await play.block()
+        with pytest.raises(OperationRejected, match="AA25"):
+            await play.kit.submit_withdrawal(second, play.twin.approve(play.owner, second))
+
+
+async def prepared(play: Play, session: Session, call: Call) -> tuple[UserOpHash, int]:
+    """A withdrawal that waits for the owner: its hash, and its nonce."""
+    request = await play.kit.prepare_withdrawal(ADA, session.account, call)
+    return request.user_op_hash, (await row_of(play, request.user_op_hash)).nonce
+
+
+async def row_of(play: Play, hashed: UserOpHash) -> Withdrawal:
+    row = await play.store.get(Withdrawal, hashed)
+    assert row is not None
+    return row

@@ -56,6 +56,7 @@ class TestSignature:
     async def test_of_something_else(self, play: Play) -> None:
         op = await play.operation(await play.open(), 10)
         assert await play.refusal(forged(op, bytes(65))) == Refused("AA24")
+        assert await play.refusal(forged(op, b"\xff" * 65)) == Refused("AA24")
         assert await play.refusal(replace(op, call_gas_limit=Gas(1_000_000))) == Refused("AA24")
 
     async def test_whose_scope_is_not_whole(self, play: Play) -> None:
@@ -94,7 +95,7 @@ class TestLimits:
         assert await play.refusal(dear) == Refused("AA23", "GasPerOperationExceeded")
 
     async def test_of_all_gas(self, twin: Twin, keys: Keys) -> None:
-        limits = {"gas_budget_wei": 10**15, "gas_per_operation_wei_max": 10**15 - 1}
+        limits = {"gas_budget_wei": 10**15, "gas_per_operation_wei_max": 10**15}
         play = await started(twin, keys, **limits)
         session = await play.open()
         first = await play.operation(session, 10, fee=10**15 // COST_GAS * 7 // 10)

@@ -20,8 +20,9 @@ from gamekit.eth.session_validator_abi import REVOKE_ALL_SESSIONS, REVOKE_SESSIO
 from gamekit.eth.transaction import Transaction, signing_hash, with_signature
 from gamekit.ports import ChainReader, TransactionSender
 from gamekit.testing.chain import BLOCK_S, FakeChain
+from gamekit.testing.contracts import OWNERS_SIGNATURE
 from gamekit.testing.scenery import ARENA, NO_STAMINA, chain_config
-from gamekit.units import Address, ChainId, Gas, Hash32, PermissionId, Wei
+from gamekit.units import Address, ChainId, Gas, Hash32, PermissionId, UserOpHash, Wei
 from tests.accounts.world import Key
 from tests.campaigns.proxy import Proxy
 from tests.campaigns.rules import Dice
@@ -66,6 +67,10 @@ class Twin(Node, Protocol):
     checks_owners: bool
     """Whether the owner's signature over a grant is checked."""
 
+    def approve(self, owner: Key, user_op_hash: UserOpHash) -> bytes:
+        """What the owner's wallet gives for an operation of the account's own."""
+        ...
+
     async def revoke(self, account: Address, permission: PermissionId) -> None:
         """Let the account itself revoke a session, in the next block."""
         ...
@@ -104,6 +109,10 @@ class Simulated:
         """Of an account it is what an operation may cost."""
         self.chain.balances[address] = self.chain.deposits[address] = balance
 
+    def approve(self, owner: Key, user_op_hash: UserOpHash) -> bytes:
+        """Whose it is, the simulated chain does not ask."""
+        return OWNERS_SIGNATURE
+
     async def revoke(self, account: Address, permission: PermissionId) -> None:
         self.chain.revoke(permission)
 
@@ -140,6 +149,9 @@ class OnAnvil:
 
     async def fund(self, address: Address, balance: Wei = Wei(10**20)) -> None:
         await self._node.set_balance(address, balance)
+
+    def approve(self, owner: Key, user_op_hash: UserOpHash) -> bytes:
+        return owner.sign(Hash32(user_op_hash))
 
     async def revoke(self, account: Address, permission: PermissionId) -> None:
         await self._as_account(account, REVOKE_SESSION.encode_call(permission))
