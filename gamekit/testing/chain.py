@@ -215,7 +215,8 @@ class FakeChain(Contracts):
         self._answer()
         if (to, data) in self.answers:
             return self.answers[to, data]
-        world = self._world(block)
+        asked = self.shown if block is None else self._at(block)
+        world = asked.world
         if data[:4] == ACCOUNT_ADDRESS.selector:
             return keccak256(b"account" + data)[12:].rjust(32, b"\0")
         if data[:4] == ACCOUNT_OF.selector:
@@ -228,7 +229,8 @@ class FakeChain(Contracts):
         if data[:4] == EXECUTE_SELECTOR:
             return self._try_execution(data)
         try:
-            self._execute(world.copy(), to, data, UnixSeconds(self.shown.head.timestamp + BLOCK_S), [])
+            # As nodes do it: with the time of the block that is asked, though what is sent lands in a later one.
+            self._execute(world.copy(), to, data, asked.head.timestamp, [])
         except Refusal as refusal:
             raise CallReverted(f"execution reverted: {refusal}", refusal.data) from refusal
         return b""

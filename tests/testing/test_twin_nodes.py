@@ -136,7 +136,7 @@ class TestPool:
         await node.mine()
         for fee in (100, 500):
             with pytest.raises(SubmitError) as refused:
-                await send(node, 0, fee=fee * GWEI, tip=fee * GWEI // 100)
+                await send(node, 0, fee=fee * GWEI)
             assert not isinstance(refused.value, FeeTooLow)
 
     @pytest.mark.parametrize(("fee", "tip", "gas"), [(100, 10, 22_000), (99, 10, 21_000)])

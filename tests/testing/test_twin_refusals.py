@@ -74,6 +74,18 @@ class TestTime:
         receipt = await play.submit(play.entry_point, play.bundle(op))
         assert (receipt.succeeded, receipt.logs) == (False, ())
 
+    @pytest.mark.parametrize(
+        ("late", "asked", "mined"), [(-2, True, True), (-1, True, False), (0, True, False), (1, False, False)]
+    )
+    async def test_around_the_deadline(self, play: Play, late: int, asked: bool, mined: bool) -> None:
+        """Who asks is answered by the head's time, and what is sent lands two seconds later: too late, it may be."""
+        op = await play.operation(await play.open(), 10)
+        head = await play.twin.reader.head()
+        deadline = head.timestamp - 1 + play.kit.config.batch.deadline_s
+        await play.block(seconds=deadline + late - head.timestamp)
+        assert await play.refusal(op) == (None if asked else Refused("AA22"))
+        assert (await play.submit(play.entry_point, play.bundle(op))).succeeded == mined
+
     async def test_before_it_is_due(self, play: Play) -> None:
         op = await play.operation(await play.open(), 10, ahead=60)
         assert await play.refusal(op) == Refused("AA22")
