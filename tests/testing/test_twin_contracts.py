@@ -249,7 +249,7 @@ class TestSomebodyElse:
         session = await play.open()
         await play.accept(session, 10, 500)
         await play.sign()
-        theirs = await play.queued(session)
+        theirs = play.queued()
         receipt = await play.submit(play.entry_point, play.bundle(theirs))
         assert (receipt.succeeded, receipt.sender, receipt.to) == (True, STRANGER.address, play.entry_point)
         assert await play.settled() == [[OK, WEAK]]

@@ -261,7 +261,7 @@ class TestBundler:
         session = await play.open()
         await play.accept(session, 10)
         await play.sign()
-        theirs = await play.queued(session)
+        theirs = play.queued()
         await _unread(play, theirs)
         await play.kit._bundler.send_queued()
         (reason,) = await self.rejected(play)

@@ -15,7 +15,7 @@ from gamekit.core.game import build_game
 from gamekit.core.lane import Lane
 from gamekit.core.manifest import parse_manifest
 from gamekit.core.session import Session
-from gamekit.core.tracking import SIGNED
+from gamekit.core.tracking import SIGNED, Operation
 from gamekit.errors import CallReverted, GamekitError
 from gamekit.eth.block import Log, TransactionReceipt
 from gamekit.eth.entry_point import (
@@ -105,10 +105,13 @@ class Play:
         self._signer = LocalSigner(keys.keystore)
         lines = [line for line in MANIFEST.splitlines() if line.partition(" = ")[0] not in unit]
         lines += [f"{name} = {number}" for name, number in unit.items()]
-        game = build_game(parse_manifest("\n".join(lines)), ABI)
-        ports = Ports(self.store, twin.reader, twin.sender, self._signer, keys.keystore, keys.pool, keys.apart,
-                      HandClock(), self._close)  # fmt: skip
-        self.kit = GameKit(config(chain=twin_config(twin.contracts)), (game,), ports)
+        self._game = build_game(parse_manifest("\n".join(lines)), ABI)
+        self._ports = Ports(self.store, twin.reader, twin.sender, self._signer, keys.keystore, keys.pool, keys.apart,
+                            HandClock(), self._close)  # fmt: skip
+        self.kit = self._kit()
+
+    def _kit(self) -> GameKit:
+        return GameKit(config(chain=twin_config(self.contracts)), (self._game,), self._ports)
 
     async def _close(self) -> None:
         return None
@@ -117,6 +120,11 @@ class Play:
         """What `kit.start` does, without its loops; everybody has money."""
         for address in (*self._keys.pool, *self._keys.apart, STRANGER.address):
             await self.twin.fund(address)
+        await self.kit._recover()
+
+    async def restart(self) -> None:
+        """The process dies, and another one starts on the same journal, keys and chain."""
+        self.kit = self._kit()
         await self.kit._recover()
 
     async def propose(self) -> tuple[Session, bytes]:
@@ -172,11 +180,15 @@ class Play:
 
     # Operations of one's own.
 
-    async def queued(self, session: Session) -> UserOperation:
-        """The operation that the kit has signed and not sent, as it will be sent."""
+    def queued(self) -> UserOperation:
+        """The one operation that the kit has signed and not sent."""
         (signed,) = self.kit._bundler._queue.values()
-        call_data = self.kit.state.slots_by_operation[signed.user_op_hash].call_data
-        return (await self.lane(session)).codec.submission(signed, call_data)
+        return self.submission(signed)
+
+    def submission(self, signed: Operation) -> UserOperation:
+        """An operation of the kit's as it sends it."""
+        (submitted,) = self.kit._bundler._submissions([signed])
+        return submitted
 
     async def operation(
         self,

@@ -176,6 +176,8 @@ async def on_anvil(anvil: Anvil, *, pool: bool = False) -> AsyncIterator[OnAnvil
         contracts = await deploy(node)
         before = await node.snapshot()
         await node.request_optional(object, "evm_setAutomine", False)
+        # What a reorg brings is as far apart as what it took out, so that the time does not go back.
+        await node.request_optional(object, "anvil_setBlockTimestampInterval", BLOCK_S)
         await node.set_code(ARENA, arena_code())
         await node.mine(3)
         try:
@@ -186,6 +188,7 @@ async def on_anvil(anvil: Anvil, *, pool: bool = False) -> AsyncIterator[OnAnvil
                 yield OnAnvil(node, contracts, node, None)
         finally:
             await node.request_optional(object, "anvil_dropAllTransactions")
+            await node.request(bool, "anvil_removeBlockTimestampInterval")
             await node.mine_automatically()
             await node.restore(before)
 
