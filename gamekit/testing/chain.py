@@ -308,11 +308,11 @@ class FakeChain(Contracts):
     def _try_execution(self, data: bytes) -> bytes:
         """What an account answers when it is asked to execute: only what is not tried call by call reverts."""
         mode, calls = decode_execute(data)
-        if any(map(self.burns, calls)):
+        reason = b"" if mode.is_try else self._reason(calls)
+        if reason:
+            raise CallReverted("execution reverted", reason)
+        if mode.is_try and any(map(self.burns, calls)):
             raise CallReverted("out of gas", b"")
-        failed = next((found for call in calls if (found := self.reverts(call)) is not None), None)
-        if failed is not None and not mode.is_try:
-            raise CallReverted("execution reverted", failed)
         return b""
 
     def _at(self, block: BlockHash) -> Block:

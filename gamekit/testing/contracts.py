@@ -13,7 +13,7 @@ from typing import cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gamekit.accounts.reference import TRY_EXECUTE_FAIL
+from gamekit.accounts.reference import FAILED_CALL, TRY_EXECUTE_FAIL
 from gamekit.core.policy import Denied
 from gamekit.core.scope import Scope
 from gamekit.core.usage import Usage, charge, time_range
@@ -251,24 +251,28 @@ class Contracts:
         mode, calls = decode_execute(op.call_data)
         paymaster = op.paymaster_and_data[:20]
         failures = {place: data for place, call in enumerate(calls) if (data := self.reverts(call)) is not None}
-        burnt = any(map(self.burns, calls))
-        undone = burnt or (bool(failures) and not mode.is_try)
+        reason = b"" if mode.is_try else self._reason(calls)
+        undone = bool(reason) or (mode.is_try and any(map(self.burns, calls)))
         for place, call in enumerate(calls):
             executed.append(Executed(hashed, place, op.sender, call, undone or place in failures))
-        if burnt:
-            return [self._closing(hashed, op.sender, op.nonce, success=False, paymaster=paymaster)]
         if undone:
-            reason = REVERT_REASON.topic, hashed, op.sender.rjust(32, b"\0")
-            told = words(op.nonce, 64) + dynamic(next(iter(failures.values())))
-            return [
-                event_log(self.entry_point, *reason, data=told),
-                self._closing(hashed, op.sender, op.nonce, success=False, paymaster=paymaster),
-            ]
+            topics = REVERT_REASON.topic, hashed, op.sender.rjust(32, b"\0")
+            told = event_log(self.entry_point, *topics, data=words(op.nonce, 64) + dynamic(reason))
+            closing = self._closing(hashed, op.sender, op.nonce, success=False, paymaster=paymaster)
+            return [told, closing] if reason else [closing]
         logs = [
             event_log(op.sender, TRY_EXECUTE_FAIL.topic, data=words(place, 64) + dynamic(data))
             for place, data in ({len(calls) + 7: b""} if self.garble else failures).items()
         ]
         return [*logs, self._closing(hashed, op.sender, op.nonce, success=True, paymaster=paymaster)]
+
+    def _reason(self, calls: Sequence[Call]) -> bytes:
+        """What an account reverts with that executes all of these or none; empty if it does not."""
+        for call in calls:
+            failure = b"" if self.burns(call) else self.reverts(call)
+            if failure is not None:
+                return failure or FAILED_CALL
+        return b""
 
     def _closing(
         self, hashed: UserOpHash, sender: Address, nonce: int, *, success: bool, paymaster: bytes = b""

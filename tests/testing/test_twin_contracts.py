@@ -7,6 +7,7 @@ what the game itself logs.
 import pytest
 from msgspec.structs import replace
 
+from gamekit.accounts.reference import FAILED_CALL
 from gamekit.core.session import Session
 from gamekit.core.tracking import Operation
 from gamekit.core.withdrawal import Withdrawal
@@ -174,6 +175,28 @@ class TestBatch:
         found = await play.operation_logs()
         assert (found.event.success, found.revert_reason, found.logs) == (False, b"", ())
         assert await play.sequence(session) == 1
+
+    async def test_what_a_call_that_burns_its_gas_leaves_to_the_others(self, play: Play) -> None:
+        """By design different: on the simulated chain nothing, on a real one a 64th, which may do for the last call."""
+        session = await play.open()
+        await play.accept(session, 10, 20, 30, DEVOURS)
+        await play.turn()
+        spared = [OK, OK, OK, NO_GAS]
+        assert await play.settled() == [spared if play.twin.leaves_gas else [NO_GAS] * 4]
+
+    async def test_a_group_without_gas_is_undone_with_the_accounts_own_error(self, play: Play) -> None:
+        """Which says no more than that a call failed without a word, and so is no reason to a player."""
+        session = await play.open()
+        await play.accept(session, 10, DEVOURS, group="both")
+        await play.turn()
+        assert await play.settled() == [[NO_GAS, NO_GAS]]
+        assert (await play.operation_logs()).revert_reason == FAILED_CALL
+
+    async def test_of_a_group_the_first_that_fails_says_why(self, play: Play) -> None:
+        session = await play.open()
+        await play.accept(session, 10, 500, DEVOURS, group="all")
+        await play.turn()
+        assert await play.settled() == [[WEAK] * 3]
 
     async def test_after_one_without_gas_the_next_is_asked_about_and_halved(self, play: Play) -> None:
         """So what the account answers to the same calldata when it is only asked decides how players fare."""

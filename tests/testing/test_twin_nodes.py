@@ -212,6 +212,7 @@ class TestReorg:
                 await ask()
 
     async def test_the_head_is_as_high_as_before(self, node: Node) -> None:
+        await send(node, 0)
         await node.mine(2)
         before = await node.reader.head()
         await node.reorg(2)

@@ -12,13 +12,16 @@ from gamekit.core.event import OperationEvent, RefusedEvent, SessionEvent
 from gamekit.core.journal import Event
 from gamekit.core.session import Session
 from gamekit.devnet import Anvil
+from gamekit.testing.chain import FakeChain
 from gamekit.testing.scenery import Keys
 from gamekit.units import Cursor
+from tests.testing import test_twin_plants as plants
 from tests.testing.twin_play import STRANGER, Play
 from tests.testing.twins import DEVOURS, Simulated, Twin, on_anvil, transaction
 
 STEPS = 30
-STRENGTHS = (10, 20, 30, 500, 500, 20)
+SEEDS = 8
+STRENGTHS = (10, 20, 30, 500, 500)
 EVERY = 64
 """Some of what the runtime does depends on the height, by a remainder that divides this."""
 QUIET_TURNS = 60
@@ -60,6 +63,8 @@ class Walk:
         session = self.dice.choice(self.sessions)
         strengths = [self.dice.choice(STRENGTHS) for _ in range(self.dice.randint(1, 4))]
         group = self.dice.choice(["", "", f"group {self.dice.random()}"])
+        if group and self.dice.random() < 0.5:
+            strengths.append(DEVOURS)  # In a group only: there no gas that is left saves anything.
         if await self.state_of(session) == "open":
             await self.play.accept(session, *strengths, group=group)
 
@@ -157,7 +162,19 @@ async def walked(twin: Twin, keys: Keys, seed: int) -> Seen:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("planted", [plants.NamesTheNextCall, plants.ChargesNothing])
+async def test_another_chain_leads_elsewhere(planted: type[FakeChain], keys: Keys) -> None:
+    """Within the seeds that are walked on the real one."""
+    for seed in range(SEEDS):
+        first, again, other = [await walked(Simulated(chain), keys, seed) for chain in (FakeChain, FakeChain, planted)]
+        assert first == again
+        if other != first:
+            return
+    raise AssertionError(f"{planted.__name__} is not noticed within {SEEDS} walks")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(SEEDS))
 async def test_both_chains_lead_to_the_same(capped_anvil: Anvil, keys: Keys, seed: int) -> None:
     """Behind the campaigns' proxy, so that a reorg puts back what it took out, as the simulated chain and nodes do."""
     simulated = await walked(Simulated(), keys, seed)

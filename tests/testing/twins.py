@@ -66,6 +66,8 @@ class Twin(Node, Protocol):
 
     checks_owners: bool
     """Whether the owner's signature over a grant is checked."""
+    leaves_gas: bool
+    """Whether a batch of some calls goes on after the last of them burnt all gas that it got, a 64th less than all."""
 
     def approve(self, owner: Key, user_op_hash: UserOpHash) -> bytes:
         """What the owner's wallet gives for an operation of the account's own."""
@@ -86,6 +88,7 @@ class Simulated:
     is_pool = True
     refuses_low_fees = False
     checks_owners = False
+    leaves_gas = False
 
     def __init__(self, chain_type: type[FakeChain] = FakeChain) -> None:
         self.contracts = plan_devnet(Plan())
@@ -125,6 +128,7 @@ class OnAnvil:
 
     refuses_low_fees = True
     checks_owners = True
+    leaves_gas = True
 
     def __init__(self, node: DevnetNode, contracts: DevnetContracts, rpc: JsonRpc, proxy: Proxy | None) -> None:
         self._node = node
