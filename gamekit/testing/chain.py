@@ -2,7 +2,7 @@
 
 Honest where the runtime decides by it: EIP-1559 transactions are decoded and their senders recovered, the pool asks a
 replacement for 10 % on both fees and refuses what is over the gas cap of one transaction, what a reorg orphans is
-pending again. What its contracts do stands in `contracts.py`.
+pending again. What its contracts do stands in `contracts.py`. `tests/testing/test_twin_nodes.py` holds it to anvil.
 """
 
 from collections.abc import Sequence
