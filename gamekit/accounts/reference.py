@@ -6,7 +6,7 @@
     address      from owner and salt: who the owner is stands in the account's own code
     failed call  ERC7579TryExecuteFail(batchExecutionIndex, returndata)
 
-Source: OpenZeppelin Contracts 5.7, draft-AccountERC7579.sol and draft-ERC7579Utils.sol;
+Source: OpenZeppelin Contracts 5.7, draft-AccountERC7579.sol, draft-ERC7579Utils.sol and Errors.sol;
 ReferenceAccount.sol and ReferenceAccountFactory.sol, which are ours.
 """
 
@@ -30,11 +30,13 @@ from gamekit.errors import ConfigInvalid
 from gamekit.eth.block import Log
 from gamekit.eth.calldata import Call, decode_execute
 from gamekit.eth.entry_point_version import EntryPointVersion
-from gamekit.eth.interface import Event, Function
+from gamekit.eth.interface import CustomError, Event, Function
 from gamekit.eth.typed_data import TypedData
 from gamekit.units import Address, NonceKey
 
 TRY_EXECUTE_FAIL: Final = Event.parse("ERC7579TryExecuteFail(uint256 batchExecutionIndex,bytes returndata)")
+FAILED_CALL: Final = CustomError.parse("FailedCall()").encode()
+"""What the account reverts with where a call of an atomic batch failed and said nothing, for want of gas mostly."""
 CREATE_ACCOUNT: Final = Function.parse("createAccount(address owner,bytes32 salt)", "address account")
 ACCOUNT_ADDRESS: Final = Function.parse("accountAddress(address owner,bytes32 salt)", "address", "view")
 
@@ -111,7 +113,7 @@ class ReferenceStack:
         """Read the account's failure events, which name each call by its place."""
         count = len(decode_execute(call_data).calls)
         if not succeeded:
-            return all_failed(count, revert_reason)
+            return all_failed(count, b"" if revert_reason == FAILED_CALL else revert_reason)
         return outcomes_by_place(logs, TRY_EXECUTE_FAIL, account, count)
 
     def grant_request(self, typed_data: TypedData) -> WalletRequest:

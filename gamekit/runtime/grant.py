@@ -188,7 +188,7 @@ class Grant(Follower):
             if SESSION_PAYMASTER.decode_revert(error.data).name:
                 reason = revert_text(SESSION_PAYMASTER.decode_revert(error.data))
                 raise ConfigInvalid(f"the paymaster refuses the voucher: {reason}", reason=reason) from error
-            reason = str(SESSION_VALIDATOR.decode_revert(error.data))
+            reason = revert_text(SESSION_VALIDATOR.decode_revert(error.data))
             raise ConfigInvalid(f"the account refuses the grant: {reason}", reason=reason) from error
         session = self._state.sessions[permission_id]
         if session.state != PROPOSED:
@@ -346,7 +346,7 @@ class Grant(Follower):
             try:
                 gas = await self._estimate(session.grant_data, session.authorization)
             except CallReverted as error:
-                # Granted already, and the block that says so is not read yet; or refused until the deadline passes.
+                # Refused until the deadline passes. What is granted already, the opener leaves as it is.
                 reason = SESSION_VALIDATOR.decode_revert(error.data)
                 log.info("grant of %s: %s", session.permission_id.hex(), reason)
                 return

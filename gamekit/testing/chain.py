@@ -2,10 +2,11 @@
 
 Honest where the runtime decides by it: EIP-1559 transactions are decoded and their senders recovered, the pool asks a
 replacement for 10 % on both fees and refuses what is over the gas cap of one transaction, what a reorg orphans is
-pending again. What its contracts do stands in `contracts.py`.
+pending again. What its contracts do stands in `contracts.py`. `tests/testing/test_twin_nodes.py` holds it to anvil.
 """
 
 from collections.abc import Sequence
+from itertools import count
 from typing import cast
 
 from msgspec import Struct
@@ -76,7 +77,7 @@ class FakeChain(Contracts):
         self._salt = 0
         genesis = Head(BlockNumber(0), BlockHash(keccak256(b"genesis")), BlockHash(bytes(32)),
                        UnixSeconds(GENESIS_AT), self.base_fee, Gas(30_000_000))  # fmt: skip
-        self.blocks = [Block(genesis, World({}, {}, {}, {}), [], (), [])]
+        self.blocks = [Block(genesis, World({}, {}, {}, {}, {}, set()), [], (), [])]
         self._by_hash = {genesis.hash: self.blocks[0]}
         self.ever: set[BlockHash] = {genesis.hash}
         """Every block that any of its nodes ever had."""
@@ -202,9 +203,13 @@ class FakeChain(Contracts):
         return self._at(block.hash).receipts
 
     async def transaction_data(self, transaction_hash: Hash32) -> bytes:
-        """The calldata of a mined transaction."""
+        """The calldata of a mined transaction; ChainUnavailable for one that the node does not have."""
         self._answer()
-        return next(tx.data for block in self.blocks for tx in block.transactions if tx.hash == transaction_hash)
+        mined = (tx.data for block in self.blocks for tx in block.transactions if tx.hash == transaction_hash)
+        data = next(mined, None)
+        if data is None:
+            raise ChainUnavailable("the node does not have this transaction")
+        return data
 
     async def call(self, to: Address, data: bytes, *, sender: Address | None = None,  # noqa: ARG002
                    gas: Gas | None = None,  # noqa: ARG002
@@ -213,20 +218,22 @@ class FakeChain(Contracts):
         self._answer()
         if (to, data) in self.answers:
             return self.answers[to, data]
-        world = self._world(block)
+        asked = self.shown if block is None else self._at(block)
+        world = asked.world
         if data[:4] == ACCOUNT_ADDRESS.selector:
             return keccak256(b"account" + data)[12:].rjust(32, b"\0")
         if data[:4] == ACCOUNT_OF.selector:
-            return words(0, 0, 0, 0, 0)
+            return self._account_of(world, data)
         if data[:4] == SESSION_OF.selector:
             return self._session_of(world, data)
         if data[:4] == GET_NONCE.selector:
             account, key = cast("tuple[Address, int]", GET_NONCE.decode_call(data))
             return words(key << 64 | world.nonces.get((account, key), 0))
-        if data[:4] == EXECUTE_SELECTOR and any(map(self.burns, decode_execute(data).calls)):
-            raise CallReverted("out of gas", b"")
+        if data[:4] == EXECUTE_SELECTOR:
+            return self._try_execution(data)
         try:
-            self._execute(world.copy(), to, data, UnixSeconds(self.shown.head.timestamp + BLOCK_S), [])
+            # As nodes do it: with the time of the block that is asked, though what is sent lands in a later one.
+            self._execute(world.copy(), to, data, asked.head.timestamp, [])
         except Refusal as refusal:
             raise CallReverted(f"execution reverted: {refusal}", refusal.data) from refusal
         return b""
@@ -237,9 +244,10 @@ class FakeChain(Contracts):
         asked = [log for log in self.strange_logs if all(log.topics[at] in each for at, each in enumerate(topics))]
         return tuple(asked[-most:])
 
-    async def code(self, address: Address, *, block: BlockHash | None = None) -> bytes:  # noqa: ARG002
+    async def code(self, address: Address, *, block: BlockHash | None = None) -> bytes:
         """Some code everywhere, unless said otherwise."""
         self._answer()
+        self._world(block)
         return self.codes.get(address, b"\x60")
 
     async def storage(self, address: Address, slot: Hash32) -> Hash32:
@@ -300,6 +308,16 @@ class FakeChain(Contracts):
             self.down -= 1
             raise ChainUnavailable("the node does not answer")
 
+    def _try_execution(self, data: bytes) -> bytes:
+        """What an account answers when it is asked to execute: only what is not tried call by call reverts."""
+        mode, calls = decode_execute(data)
+        reason = b"" if mode.is_try else self._reason(calls)
+        if reason:
+            raise CallReverted("execution reverted", reason)
+        if mode.is_try and any(map(self.burns, calls)):
+            raise CallReverted("out of gas", b"")
+        return b""
+
     def _at(self, block: BlockHash) -> Block:
         found = self._by_hash.get(block)
         if found is None or found.head.number > self.shown.head.number:
@@ -327,8 +345,11 @@ class FakeChain(Contracts):
             attempts.append(transaction)
 
     def _pending_count(self, sender: Address) -> int:
-        nonces = [tx.nonce + 1 for tx in self.pending if tx.sender == sender]
-        return max([self.top.world.counts.get(sender, 0), *nonces])
+        nonces = {tx.nonce for tx in self.pending if tx.sender == sender}
+        following = self.top.world.counts.get(sender, 0)
+        while following in nonces:
+            following += 1
+        return following
 
     def _ready(self) -> list[DecodedTransaction]:
         """What the next block can take: each sender's nonces without a gap, fees above the base fee."""
@@ -347,10 +368,10 @@ class FakeChain(Contracts):
         at = UnixSeconds(parent.head.timestamp + seconds)
         seed = parent.head.hash + number.to_bytes(8, "big") + self._salt.to_bytes(8, "big") + at.to_bytes(8, "big")
         block_hash = BlockHash(keccak256(seed + b"".join(tx.hash for tx in transactions)))
-        head = Head(number, block_hash, parent.head.hash, at, self.base_fee, Gas(30_000_000))
+        head = Head(number, block_hash, parent.head.hash, at, self.base_fee, Gas(30_000_000), len(transactions))
         world = parent.world.copy()
         executed: list[Executed] = []
-        receipts = tuple(self._transact(world, tx, head, executed) for tx in transactions)
+        receipts = _numbered([self._transact(world, tx, head, executed) for tx in transactions])
         block = self._by_hash[head.hash] = Block(head, world, transactions, receipts, executed)
         self.blocks.append(block)
         self.ever.add(head.hash)
@@ -371,9 +392,14 @@ class FakeChain(Contracts):
         else:
             succeeded = True
             executed.extend(ran)
-            world.nonces, world.sessions = draft.nonces, draft.sessions
+            world.adopt(draft)
         finally:
             self._mining = False
-        numbered = tuple(replace(log, index=index) for index, log in enumerate(logs))
         return TransactionReceipt(tx.hash, head.hash, head.number, tx.sender, tx.to, succeeded, Gas(100_000),
-                                  Wei(10**9), numbered)  # fmt: skip
+                                  Wei(10**9), tuple(logs))  # fmt: skip
+
+
+def _numbered(receipts: Sequence[TransactionReceipt]) -> tuple[TransactionReceipt, ...]:
+    """Give each log its place in the block."""
+    places = count()
+    return tuple(replace(each, logs=tuple(replace(log, index=next(places)) for log in each.logs)) for each in receipts)

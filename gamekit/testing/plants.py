@@ -230,7 +230,7 @@ def reuse_last_cursor(kit: GameKit) -> None:
     kit._resolve.load = load  # type: ignore[method-assign]
 
 
-@plant(within=200)
+@plant(within=300)
 def jump_over_blocks(kit: GameKit) -> None:
     """When several blocks have come at once, only the newest is read."""
     state = kit.state

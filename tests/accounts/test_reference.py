@@ -64,6 +64,9 @@ class TestCallOutcomes:
     def test_behavior_a_failed_execution_undoes_all(self) -> None:
         assert outcomes(failure(1, b"x"), succeeded=False, reason=b"no") == (CallOutcome(False, b"no"),) * 3
 
+    def test_behavior_the_accounts_own_error_is_no_reason(self) -> None:
+        assert outcomes(succeeded=False, reason=bytes.fromhex("d6bda275")) == (CallOutcome(False, b""),) * 3
+
     def test_error_a_place_that_is_not_there(self) -> None:
         with pytest.raises(EncodingInvalid, match="reports call 3 of 3"):
             outcomes(failure(3, b""))

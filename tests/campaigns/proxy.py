@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import aiohttp
 from aiohttp import web
 
-from tests.campaigns import lies
+from tests.campaigns import lies, pool
 from tests.campaigns.lies import Receipts, Simulated
 from tests.campaigns.pool import Pool
 from tests.campaigns.rules import BLOCK, COUNT, RECEIPTS, SEND, Dice
@@ -156,7 +156,7 @@ class Proxy:
         method, params = request["method"], request["params"]
         if method == SEND:
             why = self.pool.admit(params[0])
-            if why:
+            if why and not await self._is_spent(params[0]):
                 return {"jsonrpc": "2.0", "id": request["id"], "error": {"code": -32000, "message": why}}
         reply = await self._forward(request)
         if method == SEND and "result" in reply:
@@ -167,6 +167,11 @@ class Proxy:
             for user_op_hash in lies.mined(reply["result"]):
                 self._simulated.pop(user_op_hash, None)
         return reply
+
+    async def _is_spent(self, raw: str) -> bool:
+        """Whether the nonce is consumed already: the node says so itself, whatever the pool would think of the fee."""
+        bid = pool.read(raw)
+        return bid.nonce < int(await self.ask(COUNT, bid.sender, "latest"), 16)
 
     async def _learn(self, call: dict[str, Any]) -> None:
         """Remember the operations of a simulated bundle, by their hash: what a forged receipt can be about."""

@@ -134,11 +134,17 @@ async def test_bent_receipts(rpc: JsonRpc, proxy: Proxy, fault: str) -> None:
 
 
 async def test_the_pools_rule(rpc: JsonRpc, node: Node) -> None:
-    await rpc.request(str, SEND, raw(fee=100, tip=100))
+    await rpc.request(str, SEND, raw(5, fee=100, tip=100))
     with pytest.raises(RpcRefused, match="underpriced"):
-        await rpc.request(str, SEND, raw(fee=105, tip=105))
-    assert len(node.asked) == 1
-    await rpc.request(str, SEND, raw(fee=113, tip=113))
+        await rpc.request(str, SEND, raw(5, fee=105, tip=105))
+    assert [method for method, _ in node.asked] == [SEND, COUNT]
+    await rpc.request(str, SEND, raw(5, fee=113, tip=113))
+
+
+async def test_the_pools_rule_leaves_a_consumed_nonce_to_the_node(rpc: JsonRpc, node: Node) -> None:
+    await rpc.request(str, SEND, raw(4, fee=100, tip=100))
+    await rpc.request(str, SEND, raw(4, fee=105, tip=105))
+    assert [method for method, _ in node.asked] == [SEND, COUNT, SEND]
 
 
 async def test_a_reorganisation_gives_transactions_back(rpc: JsonRpc, proxy: Proxy, node: Node) -> None:

@@ -16,7 +16,7 @@ from gamekit.eth.transaction import SignedAuthorization, authorization_hash
 from gamekit.testing.chain import FakeChain
 from gamekit.testing.contracts import CHAIN_ID, Executed, Refusal, World
 from gamekit.testing.wire import DecodedTransaction
-from gamekit.units import Address, BlockHash, Gas
+from gamekit.units import Address, BlockHash, Gas, UnixSeconds
 
 
 class DelegatingChain(FakeChain):
@@ -47,11 +47,11 @@ class DelegatingChain(FakeChain):
         _authorize(world, tx.authorizations)
         return super()._transact(world, tx, head, executed)
 
-    def _grant(self, world: World, data: bytes) -> list[Log]:
+    def _grant(self, world: World, data: bytes, at: UnixSeconds) -> list[Log]:
         account = cast("Address", OPEN.decode_call(data)[0])
         if account in self.people and account not in world.delegates:
             raise Refusal(0, "AccountNotCreated")
-        return super()._grant(world, data)
+        return super()._grant(world, data, at)
 
 
 def _authorize(world: World, authorizations: Iterable[SignedAuthorization]) -> None:

@@ -260,7 +260,8 @@ async def test_what_was_accepted_before_a_reorg_took_the_grant_for_good_is_told(
     await world.check()
 
 
-async def test_a_grant_that_the_chain_has_and_we_have_not_read_is_not_sent_again(world: World) -> None:
+async def test_a_grant_that_the_chain_has_and_we_have_not_read_is_sent_again_in_vain(world: World) -> None:
+    """The opener leaves what is there as it is, so nothing says beforehand that the transaction is not needed."""
     permission = await proposed(world)
     world.chain.deaf = 1
     await world.kit.open(permission, b"signature")
@@ -270,9 +271,11 @@ async def test_a_grant_that_the_chain_has_and_we_have_not_read_is_not_sent_again
     world.chain.mine()
     sent = len(world.chain.sent)
     await world.kit._grant.on_head()
-    assert len(world.chain.sent) == sent
+    assert len(world.chain.sent) == sent + 1
     await world.step()
     assert world.kit.session_row(permission).state == "open"
+    await world.block(3)
+    assert len(await world.events("session_opened")) == 1
 
 
 async def test_a_disk_that_refuses_sends_nothing_and_asking_again_opens(world: World) -> None:
