@@ -186,6 +186,10 @@ class Bundler(Follower):
         now = self._unsettled((operation,))
         if not now:
             return  # Included while the chain was asked: that is why it would not take it again.
+        if failed.reason.startswith("AA22") and operation.claimed_at >= self._state.head.timestamp:
+            # Signed on a later block than the one that a reorg has left: due with the next.
+            self._queue[operation.user_op_hash] = now[0]
+            return
         error = rejection(failed)
         live = self._state.slots_by_operation[operation.user_op_hash]
         is_news = not any(each.rejected for each in live.variants.values())

@@ -70,6 +70,26 @@ async def test_what_validation_refuses_is_taken_out_and_the_others_go_on(world: 
     await world.check()
 
 
+async def test_what_a_reorg_to_an_earlier_head_makes_not_due_yet_goes_with_the_next_block(world: World) -> None:
+    """Its time is claimed by the head on which it was signed, which was the later one."""
+    world.chain.finality = 10
+    session = await world.open()
+    await world.block(4)
+    await world.accepted(session, "a")
+    await world.sign()
+    world.chain.reorg(3, length=1)
+    await world.step()
+    await world.send()
+    assert world.chain.operations() == []
+    assert [operation.rejected for operation in await world.operations()] == [""]
+    await world.block(2)
+    await world.send()
+    await world.quiet()
+    assert (await world.action("a")).state == "ok"
+    assert await world.events("alarm") == []
+    await world.check()
+
+
 async def test_an_unexpected_refusal_raises_one_alarm(world: World) -> None:
     """And a second one when the chain says why: it does not know the session any more."""
     session = await signed(world, "a")
