@@ -108,7 +108,7 @@ class GameKit:
         self._dispatch = Dispatch(self.state, store, signer, self._bundler, notify, poison)
         self._intake = Intake(self.state, store, self._dispatch, before_action)
         payers = self._sponsor = Sponsor(self.state, chain, signer, ports.sponsors, self.setup, pool, notify)
-        self._resolve = Resolve(self.state, store, chain, self._dispatch, self._bundler, pool, payers)
+        self._resolve = Resolve(self.state, store, chain, self._dispatch, self._bundler, pool, payers, notify)
         self._openings = Openings(self.state, store)
         self._grant = Grant(self.state, store, chain, ports.keys, self.setup, pool, payers, notify)
         module = self.setup.session_validator
