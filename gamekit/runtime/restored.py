@@ -53,6 +53,8 @@ from gamekit.units import Address, BlockNumber, PermissionId, PlayerId, UnixSeco
 
 log = logging.getLogger(__name__)
 
+DID_NOT_RUN = "the journal was restored, and the chain shows that it did not run: ask again under another key"
+
 
 class Restored(Follower):
     """What is due after a restore; does nothing at all when there was none."""
@@ -151,7 +153,7 @@ class Restored(Follower):
         return inclusions(receipts, self._setup.entry_points) if self.active else ()
 
     async def _reconcile(self) -> None:
-        """Settle what ran, put back what did not, sign again."""
+        """Settle what ran, end what did not, sign again."""
         strangers: dict[PermissionId, list[Stranger]] = {}
         for row in await self._store.select(Stranger):
             if row.is_done:
@@ -239,20 +241,20 @@ class Restored(Follower):
         told = {call.user_op_hash + bytes([call.place]) for call in found.values()}
         closed += [call for call in calls if call.user_op_hash + bytes([call.place]) not in told]
         ran = [(action, found[action.id]) for action in waiting if action.id in found]
-        kept = [action for action in waiting if action.id not in found]
-        refused = [] if is_readable else kept
-        await self._tell(session, ran, closed, refused)
+        # What did not run never will: a cancelled action, or one of a session that was ended, may have been told
+        # `refused` by the lost part, of which the chain knows nothing. Who still wants it asks again.
+        over = [action for action in waiting if action.id not in found]
+        await self._tell(session, ran, closed, over, is_readable=is_readable)
         if lane is not None:
-            self._reopen(lane, slots, [] if refused else kept)
+            self._empty(lane, slots)
 
-    def _reopen(self, lane: Lane, slots: Sequence[LiveSlot], kept: Sequence[Action]) -> None:
-        """Let what did not run wait again, in its order; after the commit that says so."""
+    def _empty(self, lane: Lane, slots: Sequence[LiveSlot]) -> None:
+        """Forget what waited; after the commit that says what became of it."""
         for live in slots:
             self._state.unindex(live)
             del lane.slots[live.slot.sequence]
-        self._state.accepted += len(kept) - len(lane.ready)
+        self._state.accepted -= len(lane.ready)
         lane.ready.clear()
-        lane.ready.extend(kept)
         lane.usage_known = False
 
     async def _tell(
@@ -260,7 +262,9 @@ class Restored(Follower):
         session: Session,
         ran: Sequence[tuple[Action, LostCall]],
         beside: Sequence[Row] = (),
-        refused: Sequence[Action] = (),
+        over: Sequence[Action] = (),
+        *,
+        is_readable: bool = True,
     ) -> None:
         """Write what actions became, and tell it as for any other: settled, and final at once."""
         rows: list[Row] = list(beside)
@@ -276,12 +280,13 @@ class Restored(Follower):
                 call.block_number, call.block_hash, (result,),
             )  # fmt: skip
             told += [self._notify.event(kind, session.player, body) for kind in (events.SETTLED, events.FINAL)]
-        if refused:
-            code, text = OutcomeUnknown.code, "it may have run in an operation of the lost part that cannot be read"
-            settled += [replace(action, state=REFUSED, reason=code) for action in refused]
-            results = tuple(ActionResult(a.id, a.key, a.function, ok=False, error=code) for a in refused)
-            body_refused = RefusedEvent(session.permission_id, session.game, code, text, results)
-            told.append(self._notify.event(events.REFUSED, session.player, body_refused))
+        if over:
+            code = ActionLost.code if is_readable else OutcomeUnknown.code
+            text = DID_NOT_RUN if is_readable else "it may have run in an operation of the lost part that cannot be read"
+            settled += [replace(action, state=REFUSED, reason=code) for action in over]
+            results = tuple(ActionResult(each.id, each.key, each.function, ok=False, error=code) for each in over)
+            refused = RefusedEvent(session.permission_id, session.game, code, text, results)
+            told.append(self._notify.event(events.REFUSED, session.player, refused))
         if rows or settled:
             await self._store.commit((*rows, *settled, *told))
             self._notify.publish(told)

@@ -63,7 +63,10 @@ async def finish(world: World) -> None:
 @pytest.mark.parametrize("copied", range(len(STAGES)))
 @pytest.mark.parametrize("after", range(1, len(STAGES) + 1))
 async def test_at_every_stage(world: World, copied: int, after: int) -> None:
-    """The copy is made at one stage of two actions, the server dies at a later one: each runs once, and is told."""
+    """The copy is made at one stage of two actions, the server dies at a later one: each is told what became of it.
+
+    What was sent runs once; what was only signed dies, and never runs.
+    """
     session = await world.open()
     await world.accepted(session, "a", "b")
     for stage in STAGES[:copied]:
@@ -73,9 +76,43 @@ async def test_at_every_stage(world: World, copied: int, after: int) -> None:
         await stage(world)
     await copy.put_back(world)
     await finish(world)
-    assert world.ran() == targets("a", "b")
+    was_sent = max(copied, after) > 1
+    assert world.ran() == (targets("a", "b") if was_sent else [])
     for key in ("a", "b"):
-        assert (await world.told(key))[-1] == "final"
+        assert (await world.told(key))[-1] == ("final" if was_sent else "refused")
+        assert (await world.action(key)).reason == ("" if was_sent else "action_lost")
+
+
+async def test_what_the_lost_part_refused_never_runs(world: World) -> None:
+    """Cancelled after the copy was made, and told so; the chain knows nothing of that."""
+    session = await world.open()
+    await world.accepted(session, "a")
+    await world.sign()
+    await world.accepted(session, "b")
+    copy = Copy(world.store)
+    assert await world.kit.cancel(session, "b")
+    assert await world.told("b") == ["refused"]
+    await world.turn(3)
+    await copy.put_back(world)
+    await finish(world)
+    assert world.ran() == targets("a")
+    assert (await world.told("b"), (await world.action("b")).reason) == (["refused"], "action_lost")
+
+
+async def test_what_did_not_run_may_be_asked_again_under_another_key(world: World) -> None:
+    session = await world.open()
+    await world.accepted(session, "a")
+    await Copy(world.store).put_back(world)
+    await finish(world)
+    (again,) = await world.kit.recall(session, [attack("a")])
+    assert isinstance(again, Accepted)
+    assert (await world.action("a")).reason == "action_lost"
+    lane = world.lane(session)
+    assert (world.kit.state.accepted, len(lane.ready), lane.in_flight) == (0, 0, False)
+    await world.accepted(session, "b")
+    await world.quiet()
+    assert world.ran() == targets("b")
+    await world.check()
 
 
 async def test_another_variant_of_a_known_slot_is_found_by_its_calls(world: World) -> None:
@@ -348,21 +385,31 @@ def by_hash_only(world: World) -> None:
     world.kit._restored.on_receipts = lambda head, receipts: ()  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("plant", [no_wait, by_hash_only])
-async def test_planted_bugs_run_an_action_twice(world: World, plant: Callable[[World], None]) -> None:
-    session = await world.open()
-    await world.accepted(session, "a")
-    copy = Copy(world.store)
-    await world.turn(3)
+async def planted(world: World, copy: Copy, plant: Callable[[World], None]) -> None:
+    """Restore with a bug, and let everything come to rest."""
     make = world._kit
 
-    def planted() -> Any:
+    def with_bug() -> Any:
         world.kit = make()
         plant(world)
         return world.kit
 
-    world._kit = planted  # type: ignore[method-assign]
+    world._kit = with_bug  # type: ignore[method-assign]
     await copy.put_back(world)
     await world.turn(12, seconds=40)
     await world.quiet()
-    assert world.ran() == targets("a", "a")
+
+
+@pytest.mark.parametrize(
+    ("plant", "ran", "told"), [(no_wait, "aa", ["settled", "final"]), (by_hash_only, "a", ["refused"])]
+)
+async def test_planted_bugs_are_found(
+    world: World, plant: Callable[[World], None], ran: str, told: list[str]
+) -> None:
+    session = await world.open()
+    await world.accepted(session, "a")
+    copy = Copy(world.store)
+    await world.turn(3)
+    await planted(world, copy, plant)
+    assert world.ran() == targets(*ran)
+    assert await world.told("a") == told
