@@ -452,7 +452,9 @@ class GameKit:
         require("the chain id", self.config.chain.chain_id, await self._chain.chain_id())
         known = await self.store.get(Meta, CHAIN_ID)
         if known is None:
-            await self.store.commit((Meta(CHAIN_ID, str(self.config.chain.chain_id).encode()),))
+            senders = (*self._ports.relayers, *self._ports.withdrawal_relayers)
+            before = await self._restored.at_birth(self._ports.has_sealed, senders)
+            await self.store.commit((Meta(CHAIN_ID, str(self.config.chain.chain_id).encode()), *before))
         else:
             require("the journal's chain id", self.config.chain.chain_id, int(known.value))
         for address in (self.setup.session_validator, *self.setup.entry_points, *self.setup.paymasters):

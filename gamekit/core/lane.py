@@ -60,8 +60,8 @@ class Lane:
         self.usage = usage
         """What the chain has charged this session, the included variants of every slot counted."""
         self.usage_known = True
-        """Whether `usage` and `chain_sequence` are the chain's: no longer after a reorg or a foreign operation, a refusal for
-        the nonce or a deadline that comes near, until `resolve` has read them again. Nothing is planned meanwhile."""
+        """Whether `usage` and `chain_sequence` are the chain's: in doubt after a reorg, a foreign operation or a
+        refusal for the nonce, and when a deadline is near, until `resolve` reads them; nothing is planned meanwhile."""
         self.sequence = NonceSequence(sequence)
         """The lowest nonce sequence that no slot of ours occupies and that the chain has not consumed."""
         self.slots: dict[NonceSequence, LiveSlot] = {}

@@ -201,7 +201,7 @@ class Resolve(Follower):
         lane.close_slot(slot.sequence)
         batching.put_back(lane.ready, live.actions)
         self._state.accepted += len(live.actions)
-        lane.usage_known = False  # Why did it not land? The chain's next sequence is asked before another one is planned.
+        lane.usage_known = False  # Its sequence may not be the chain's: asked again before the next is planned.
         if lane.stopped:
             why = live.latest().rejected or "the session stopped, and the operation can no longer land"
             await self._dispatch.refuse(lane, live.actions, lane.stopped, why)

@@ -9,7 +9,7 @@ in which it stands.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ from gamekit.core.lane import Lane
 from gamekit.core.pausing import Pause
 from gamekit.core.policy import SLACK_S
 from gamekit.core.receipt import Inclusion, inclusions, named, read_outcomes
-from gamekit.core.restoring import ENDED, RESTORED, EndedEpochs, LostCall, Stranger, matched, resolves_at
+from gamekit.core.restoring import ENDED, LOST, RESTORED, EndedEpochs, LostCall, Stranger, matched, resolves_at
 from gamekit.core.session import Session
 from gamekit.core.setup import ChainSetup
 from gamekit.core.tracking import CONSUMED, DEAD, EXPIRED, FOREIGN, LIVE, LiveSlot
@@ -54,6 +54,7 @@ from gamekit.units import Address, BlockNumber, PermissionId, PlayerId, UnixSeco
 log = logging.getLogger(__name__)
 
 DID_NOT_RUN = "the journal was restored, and the chain shows that it did not run: ask again under another key"
+UNREADABLE = "it may have run in an operation of the lost part that cannot be read"
 
 
 class Restored(Follower):
@@ -74,6 +75,16 @@ class Restored(Follower):
         """Finalized chain time at which it will have; 0 while no block was read."""
         self._lanes: dict[tuple[Address, int], PermissionId] = {}
 
+    async def at_birth(self, has_sealed: bool, relayers: Iterable[Address]) -> Sequence[Row]:
+        """What a new journal begins with: the mark of a restore if there was one before it, which is lost.
+
+        Args:
+            has_sealed: whether session keys were sealed before this start.
+            relayers: every account that sends for us; one that has sent was given its nonces by another journal.
+        """
+        counts = [await self._chain.transaction_count(relayer, pending=True) for relayer in relayers]
+        return (Meta(RESTORED, LOST),) if has_sealed or any(counts) else ()
+
     async def recover(self) -> None:
         """Stop signing if this journal was restored; after the sessions are loaded, before blocks are read."""
         ended = await self._store.get(Meta, ENDED)
@@ -81,7 +92,8 @@ class Restored(Follower):
         row = await self._store.get(Meta, RESTORED)
         self.active = row is not None and bool(row.value)
         if self.active:
-            text = "the journal was restored: what happened since its copy is read from the chain first"
+            what = "is new, and the one before it is lost" if row is not None and row.value == LOST else "was restored"
+            text = f"the journal {what}: what was signed before lands or dies first, and is read from the chain"
             self._state.pauses.put(Pause(RESTORED, text, BY_ITSELF, UnixSeconds(0)))
             sessions = await self._store.select(Session)  # those that have ended since the copy, too
             self._lanes = {(each.account, each.key): each.permission_id for each in sessions}
@@ -281,8 +293,7 @@ class Restored(Follower):
             )  # fmt: skip
             told += [self._notify.event(kind, session.player, body) for kind in (events.SETTLED, events.FINAL)]
         if over:
-            code = ActionLost.code if is_readable else OutcomeUnknown.code
-            text = DID_NOT_RUN if is_readable else "it may have run in an operation of the lost part that cannot be read"
+            code, text = (ActionLost.code, DID_NOT_RUN) if is_readable else (OutcomeUnknown.code, UNREADABLE)
             settled += [replace(action, state=REFUSED, reason=code) for action in over]
             results = tuple(ActionResult(each.id, each.key, each.function, ok=False, error=code) for each in over)
             refused = RefusedEvent(session.permission_id, session.game, code, text, results)

@@ -5,9 +5,11 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gamekit.core.action import ActionRequest
 from gamekit.core.journal import Meta
+from gamekit.core.policy import SLACK_S
 from gamekit.core.restoring import RESTORED, LostCall
 from gamekit.errors import (
     ActionLost,
@@ -18,10 +20,11 @@ from gamekit.errors import (
     Paused,
     SessionNotFound,
 )
+from gamekit.kit import KINDS, GameKit
 from gamekit.runtime.intake import Accepted
 from gamekit.store.memory import MemoryStore
 from gamekit.units import Hash32, PermissionId, PlayerId
-from tests.runtime.world import World, attack, reverting, targets
+from tests.runtime.world import OWNER, World, attack, reverting, targets
 
 Step = Callable[[World], Awaitable[Any]]
 STAGES: list[Step] = [
@@ -371,6 +374,61 @@ class TestRecall:
         assert world.ran() == targets("a", "b")
 
 
+class TestLost:
+    """The journal is gone, and keys or relayers show that there was one: nothing is signed before a deadline passed."""
+
+    async def lose(self, world: World) -> None:
+        """The server dies, and another one starts on an empty journal."""
+        world.store = MemoryStore(KINDS)
+        await world.restart()
+
+    async def test_a_relayer_that_has_sent_shows_it(self, world: World) -> None:
+        session = await world.open()
+        await world.accepted(session, "a")
+        await world.sign()
+        await world.send()
+        world.chain.drop()
+        await self.lose(world)
+        assert world.kit._restored.active
+        (pause,) = world.kit.state.pauses
+        assert "the one before it is lost" in pause.reason
+        signed, sent = len(world.signed), len(world.chain.sent)
+        request = await world.kit.propose(PlayerId("bob"), "arena", "play", OWNER)
+        await world.kit.open(request.permission_id, b"owner's signature")
+        ends = world.chain.top.head.timestamp + SLACK_S
+        while (final := world.kit.state.final) is None or final.timestamp <= ends:
+            assert (len(world.signed), len(world.chain.sent)) == (signed, sent)
+            await world.turn(seconds=20)
+        assert RESTORED not in world.kit.state.pauses
+        await world.turn(3)
+        assert world.kit.session_row(request.permission_id).state == "open"
+
+    async def test_a_transaction_in_the_pool_shows_it(self, world: World) -> None:
+        request = await world.kit.propose(PlayerId("bob"), "arena", "play", OWNER)
+        await world.kit.open(request.permission_id, b"owner's signature")
+        assert world.chain.pending
+        await self.lose(world)
+        assert world.kit._restored.active
+
+    async def test_a_key_that_was_sealed_shows_it(self, world: World) -> None:
+        ports = world.kit._ports
+        world.store = MemoryStore(KINDS)
+        world.kit = GameKit(world.config, world.games, replace(ports, store=world.store, has_sealed=True))
+        await world.start()
+        assert world.kit._restored.active
+        await world.restart()
+        assert world.kit._restored.active, "over another start, too"
+
+    async def test_the_first_journal_of_all_starts_at_once(self, world: World) -> None:
+        assert not world.kit._restored.active
+        session = await world.open()
+        await world.restart()
+        assert not world.kit._restored.active, "relayers have sent meanwhile, by this very journal"
+        await world.accepted(session, "a")
+        await world.quiet()
+        await world.check()
+
+
 def no_wait(world: World) -> None:
     """What waits is signed as after any other start."""
 
@@ -403,9 +461,7 @@ async def planted(world: World, copy: Copy, plant: Callable[[World], None]) -> N
 @pytest.mark.parametrize(
     ("plant", "ran", "told"), [(no_wait, "aa", ["settled", "final"]), (by_hash_only, "a", ["refused"])]
 )
-async def test_planted_bugs_are_found(
-    world: World, plant: Callable[[World], None], ran: str, told: list[str]
-) -> None:
+async def test_planted_bugs_are_found(world: World, plant: Callable[[World], None], ran: str, told: list[str]) -> None:
     session = await world.open()
     await world.accepted(session, "a")
     copy = Copy(world.store)
