@@ -81,7 +81,7 @@ REJECTED_EVERY = 8
 """What the chain would not take when it was last asked is tried again every so many blocks: a deposit may be filled."""
 
 STUCK_DEADLINES = 2
-"""How many deadlines long something may wait on a lane, and nothing land, until an operator is told."""
+"""How many deadlines long, beside the time to finality, nothing may land of a lane until an operator is told."""
 STUCK_NAMED = 8
 """Lanes that such an alarm names."""
 
@@ -168,15 +168,17 @@ class Resolve(Follower):
     async def _watch(self) -> None:
         """Tell an operator, once, of lanes on which something waits and nothing lands, though nothing stops them."""
         state = self._state
-        limit_s = STUCK_DEADLINES * state.config.batch.deadline_s
+        head, final = state.head, state.final
+        # What did not land is free only once its deadline is final, so that much is ordinary.
+        limit_s = STUCK_DEADLINES * state.config.batch.deadline_s + (head.timestamp - (final or head).timestamp)
         stuck: list[Lane] = []
         for lane in state.lanes.values():
             function = lane.ready[0].function if lane.ready else ""
             if not (lane.ready or lane.in_flight) or state.pauses.find(lane.session.game, function):
                 lane.waits_since = UnixSeconds(0)
             elif not lane.waits_since:
-                lane.waits_since, lane.is_stuck = state.head.timestamp, False
-            elif state.head.timestamp - lane.waits_since > limit_s and not lane.is_stuck:
+                lane.waits_since, lane.is_stuck = head.timestamp, False
+            elif head.timestamp - lane.waits_since > limit_s and not lane.is_stuck:
                 lane.is_stuck = True
                 stuck.append(lane)
         if stuck:
