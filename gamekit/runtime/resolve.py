@@ -45,7 +45,7 @@ from gamekit.core.tracking import (
     may_resign,
 )
 from gamekit.core.usage import Usage, stored_usage
-from gamekit.errors import ChainError, StoreError
+from gamekit.errors import ChainError, ChainUnavailable, StoreError
 from gamekit.eth.block import Head
 from gamekit.eth.entry_point import encode_get_nonce
 from gamekit.eth.session_validator_abi import SESSION_OF, decode_session
@@ -269,10 +269,17 @@ class Resolve(Follower):
         return stored_usage(self._scope(session), record)
 
     async def chain_sequence(self, session: Session, head: Head) -> int:
-        """The next nonce sequence of a session's lane, at one block."""
+        """The next nonce sequence of a session's lane, at one block.
+
+        Raises: ChainUnavailable, too, for a sequence that blocks up to there have shown to be used.
+        """
         data = encode_get_nonce(session.account, session.key)
         nonce = int.from_bytes(await self._chain.call(session.entry_point, data, block=head.hash), "big")
-        return nonce & UINT64_MAX
+        sequence = nonce & UINT64_MAX
+        slot = await self._store.get(Slot, session.account, session.nonce_key, sequence)
+        if slot is not None and slot.state == CONSUMED:
+            raise ChainUnavailable(f"the node calls sequence {sequence} unused, and its blocks do not")
+        return sequence
 
     def make_lane(self, session: Session, usage: Usage, sequence: int) -> Lane:
         """Build a session's lane in memory."""

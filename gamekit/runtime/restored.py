@@ -4,9 +4,9 @@
 
     restored ──head read: T──▶ blocks since the copy are read ──finalized time past T + longest deadline──▶ reconciled
 
-Until then every signature waits and nothing is accepted. Then each action that waited in the copy is told what the chain
-made of it, or that it did not run: none of them is executed. It survives restarts: what was found is written with the
-block in which it stands.
+Until then every signature waits and nothing is accepted. Then each action that waited in the copy is told what the
+chain made of it, or that it did not run: none of them is executed. It survives restarts: what was found is written with
+the block in which it stands.
 """
 
 import logging

@@ -334,6 +334,24 @@ class TestOneFalseAnswer:
         assert world.ran() == targets("a", "b")
         await world.check()
 
+    async def test_that_contradicts_its_blocks_is_none(self, world: World) -> None:
+        """What was signed at a sequence that is used would be another set of actions in one slot."""
+        session = await world.open()
+        await world.accepted(session, "a")
+        await world.quiet()
+        await world.restart()
+        lie(world, -1)
+        with pytest.raises(ChainUnavailable, match="sequence 0 unused"):
+            await world.act(session, "b")
+        await world.accepted(session, "b")
+        lie(world, -1)
+        world.lane(session).usage_known = False
+        await world.block()
+        assert not world.lane(session).usage_known
+        await world.quiet()
+        assert world.ran() == targets("a", "b")
+        await world.check()
+
     async def test_is_found_out_when_the_entry_point_refuses_the_nonce(self, world: World) -> None:
         session = await world.open()
         lie(world, 1)
