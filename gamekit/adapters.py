@@ -34,6 +34,8 @@ class Ports(Struct, frozen=True):
     """Closes what the store does not: connections, threads."""
     sponsors: Mapping[Address, SealedKey] = {}
     """Keys that speak for games which pay for their players."""
+    has_sealed: bool = False
+    """Whether session keys were sealed by an earlier process: a journal without rows is not the first one then."""
 
 
 class MonotonicClock:
@@ -76,4 +78,5 @@ def real_ports(config: Config, root: Path) -> Ports:
         clock=MonotonicClock(),
         close=close,
         sponsors=keystore.relayers(root / config.sponsor.keys_file) if config.sponsor.keys_file else {},
+        has_sealed=keystore.has_sealed,
     )

@@ -17,7 +17,7 @@
     │   ├── ActionInvalid                 unknown function or arguments that do not fit the ABI           FINAL
     │   ├── ActionExpired                 past the action's own not_after                                 FINAL
     │   ├── ActionCancelled               taken back before it was signed                                 FINAL
-    │   ├── ActionLost                    accepted by a journal that was lost, and never executed         FINAL
+    │   ├── ActionLost                    accepted before a restore, and never executed                   FINAL
     │   ├── ActionRefused                 the game's own server said no                                   FINAL
     │   ├── ScopeDenied                   a policy of the session refused                                 FINAL
     │   ├── IdempotencyConflict           same key, another body                                          FINAL
@@ -169,9 +169,10 @@ class ActionCancelled(ClientError):
 
 
 class ActionLost(ClientError):
-    """The action was accepted by a journal that was lost since, and the chain proves that it was never executed.
+    """The action was accepted before the journal was restored, and the chain proves that it was never executed.
 
-    Asked again under another key and the present journal epoch, it is a new action.
+    Nor will it be: the lost part may have refused it already. Asked again under another key and the present journal
+    epoch, it is a new action.
     """
 
     code = "action_lost"

@@ -108,7 +108,7 @@ class GameKit:
         self._dispatch = Dispatch(self.state, store, signer, self._bundler, notify, poison)
         self._intake = Intake(self.state, store, self._dispatch, before_action)
         payers = self._sponsor = Sponsor(self.state, chain, signer, ports.sponsors, self.setup, pool, notify)
-        self._resolve = Resolve(self.state, store, chain, self._dispatch, self._bundler, pool, payers)
+        self._resolve = Resolve(self.state, store, chain, self._dispatch, self._bundler, pool, payers, notify)
         self._openings = Openings(self.state, store)
         self._grant = Grant(self.state, store, chain, ports.keys, self.setup, pool, payers, notify)
         module = self.setup.session_validator
@@ -454,7 +454,9 @@ class GameKit:
         require("the chain id", self.config.chain.chain_id, await self._chain.chain_id())
         known = await self.store.get(Meta, CHAIN_ID)
         if known is None:
-            await self.store.commit((Meta(CHAIN_ID, str(self.config.chain.chain_id).encode()),))
+            senders = (*self._ports.relayers, *self._ports.withdrawal_relayers)
+            before = await self._restored.at_birth(self._ports.has_sealed, senders)
+            await self.store.commit((Meta(CHAIN_ID, str(self.config.chain.chain_id).encode()), *before))
         else:
             require("the journal's chain id", self.config.chain.chain_id, int(known.value))
         for address in (self.setup.session_validator, *self.setup.entry_points, *self.setup.paymasters):

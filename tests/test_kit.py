@@ -212,6 +212,17 @@ class TestFromConfig:
         assert list(kit.games) == ["arena"]
         await kit.close()
 
+    async def test_keys_that_were_used_show_that_a_journal_is_lost(self, tmp_path: Path) -> None:
+        journal = JournalConfig(str(tmp_path / "j.sqlite"), str(tmp_path / "j.key"))
+        settings = Config(chain=chain_config(), journal=journal)
+        found: list[bool] = []
+        for _ in range(2):
+            kit = GameKit.from_config(settings, [arena()])
+            found.append(kit._ports.has_sealed)
+            kit._ports.keys.make(bytes)
+            await kit.close()
+        assert found == [False, True]
+
     @staticmethod
     def addresses() -> list[str]:
         chain = chain_config()

@@ -18,7 +18,7 @@ from gamekit.core.session import Session
 from gamekit.core.sponsoring import SPONSOR_POLICY
 from gamekit.core.tracking import CONSUMED, LIVE, LiveSlot, Operation
 from gamekit.core.usage import Usage, charge
-from gamekit.units import Address, NonceSequence, Wei
+from gamekit.units import Address, NonceSequence, UnixSeconds, Wei
 
 
 class Lane:
@@ -35,6 +35,7 @@ class Lane:
         "checker",
         "codec",
         "foreign_at",
+        "is_stuck",
         "poisons",
         "ready",
         "scheduled",
@@ -45,6 +46,7 @@ class Lane:
         "stopped",
         "usage",
         "usage_known",
+        "waits_since",
         "watched",
     )
 
@@ -58,7 +60,8 @@ class Lane:
         self.usage = usage
         """What the chain has charged this session, the included variants of every slot counted."""
         self.usage_known = True
-        """False after a reorg took an operation back, until `resolve` has read the chain's figures again."""
+        """Whether `usage` and `chain_sequence` are the chain's: in doubt after a reorg, a foreign operation or a
+        refusal for the nonce, and when a deadline is near, until `resolve` reads them; nothing is planned meanwhile."""
         self.sequence = NonceSequence(sequence)
         """The lowest nonce sequence that no slot of ours occupies and that the chain has not consumed."""
         self.slots: dict[NonceSequence, LiveSlot] = {}
@@ -77,6 +80,10 @@ class Lane:
         """Calls that failed when they were alone, by target and calldata, with the reason: alone they go on."""
         self.watched = 0
         """How many more operations are asked about before they are signed: one of them failed as a whole."""
+        self.waits_since = UnixSeconds(0)
+        """Chain time since when something waits or flies and nothing has landed; 0 while that is not so."""
+        self.is_stuck = False
+        """Whether an operator was told so."""
         self.stopped = ""
         """Why nothing more is signed: the code of an error, empty while the lane runs."""
 

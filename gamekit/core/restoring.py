@@ -2,8 +2,9 @@
 
 A journal from an older copy does not know what was accepted, signed and sent after the copy was made. Nothing is signed
 until every such operation has landed in a final block or is dead by its deadline. What landed on our lanes is read from
-the transactions themselves: its calls are matched with the actions that wait, so that none of them runs again; what
-matches none was accepted later, and answers the retries that come under the older epoch.
+the transactions themselves: its calls are matched with the actions that wait, and tell their outcomes; an action that
+matches none is over. A call that matches none was accepted later, and answers the retries that come under the older
+epoch.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ RESTORED = "restored"
 """Meta row that `gamekit restore` writes: the epoch before. Empty once the chain has told what happened meanwhile. Also
 the subject of the pause that lasts until then."""
 
+LOST = bytes(16)
+"""What that row holds in a new journal where there was one before it: all of that is lost, its epoch too."""
 
 ENDED = "ended_epochs"
 """Meta row that `gamekit restore` writes: an `EndedEpochs` in MessagePack."""

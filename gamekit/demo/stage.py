@@ -77,7 +77,8 @@ async def set_stage(
     """Deploy, make keys, give money, and write the server's configuration.
 
     Args:
-        folder: made if missing; keys are made anew, a journal that lies there belongs to another chain and is removed.
+        folder: made if missing; keys are made anew, a journal that lies there belongs to another chain and is removed
+            with its master key.
         url: the devnet's endpoint.
         players: names; each gets a token to log in with.
         port: the server's; 0 takes a free one.
@@ -106,8 +107,9 @@ async def set_stage(
 
 def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("journal.sqlite*"):
-        old.unlink()
+    for pattern in ("journal.sqlite*", "master.key*"):
+        for old in folder.glob(pattern):
+            old.unlink()
 
 
 def server_config(stage: Stage) -> Config:

@@ -64,6 +64,11 @@ class Keystore:
         """
         return cls(Epochs.open(Path(path), fill, now), fill)
 
+    @property
+    def has_sealed(self) -> bool:
+        """Whether a session key was ever sealed under this master key, by this process or an earlier one."""
+        return bool(self._epochs.all)
+
     def make(self, bind: Callable[[Address], bytes]) -> tuple[Address, bytes, bytes]:
         """Make a random key and seal it; see `gamekit.ports.KeyMaker.make`.
 

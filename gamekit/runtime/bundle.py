@@ -195,6 +195,9 @@ class Bundler(Follower):
         is_news = not any(each.rejected for each in live.variants.values())
         rejected = now[0].moved(now[0].state, rejected=str(error)[:512])
         self._remember([rejected])
+        if failed.reason.startswith("AA25"):
+            # Its block is not read yet; or the lane's sequence is not the chain's, and must be asked for again.
+            self._state.lanes[operation.permission_id].usage_known = False
         if wants_gas(failed) and live.gas_percent == 100:
             live.give_gas()
         elif failed.reason.startswith(("AA23", "AA24")):

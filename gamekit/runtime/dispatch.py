@@ -75,8 +75,8 @@ class Dispatch:
     async def run(self) -> None:
         """Sign for the lanes that are due, until cancelled.
 
-        A few lanes at a time, each few in a task of their own: while some wait for the disk, others are planned. A lane
-        is in one task at most, since planning opens its slot and that bars it.
+        A few lanes at a time, each few in a task of their own: while some wait for the disk, others are planned. Two
+        tasks may look at one lane; its slot is opened in the step that finds none in flight, so only one of them does.
         """
         age_s = self._state.config.batch.batch_age_ms_max / 1000
         async with asyncio.TaskGroup() as group:
@@ -183,11 +183,14 @@ class Dispatch:
         """
         state = self._state
         limits = state.config.batch
-        head = state.head
-        late = batching.stale(lane.ready, head.timestamp)
+        late = batching.stale(lane.ready, state.head.timestamp)
         if late:
             state.accepted -= len(late)
-            await self.refuse(lane, late, "action_expired", f"not_after passed: chain time is {head.timestamp}")
+            await self.refuse(lane, late, "action_expired", f"not_after passed: chain time is {state.head.timestamp}")
+            if not lane.may_open:  # Another task has opened a slot meanwhile, or the lane stopped.
+                self.schedule(lane)
+                return None
+        head = state.head
         stop = state.stops.find(lane.session, lane.scope.gas.paymaster, head.timestamp)
         if stop is not None:
             error = stop.error()
@@ -312,10 +315,12 @@ class Dispatch:
             return
         self._state.slots_by_nonce.pop((operation.sender, operation.nonce), None)
         lane.close_slot(live.slot.sequence)
+        if not lane.stopped:
+            # In the step that frees the lane: what was accepted later must not overtake them.
+            batching.put_back(lane.ready, live.actions)
+            self._state.accepted += len(live.actions)
+            self._held[lane.session.permission_id] = lane
+        stopped = lane.stopped
         await self._store.commit((operation.moved(DEAD), replace(live.slot, state=EXPIRED)))
-        if lane.stopped:
-            await self.refuse(lane, live.actions, lane.stopped, "the session stopped before the action was signed")
-            return
-        batching.put_back(lane.ready, live.actions)
-        self._state.accepted += len(live.actions)
-        self._held[lane.session.permission_id] = lane
+        if stopped:
+            await self.refuse(lane, live.actions, stopped, "the session stopped before the action was signed")

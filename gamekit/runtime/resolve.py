@@ -45,7 +45,7 @@ from gamekit.core.tracking import (
     may_resign,
 )
 from gamekit.core.usage import Usage, stored_usage
-from gamekit.errors import ChainError, StoreError
+from gamekit.errors import ChainError, ChainUnavailable, StoreError
 from gamekit.eth.block import Head
 from gamekit.eth.entry_point import encode_get_nonce
 from gamekit.eth.session_validator_abi import SESSION_OF, decode_session
@@ -53,10 +53,11 @@ from gamekit.ports import ChainReader, Store
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
+from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.sponsor import Sponsor
 from gamekit.runtime.state import State
-from gamekit.units import UINT64_MAX, Address, NonceSequence, PermissionId, UserOpHash
+from gamekit.units import UINT64_MAX, Address, NonceSequence, PermissionId, UnixSeconds, UserOpHash
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,11 @@ STOPPED = {
 REJECTED_EVERY = 8
 """What the chain would not take when it was last asked is tried again every so many blocks: a deposit may be filled."""
 
+STUCK_DEADLINES = 2
+"""How many deadlines long, beside the time to finality, nothing may land of a lane until an operator is told."""
+STUCK_NAMED = 8
+"""Lanes that such an alarm names."""
+
 
 class Resolve(Follower):
     """The resolver."""
@@ -92,6 +98,7 @@ class Resolve(Follower):
         bundler: Bundler,
         relayers: Relayers,
         sponsor: Sponsor,
+        notify: Notify,
     ) -> None:
         self._state = state
         self._store = store
@@ -100,6 +107,7 @@ class Resolve(Follower):
         self._bundler = bundler
         self._relayers = relayers
         self._sponsor = sponsor
+        self._notify = notify
         self._told_below = 0
 
     def on_final(self, final: Head) -> Sequence[Row]:  # noqa: ARG002
@@ -125,25 +133,59 @@ class Resolve(Follower):
         return min((*ids, *state.writing), default=state.next_action_id)
 
     async def on_head(self) -> None:
-        """Look at every slot that is not included."""
+        """Look at every slot that is not included.
+
+        In this order: free what is dead, ask the chain about lanes that are in doubt, sign and send again.
+        """
         state = self._state
         final = state.final
-        carried = self._relayers.carried()
         doubtful = FINALITY in state.pauses or RESTORED in state.pauses
-        for live in {id(live): live for live in state.slots_by_operation.values() if live.slot.state == LIVE}.values():
-            lane = state.lanes[live.slot.permission_id]
+        for live in self._in_flight():
             if final is not None and not doubtful and self._given_up(live, final):
-                await self._free(lane, live)
-            elif await self._resign(lane, live):
-                continue
-            elif not carried.intersection(live.variants):
+                await self._free(state.lanes[live.slot.permission_id], live)
+        for live in self._in_flight():
+            if self._is_due(state.lanes[live.slot.permission_id], live):
+                # It was not taken in time: perhaps its sequence is not the lane's next one.
+                state.lanes[live.slot.permission_id].usage_known = False
+        await self._read_again([lane for lane in state.lanes.values() if not lane.usage_known])
+        carried = self._relayers.carried()
+        for live in self._in_flight():
+            lane = state.lanes[live.slot.permission_id]
+            if lane.slots.get(live.slot.sequence) is not live or await self._resign(lane, live):
+                continue  # Dropped while another one was signed, or signed anew.
+            if not carried.intersection(live.variants):
                 latest = live.latest()
                 again = not latest.rejected or state.head.number % REJECTED_EVERY == 0
                 if again and latest.state in RELEASED and latest.deadline > state.head.timestamp:
                     self._bundler.add(latest)
-        for lane in list(state.lanes.values()):
-            if not lane.usage_known:
-                await self._read_again(lane)
+        await self._watch()
+
+    def _in_flight(self) -> list[LiveSlot]:
+        """Every slot of which an operation may still land."""
+        slots = {id(live): live for live in self._state.slots_by_operation.values()}
+        return [live for live in slots.values() if live.slot.state == LIVE]
+
+    async def _watch(self) -> None:
+        """Tell an operator, once, of lanes on which something waits and nothing lands, though nothing stops them."""
+        state = self._state
+        head, final = state.head, state.final
+        # What did not land is free only once its deadline is final, so that much is ordinary.
+        limit_s = STUCK_DEADLINES * state.config.batch.deadline_s + (head.timestamp - (final or head).timestamp)
+        stuck: list[Lane] = []
+        for lane in state.lanes.values():
+            function = lane.ready[0].function if lane.ready else ""
+            if not (lane.ready or lane.in_flight) or state.pauses.find(lane.session.game, function):
+                lane.waits_since = UnixSeconds(0)
+            elif not lane.waits_since:
+                lane.waits_since, lane.is_stuck = head.timestamp, False
+            elif head.timestamp - lane.waits_since > limit_s and not lane.is_stuck:
+                lane.is_stuck = True
+                stuck.append(lane)
+        if stuck:
+            names = ", ".join(lane.session.permission_id.hex() for lane in stuck[:STUCK_NAMED])
+            await self._notify.alarm(
+                "lanes_stuck", f"{len(stuck)} lanes: nothing of theirs landed for {limit_s} s; the first are {names}"
+            )
 
     def _given_up(self, live: LiveSlot, final: Head) -> bool:
         """Whether final blocks prove that none of the variants can land."""
@@ -161,26 +203,33 @@ class Resolve(Follower):
         lane.close_slot(slot.sequence)
         batching.put_back(lane.ready, live.actions)
         self._state.accepted += len(live.actions)
+        lane.usage_known = False  # Its sequence may not be the chain's: asked again before the next is planned.
         if lane.stopped:
             why = live.latest().rejected or "the session stopped, and the operation can no longer land"
             await self._dispatch.refuse(lane, live.actions, lane.stopped, why)
         self._dispatch.schedule(lane)
 
-    async def _resign(self, lane: Lane, live: LiveSlot) -> bool:
-        """Sign the same actions again in the same slot, when the latest deadline is near; whether that was done."""
+    def _is_due(self, lane: Lane, live: LiveSlot) -> bool:
+        """Whether the same actions should be signed again in the same slot: the latest deadline is near."""
         state = self._state
         head = state.head
-        below_s = state.config.batch.resign_below_s
-        if lane.stopped or live.foreign_at or not may_resign(live, head.timestamp, below_s):
-            return False
-        if live.slot.sequence > lane.sequence:
-            # A slot before it was given up: the chain cannot take this one, so it must die before anything goes on.
+        if lane.stopped or live.foreign_at or not may_resign(live, head.timestamp, state.config.batch.resign_below_s):
             return False
         if batching.any_stale(live.actions, head.timestamp):
             return False
         if state.pauses and any(state.pauses.find(lane.session.game, each.function) for each in live.actions):
             return False
-        if state.stops.find(lane.session, lane.scope.gas.paymaster, head.timestamp) is not None:
+        return state.stops.find(lane.session, lane.scope.gas.paymaster, head.timestamp) is None
+
+    async def _resign(self, lane: Lane, live: LiveSlot) -> bool:
+        """Sign the same actions again in the same slot, when the latest deadline is near; whether that was done."""
+        state = self._state
+        head = state.head
+        if not lane.usage_known or not self._is_due(lane, live):
+            return False
+        if not lane.chain_sequence <= live.slot.sequence <= lane.sequence:
+            # The chain would not take it: something else went through this slot, or one before it was given up. That
+            # frees nothing, since a node's answer proves nothing: it must die before anything goes on.
             return False
         times = prepare.times(head, lane.scope, state.config.batch)
         fresh = bid(head.base_fee_per_gas, state.tip, state.config.fees)
@@ -200,13 +249,18 @@ class Resolve(Follower):
         await self._dispatch.release([(lane, live, operation)])
         return True
 
-    async def _read_again(self, lane: Lane) -> None:
-        try:
-            await self._refresh(lane)
-        except ChainError as error:
-            log.warning("reading the usage of %s: %s", lane.session.permission_id.hex(), error)
-            return
-        self._dispatch.schedule(lane)
+    async def _read_again(self, lanes: Sequence[Lane]) -> None:
+        """Take the chain's figures for lanes; those that it does not tell are asked about with the next head."""
+        for start in range(0, len(lanes), QUESTIONS_MAX):
+            asked = lanes[start : start + QUESTIONS_MAX]
+            answers = await asyncio.gather(*map(self._refresh, asked), return_exceptions=True)
+            for lane, answer in zip(asked, answers, strict=True):
+                if isinstance(answer, ChainError):
+                    log.warning("reading the usage of %s: %s", lane.session.permission_id.hex(), answer)
+                elif answer is not None:
+                    raise answer
+                else:
+                    self._dispatch.schedule(lane)
 
     async def chain_usage(self, session: Session, head: Head) -> Usage:
         """What the chain has charged a session, at one block."""
@@ -215,10 +269,17 @@ class Resolve(Follower):
         return stored_usage(self._scope(session), record)
 
     async def chain_sequence(self, session: Session, head: Head) -> int:
-        """The next nonce sequence of a session's lane, at one block."""
+        """The next nonce sequence of a session's lane, at one block.
+
+        Raises: ChainUnavailable, too, for a sequence that blocks up to there have shown to be used.
+        """
         data = encode_get_nonce(session.account, session.key)
         nonce = int.from_bytes(await self._chain.call(session.entry_point, data, block=head.hash), "big")
-        return nonce & UINT64_MAX
+        sequence = nonce & UINT64_MAX
+        slot = await self._store.get(Slot, session.account, session.nonce_key, sequence)
+        if slot is not None and slot.state == CONSUMED:
+            raise ChainUnavailable(f"the node calls sequence {sequence} unused, and its blocks do not")
+        return sequence
 
     def make_lane(self, session: Session, usage: Usage, sequence: int) -> Lane:
         """Build a session's lane in memory."""
@@ -329,10 +390,8 @@ class Resolve(Follower):
     async def resume(self) -> None:
         """After all blocks up to the head are read: take the chain's figures, sign what was only planned, go on."""
         lanes = list(self._state.lanes.values())
-        for start in range(0, len(lanes), QUESTIONS_MAX):
-            await asyncio.gather(*(self._refresh(lane) for lane in lanes[start : start + QUESTIONS_MAX]))
+        await self._read_again(lanes)
         for lane in lanes:
-            self._notice_foreign(lane)
             if RESTORED in self._state.pauses:
                 continue  # Whatever waits may have been signed, and more, after the copy was made.
             if lane.stopped and lane.ready:
@@ -357,12 +416,6 @@ class Resolve(Follower):
         # Read again after the awaits: the session may have ended meanwhile.
         session = self._session(session.permission_id)
         return self._state.lanes.get(session.permission_id) or self.make_lane(session, usage, sequence)
-
-    def _notice_foreign(self, lane: Lane) -> None:
-        """A slot below the chain's own sequence, whose operations are in no block: something else went through it."""
-        for sequence, live in lane.slots.items():
-            if live.slot.state == LIVE and sequence < lane.chain_sequence:
-                live.foreign_at = live.foreign_at or self._state.head.number
 
     async def _refresh(self, lane: Lane) -> None:
         if lane.session.state == PROPOSED:

@@ -4,12 +4,13 @@
 
     restored ──head read: T──▶ blocks since the copy are read ──finalized time past T + longest deadline──▶ reconciled
 
-Until then every signature waits and nothing is accepted. It survives restarts: what was found is written with the block
-in which it stands.
+Until then every signature waits and nothing is accepted. Then each action that waited in the copy is told what the
+chain made of it, or that it did not run: none of them is executed. It survives restarts: what was found is written with
+the block in which it stands.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -23,7 +24,7 @@ from gamekit.core.lane import Lane
 from gamekit.core.pausing import Pause
 from gamekit.core.policy import SLACK_S
 from gamekit.core.receipt import Inclusion, inclusions, named, read_outcomes
-from gamekit.core.restoring import ENDED, RESTORED, EndedEpochs, LostCall, Stranger, matched, resolves_at
+from gamekit.core.restoring import ENDED, LOST, RESTORED, EndedEpochs, LostCall, Stranger, matched, resolves_at
 from gamekit.core.session import Session
 from gamekit.core.setup import ChainSetup
 from gamekit.core.tracking import CONSUMED, DEAD, EXPIRED, FOREIGN, LIVE, LiveSlot
@@ -53,6 +54,9 @@ from gamekit.units import Address, BlockNumber, PermissionId, PlayerId, UnixSeco
 
 log = logging.getLogger(__name__)
 
+DID_NOT_RUN = "the journal was restored, and the chain shows that it did not run: ask again under another key"
+UNREADABLE = "it may have run in an operation of the lost part that cannot be read"
+
 
 class Restored(Follower):
     """What is due after a restore; does nothing at all when there was none."""
@@ -72,6 +76,16 @@ class Restored(Follower):
         """Finalized chain time at which it will have; 0 while no block was read."""
         self._lanes: dict[tuple[Address, int], PermissionId] = {}
 
+    async def at_birth(self, has_sealed: bool, relayers: Iterable[Address]) -> Sequence[Row]:
+        """What a new journal begins with: the mark of a restore if there was one before it, which is lost.
+
+        Args:
+            has_sealed: whether session keys were sealed before this start.
+            relayers: every account that sends for us; one that has sent was given its nonces by another journal.
+        """
+        counts = [await self._chain.transaction_count(relayer, pending=True) for relayer in relayers]
+        return (Meta(RESTORED, LOST),) if has_sealed or any(counts) else ()
+
     async def recover(self) -> None:
         """Stop signing if this journal was restored; after the sessions are loaded, before blocks are read."""
         ended = await self._store.get(Meta, ENDED)
@@ -79,7 +93,8 @@ class Restored(Follower):
         row = await self._store.get(Meta, RESTORED)
         self.active = row is not None and bool(row.value)
         if self.active:
-            text = "the journal was restored: what happened since its copy is read from the chain first"
+            what = "is new, and the one before it is lost" if row is not None and row.value == LOST else "was restored"
+            text = f"the journal {what}: what was signed before lands or dies first, and is read from the chain"
             self._state.pauses.put(Pause(RESTORED, text, BY_ITSELF, UnixSeconds(0)))
             sessions = await self._store.select(Session)  # those that have ended since the copy, too
             self._lanes = {(each.account, each.key): each.permission_id for each in sessions}
@@ -151,7 +166,7 @@ class Restored(Follower):
         return inclusions(receipts, self._setup.entry_points) if self.active else ()
 
     async def _reconcile(self) -> None:
-        """Settle what ran, put back what did not, sign again."""
+        """Settle what ran, end what did not, sign again."""
         strangers: dict[PermissionId, list[Stranger]] = {}
         for row in await self._store.select(Stranger):
             if row.is_done:
@@ -239,20 +254,20 @@ class Restored(Follower):
         told = {call.user_op_hash + bytes([call.place]) for call in found.values()}
         closed += [call for call in calls if call.user_op_hash + bytes([call.place]) not in told]
         ran = [(action, found[action.id]) for action in waiting if action.id in found]
-        kept = [action for action in waiting if action.id not in found]
-        refused = [] if is_readable else kept
-        await self._tell(session, ran, closed, refused)
+        # What did not run never will: a cancelled action, or one of a session that was ended, may have been told
+        # `refused` by the lost part, of which the chain knows nothing. Who still wants it asks again.
+        over = [action for action in waiting if action.id not in found]
+        await self._tell(session, ran, closed, over, is_readable=is_readable)
         if lane is not None:
-            self._reopen(lane, slots, [] if refused else kept)
+            self._empty(lane, slots)
 
-    def _reopen(self, lane: Lane, slots: Sequence[LiveSlot], kept: Sequence[Action]) -> None:
-        """Let what did not run wait again, in its order; after the commit that says so."""
+    def _empty(self, lane: Lane, slots: Sequence[LiveSlot]) -> None:
+        """Forget what waited; after the commit that says what became of it."""
         for live in slots:
             self._state.unindex(live)
             del lane.slots[live.slot.sequence]
-        self._state.accepted += len(kept) - len(lane.ready)
+        self._state.accepted -= len(lane.ready)
         lane.ready.clear()
-        lane.ready.extend(kept)
         lane.usage_known = False
 
     async def _tell(
@@ -260,7 +275,9 @@ class Restored(Follower):
         session: Session,
         ran: Sequence[tuple[Action, LostCall]],
         beside: Sequence[Row] = (),
-        refused: Sequence[Action] = (),
+        over: Sequence[Action] = (),
+        *,
+        is_readable: bool = True,
     ) -> None:
         """Write what actions became, and tell it as for any other: settled, and final at once."""
         rows: list[Row] = list(beside)
@@ -276,12 +293,12 @@ class Restored(Follower):
                 call.block_number, call.block_hash, (result,),
             )  # fmt: skip
             told += [self._notify.event(kind, session.player, body) for kind in (events.SETTLED, events.FINAL)]
-        if refused:
-            code, text = OutcomeUnknown.code, "it may have run in an operation of the lost part that cannot be read"
-            settled += [replace(action, state=REFUSED, reason=code) for action in refused]
-            results = tuple(ActionResult(a.id, a.key, a.function, ok=False, error=code) for a in refused)
-            body_refused = RefusedEvent(session.permission_id, session.game, code, text, results)
-            told.append(self._notify.event(events.REFUSED, session.player, body_refused))
+        if over:
+            code, text = (ActionLost.code, DID_NOT_RUN) if is_readable else (OutcomeUnknown.code, UNREADABLE)
+            settled += [replace(action, state=REFUSED, reason=code) for action in over]
+            results = tuple(ActionResult(each.id, each.key, each.function, ok=False, error=code) for each in over)
+            refused = RefusedEvent(session.permission_id, session.game, code, text, results)
+            told.append(self._notify.event(events.REFUSED, session.player, refused))
         if rows or settled:
             await self._store.commit((*rows, *settled, *told))
             self._notify.publish(told)

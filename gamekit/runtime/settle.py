@@ -43,7 +43,7 @@ from gamekit.runtime.poison import WATCHED_OPERATIONS
 from gamekit.runtime.replay import replayed
 from gamekit.runtime.rewind import Rewind, known_blocks, placeholder
 from gamekit.runtime.state import State
-from gamekit.units import BlockHash, BlockNumber
+from gamekit.units import BlockHash, BlockNumber, UnixSeconds
 
 log = logging.getLogger(__name__)
 
@@ -283,6 +283,7 @@ class Settle:
         lane = self._state.lanes.get(live.slot.permission_id)
         if lane is not None:
             self._charge(lane, live, operation)
+            lane.waits_since = UnixSeconds(0)
             if not operation.succeeded and operation.try_mode:
                 lane.watched = WATCHED_OPERATIONS
         self._state.unsettled.append((operation.block_number, live))

@@ -113,8 +113,9 @@ class TestPaymasters:
 
     @pytest.fixture
     def stage(self, anvil: Anvil, tmp_path: Path) -> Stage:
+        stage = asyncio.run(set_stage(tmp_path, anvil.url, ["ada"]))
         Keystore.open(tmp_path / "master.key")
-        return asyncio.run(set_stage(tmp_path, anvil.url, ["ada"]))
+        return stage
 
     def about(self, stage: Stage, capsys: pytest.CaptureFixture[str], word: str = "paymaster") -> list[dict[str, str]]:
         return [each for each in findings(stage.config, capsys) if word in each["about"]]

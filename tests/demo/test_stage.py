@@ -47,7 +47,8 @@ async def test_set_stage(anvil: Anvil, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_set_stage_behavior_removes_the_journal_of_another_chain(anvil: Anvil, tmp_path: Path) -> None:
-    old = tmp_path / "journal.sqlite-wal"
-    old.touch()
+    old = [tmp_path / name for name in ("journal.sqlite-wal", "master.key", "master.key.epochs")]
+    for each in old:
+        each.touch()
     await set_stage(tmp_path, anvil.url, [])
-    assert not old.exists()
+    assert not any(each.exists() for each in old)

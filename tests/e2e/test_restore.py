@@ -66,6 +66,26 @@ async def test_restore(devnet: Path, tmp_path: Path, lost: Callable[["subprocess
                 await client.act(session, "move", (9, 9), key="never", journal_epoch=before)
 
 
+async def test_a_journal_that_is_lost(devnet: Path) -> None:
+    """The new one's server signs nothing before the longest deadline has passed."""
+    (token,) = json.loads(devnet.with_name("tokens.json").read_text())
+    with serving(devnet) as server:
+        async with GameClient(url_of(server), by_token(token)) as client:
+            await open_session(client)
+        server.kill()
+        server.wait()
+    for each in devnet.parent.glob(f"{load(devnet).journal.path}*"):
+        each.unlink()
+    with serving(devnet) as server:
+        async with GameClient(url_of(server), by_token(token)) as client:
+            (pause,) = told(devnet, "pause", "--list")
+            assert pause["subject"] == "restored"
+            assert "the one before it is lost" in pause["reason"]
+            await ask(devnet, "evm_increaseTime", LATER_S)
+            await asyncio.to_thread(resumed, devnet)
+            await open_session(client)
+
+
 async def ask(devnet: Path, method: str, *params: object) -> None:
     """Tell the chain to do something."""
     async with JsonRpc(load(devnet).chain.rpc_url) as rpc:

@@ -20,8 +20,8 @@ from gamekit.core.event import ALARM, AlarmEvent
 from gamekit.core.game import Game, build_game
 from gamekit.core.manifest import parse_manifest
 from gamekit.core.relay import HANDLE_OPS, OPEN, RelayTransaction
-from gamekit.demo.stage import Stage, arena_manifest, make_keys, server_config, set_stage
-from gamekit.devnet import Anvil, AnvilSettings, DevnetNode
+from gamekit.demo.stage import RELAYER_WEI, Stage, arena_manifest, make_keys, server_config, set_stage
+from gamekit.devnet import Anvil, AnvilSettings, DevnetNode, fund
 from gamekit.devnet.deployment import OPERATOR
 from gamekit.devnet.sponsor import Caps, fill_paymaster, operate, set_caps, set_game
 from gamekit.errors import ConfigInvalid, SessionRevoked, SponsorshipExhausted
@@ -100,11 +100,14 @@ class Chain:
 
     @asynccontextmanager
     async def kit(self, **sponsor: Any) -> AsyncIterator[GameKit]:
-        """A server with a journal of its own."""
+        """A server with a journal, a master key and relayers of its own: used ones tell of a journal that is lost."""
+        number = next(_seeds)
+        await fund(self.node, make_keys(Path(f"relayers-{number}.keys"), 2), RELAYER_WEI)
         settings = server_config(self.stage)
         settings = replace(
             settings,
-            journal=JournalConfig(path=f"journal-{next(_seeds)}.sqlite", keyfile="master.key"),
+            journal=JournalConfig(path=f"journal-{number}.sqlite", keyfile=f"master-{number}.key"),
+            relay=replace(settings.relay, keys_file=f"relayers-{number}.keys"),
             batch=BatchConfig(deadline_s=10, resign_below_s=0),
             sponsor=SponsorConfig(keys_file="sponsors.keys", check_blocks=1, **sponsor),
             games=(),

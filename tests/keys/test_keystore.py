@@ -32,6 +32,12 @@ def test_make_default(keystore: Keystore) -> None:
     assert len(key.sealed) == 4 + 12 + 32 + 16
 
 
+def test_has_sealed_behavior_also_by_an_earlier_process(tmp_path: Path) -> None:
+    assert not Keystore.open(tmp_path / "key").has_sealed
+    make(Keystore.open(tmp_path / "key"))
+    assert Keystore.open(tmp_path / "key").has_sealed
+
+
 def test_make_behavior_keys_and_nonces_differ(keystore: Keystore) -> None:
     made = [make(keystore) for _ in range(20)]
     assert len({address for address, _ in made}) == 20

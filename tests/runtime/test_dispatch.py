@@ -6,14 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from gamekit.config import BatchConfig, FeeConfig
-from gamekit.core.action import ActionRequest
+from gamekit.core.action import Action, ActionRequest
 from gamekit.core.fees import bid
 from gamekit.core.journal import Row
+from gamekit.core.pausing import Pause
 from gamekit.core.prepare import call_gas, pre_verification_gas, verification_gas
-from gamekit.core.tracking import SIGNED, Operation
+from gamekit.core.tracking import EXPIRED, LIVE, SIGNED, Operation, Slot
 from gamekit.errors import SigningFailed
 from gamekit.testing.scenery import config
-from gamekit.units import Address, PlayerId, Wei
+from gamekit.units import Address, PlayerId, UnixSeconds, Wei
 from tests.runtime.world import World, attack, reverting, targets
 
 
@@ -362,3 +363,53 @@ async def test_a_new_variant_that_must_not_be_signed_any_more_is_dropped_and_the
     await world.quiet()
     assert world.ran() == targets("a")
     await world.check()
+
+
+async def test_one_operation_in_flight_however_slow_the_disk_is(world: World) -> None:
+    """While the refusal of a late action is written, another task opens the lane's slot."""
+    session = await world.open()
+    await world.accepted(session, "late", not_after=world.chain.top.head.timestamp)
+    await world.accepted(session, "a", "b")
+    await world.block(seconds=10)
+    lane = world.lane(session)
+    commit, slow = world.store.commit, [asyncio.get_running_loop().create_future()]
+
+    def waits(rows: Any) -> Any:
+        if not slow or not any(isinstance(row, Action) and row.state == "refused" for row in rows):
+            return commit(rows)
+        return asyncio.gather(slow.pop(), commit(rows))
+
+    refused = slow[0]
+    world.store.commit = waits  # type: ignore[method-assign]
+    first = asyncio.create_task(world.kit._dispatch.sign([lane]))
+    await asyncio.sleep(0)
+    await world.kit._dispatch.sign([lane])
+    assert (lane.in_flight, len(lane.ready)) == (True, 0)
+    await world.accepted(session, "c")
+    refused.set_result(None)
+    await first
+    assert [sequence for sequence, live in lane.slots.items() if live.slot.state == LIVE] == [0]
+    assert [action.key for action in lane.ready] == ["c"]
+    await world.quiet()
+    assert world.ran() == targets("a", "b", "c")
+    await world.check()
+
+
+async def test_what_is_dropped_unsigned_is_not_overtaken(world: World) -> None:
+    """The lane is free again in the step that puts the actions back, not after the disk has taken it."""
+    session = await world.open()
+    await world.accepted(session, "a")
+    lane = world.lane(session)
+    commit = world.store.commit
+    seen: list[tuple[bool, list[str]]] = []
+
+    def paused_between(rows: Any) -> Any:
+        if any(isinstance(row, Slot) and row.state == EXPIRED for row in rows):
+            seen.append((lane.in_flight, [action.key for action in lane.ready]))
+        if any(isinstance(row, Operation) and row.state == "planned" for row in rows):
+            world.kit.state.pauses.put(Pause("game:arena", "now", "test", UnixSeconds(0)))
+        return commit(rows)
+
+    world.store.commit = paused_between  # type: ignore[method-assign]
+    await world.sign()
+    assert seen == [(False, ["a"])]

@@ -1,12 +1,15 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from gamekit.core import tracking
 from gamekit.core.action import Action
+from gamekit.core.event import AlarmEvent
 from gamekit.core.session import REVOKED, Session
 from gamekit.core.tracking import DEAD, FOREIGN, SUPERSEDED
 from gamekit.errors import ChainUnavailable, StoreError
+from gamekit.eth.entry_point import GET_NONCE
 from gamekit.units import PermissionId
 from tests.runtime.world import World, targets
 
@@ -286,6 +289,137 @@ class TestRecovery:
         await world.quiet()
         assert world.lane(session).sequence == 2
         await world.check()
+
+
+def lie(world: World, by: int, answers: int = 1) -> None:
+    """The node's next answers to getNonce are wrong by so much."""
+    call, left = world.chain.call, [answers]
+
+    async def lying(to: Any, data: bytes, **how: Any) -> bytes:
+        answer = await call(to, data, **how)
+        if data[:4] != GET_NONCE.selector or left[0] <= 0:
+            return answer
+        left[0] -= 1
+        return (int.from_bytes(answer, "big") + by).to_bytes(32, "big")
+
+    world.chain.call = lying  # type: ignore[method-assign]
+
+
+class TestOneFalseAnswer:
+    """To getNonce, which nothing proves."""
+
+    @pytest.mark.parametrize("by", [1, 2])
+    async def test_at_a_start_frees_nothing_that_may_still_land(self, world: World, by: int) -> None:
+        session = await sent(world, "a")
+        lie(world, by, answers=2)  # it is asked with the first head, and once more before anything is signed
+        await world.restart()
+        await world.block(4, empty=True)
+        assert world.lane(session).in_flight
+        assert not world.lane(session).ready
+        await world.quiet()
+        assert world.ran() == targets("a")
+        await world.check()
+
+    @pytest.mark.parametrize("by", [1, 2])
+    async def test_when_a_lane_is_built_does_not_stop_it_for_good(self, world: World, by: int) -> None:
+        session = await world.open()
+        lie(world, by)
+        await world.accepted(session, "a")
+        await world.turn()
+        assert {operation.sequence for operation in await world.operations()} == {by}
+        await world.turn(8, seconds=20)
+        assert world.ran() == targets("a")
+        await world.accepted(session, "b")
+        await world.quiet()
+        assert world.ran() == targets("a", "b")
+        await world.check()
+
+    async def test_that_contradicts_its_blocks_is_none(self, world: World) -> None:
+        """What was signed at a sequence that is used would be another set of actions in one slot."""
+        session = await world.open()
+        await world.accepted(session, "a")
+        await world.quiet()
+        await world.restart()
+        lie(world, -1)
+        with pytest.raises(ChainUnavailable, match="sequence 0 unused"):
+            await world.act(session, "b")
+        await world.accepted(session, "b")
+        lie(world, -1)
+        world.lane(session).usage_known = False
+        await world.block()
+        assert not world.lane(session).usage_known
+        await world.quiet()
+        assert world.ran() == targets("a", "b")
+        await world.check()
+
+    async def test_is_found_out_when_the_entry_point_refuses_the_nonce(self, world: World) -> None:
+        session = await world.open()
+        lie(world, 1)
+        await world.accepted(session, "a")
+        await world.sign()
+        await world.send()
+        (operation,) = await world.operations()
+        assert "AA25" in operation.rejected
+        await world.block()
+        lane = world.lane(session)
+        assert (lane.usage_known, lane.chain_sequence, lane.sequence) == (True, 0, 0)
+
+    async def test_is_asked_again_before_anything_is_signed_again(self, world: World) -> None:
+        """A lane's sequence that is wrong where no simulation says so: the slot is not kept alive for ever."""
+        session = await world.open()
+        lie(world, 1)
+        await world.accepted(session, "a")
+        await world.sign()
+        await world.block(8, seconds=20, empty=True)
+        assert len(await world.operations()) == 1
+        await world.quiet()
+        assert world.lane(session).sequence == 1
+        await world.check()
+
+    async def test_while_a_slot_is_due_only_delays_it(self, world: World) -> None:
+        session = await sent(world, "a")
+        world.chain.drop()
+        lie(world, 1)
+        await world.block(seconds=70, empty=True)
+        assert len(await world.operations()) == 1
+        await world.block(seconds=1, empty=True)
+        assert [operation.sequence for operation in await world.operations()] == [0, 0]
+        assert world.lane(session).sequence == 1
+        await world.quiet()
+        await world.check()
+
+
+class TestStuck:
+    async def alarms(self, world: World) -> list[str]:
+        told = [msgspec.msgpack.decode(event.body, type=AlarmEvent) for event in await world.events("alarm")]
+        return [each.what for each in told if each.what == "lanes_stuck"]
+
+    async def test_an_operator_is_told_once(self, world: World) -> None:
+        await sent(world, "a")
+        for _ in range(5):
+            world.chain.drop()
+            await world.turn(seconds=30, empty=True)
+        assert await self.alarms(world) == []
+        for _ in range(8):
+            world.chain.drop()
+            await world.turn(seconds=30, empty=True)
+        assert await self.alarms(world) == ["lanes_stuck"]
+        await world.quiet()
+        await world.check()
+
+    async def test_not_of_lanes_that_a_pause_stops(self, world: World) -> None:
+        session = await world.open()
+        await world.accepted(session, "a")
+        await world.kit.pause("function:arena.attack", "the test", "tester")
+        await world.block(12, seconds=30)
+        assert await self.alarms(world) == []
+
+    async def test_not_of_lanes_that_go_on(self, world: World) -> None:
+        session = await world.open()
+        for number in range(12):
+            await world.accepted(session, f"k{number}")
+            await world.turn(seconds=30)
+        assert await self.alarms(world) == []
 
 
 async def test_figures_that_the_chain_does_not_give_are_asked_for_with_the_next_head(world: World) -> None:

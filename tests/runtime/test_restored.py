@@ -5,9 +5,11 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gamekit.core.action import ActionRequest
 from gamekit.core.journal import Meta
+from gamekit.core.policy import SLACK_S
 from gamekit.core.restoring import RESTORED, LostCall
 from gamekit.errors import (
     ActionLost,
@@ -18,10 +20,11 @@ from gamekit.errors import (
     Paused,
     SessionNotFound,
 )
+from gamekit.kit import KINDS, GameKit
 from gamekit.runtime.intake import Accepted
 from gamekit.store.memory import MemoryStore
 from gamekit.units import Hash32, PermissionId, PlayerId
-from tests.runtime.world import World, attack, reverting, targets
+from tests.runtime.world import OWNER, World, attack, reverting, targets
 
 Step = Callable[[World], Awaitable[Any]]
 STAGES: list[Step] = [
@@ -63,7 +66,10 @@ async def finish(world: World) -> None:
 @pytest.mark.parametrize("copied", range(len(STAGES)))
 @pytest.mark.parametrize("after", range(1, len(STAGES) + 1))
 async def test_at_every_stage(world: World, copied: int, after: int) -> None:
-    """The copy is made at one stage of two actions, the server dies at a later one: each runs once, and is told."""
+    """The copy is made at one stage of two actions, the server dies at a later one: each is told what became of it.
+
+    What was sent runs once; what was only signed dies, and never runs.
+    """
     session = await world.open()
     await world.accepted(session, "a", "b")
     for stage in STAGES[:copied]:
@@ -73,9 +79,43 @@ async def test_at_every_stage(world: World, copied: int, after: int) -> None:
         await stage(world)
     await copy.put_back(world)
     await finish(world)
-    assert world.ran() == targets("a", "b")
+    was_sent = max(copied, after) > 1
+    assert world.ran() == (targets("a", "b") if was_sent else [])
     for key in ("a", "b"):
-        assert (await world.told(key))[-1] == "final"
+        assert (await world.told(key))[-1] == ("final" if was_sent else "refused")
+        assert (await world.action(key)).reason == ("" if was_sent else "action_lost")
+
+
+async def test_what_the_lost_part_refused_never_runs(world: World) -> None:
+    """Cancelled after the copy was made, and told so; the chain knows nothing of that."""
+    session = await world.open()
+    await world.accepted(session, "a")
+    await world.sign()
+    await world.accepted(session, "b")
+    copy = Copy(world.store)
+    assert await world.kit.cancel(session, "b")
+    assert await world.told("b") == ["refused"]
+    await world.turn(3)
+    await copy.put_back(world)
+    await finish(world)
+    assert world.ran() == targets("a")
+    assert (await world.told("b"), (await world.action("b")).reason) == (["refused"], "action_lost")
+
+
+async def test_what_did_not_run_may_be_asked_again_under_another_key(world: World) -> None:
+    session = await world.open()
+    await world.accepted(session, "a")
+    await Copy(world.store).put_back(world)
+    await finish(world)
+    (again,) = await world.kit.recall(session, [attack("a")])
+    assert isinstance(again, Accepted)
+    assert (await world.action("a")).reason == "action_lost"
+    lane = world.lane(session)
+    assert (world.kit.state.accepted, len(lane.ready), lane.in_flight) == (0, 0, False)
+    await world.accepted(session, "b")
+    await world.quiet()
+    assert world.ran() == targets("b")
+    await world.check()
 
 
 async def test_another_variant_of_a_known_slot_is_found_by_its_calls(world: World) -> None:
@@ -334,6 +374,61 @@ class TestRecall:
         assert world.ran() == targets("a", "b")
 
 
+class TestLost:
+    """The journal is gone, and keys or relayers show that there was one: nothing is signed before a deadline passed."""
+
+    async def lose(self, world: World) -> None:
+        """The server dies, and another one starts on an empty journal."""
+        world.store = MemoryStore(KINDS)
+        await world.restart()
+
+    async def test_a_relayer_that_has_sent_shows_it(self, world: World) -> None:
+        session = await world.open()
+        await world.accepted(session, "a")
+        await world.sign()
+        await world.send()
+        world.chain.drop()
+        await self.lose(world)
+        assert world.kit._restored.active
+        (pause,) = world.kit.state.pauses
+        assert "the one before it is lost" in pause.reason
+        signed, sent = len(world.signed), len(world.chain.sent)
+        request = await world.kit.propose(PlayerId("bob"), "arena", "play", OWNER)
+        await world.kit.open(request.permission_id, b"owner's signature")
+        ends = world.chain.top.head.timestamp + SLACK_S
+        while (final := world.kit.state.final) is None or final.timestamp <= ends:
+            assert (len(world.signed), len(world.chain.sent)) == (signed, sent)
+            await world.turn(seconds=20)
+        assert RESTORED not in world.kit.state.pauses
+        await world.turn(3)
+        assert world.kit.session_row(request.permission_id).state == "open"
+
+    async def test_a_transaction_in_the_pool_shows_it(self, world: World) -> None:
+        request = await world.kit.propose(PlayerId("bob"), "arena", "play", OWNER)
+        await world.kit.open(request.permission_id, b"owner's signature")
+        assert world.chain.pending
+        await self.lose(world)
+        assert world.kit._restored.active
+
+    async def test_a_key_that_was_sealed_shows_it(self, world: World) -> None:
+        ports = world.kit._ports
+        world.store = MemoryStore(KINDS)
+        world.kit = GameKit(world.config, world.games, replace(ports, store=world.store, has_sealed=True))
+        await world.start()
+        assert world.kit._restored.active
+        await world.restart()
+        assert world.kit._restored.active, "over another start, too"
+
+    async def test_the_first_journal_of_all_starts_at_once(self, world: World) -> None:
+        assert not world.kit._restored.active
+        session = await world.open()
+        await world.restart()
+        assert not world.kit._restored.active, "relayers have sent meanwhile, by this very journal"
+        await world.accepted(session, "a")
+        await world.quiet()
+        await world.check()
+
+
 def no_wait(world: World) -> None:
     """What waits is signed as after any other start."""
 
@@ -348,21 +443,29 @@ def by_hash_only(world: World) -> None:
     world.kit._restored.on_receipts = lambda head, receipts: ()  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("plant", [no_wait, by_hash_only])
-async def test_planted_bugs_run_an_action_twice(world: World, plant: Callable[[World], None]) -> None:
-    session = await world.open()
-    await world.accepted(session, "a")
-    copy = Copy(world.store)
-    await world.turn(3)
+async def planted(world: World, copy: Copy, plant: Callable[[World], None]) -> None:
+    """Restore with a bug, and let everything come to rest."""
     make = world._kit
 
-    def planted() -> Any:
+    def with_bug() -> Any:
         world.kit = make()
         plant(world)
         return world.kit
 
-    world._kit = planted  # type: ignore[method-assign]
+    world._kit = with_bug  # type: ignore[method-assign]
     await copy.put_back(world)
     await world.turn(12, seconds=40)
     await world.quiet()
-    assert world.ran() == targets("a", "a")
+
+
+@pytest.mark.parametrize(
+    ("plant", "ran", "told"), [(no_wait, "aa", ["settled", "final"]), (by_hash_only, "a", ["refused"])]
+)
+async def test_planted_bugs_are_found(world: World, plant: Callable[[World], None], ran: str, told: list[str]) -> None:
+    session = await world.open()
+    await world.accepted(session, "a")
+    copy = Copy(world.store)
+    await world.turn(3)
+    await planted(world, copy, plant)
+    assert world.ran() == targets(*ran)
+    assert await world.told("a") == told
