@@ -24,6 +24,7 @@ from gamekit.errors import (
     ChainUnavailable,
     OperationRejected,
     SessionNotFound,
+    StoreUnavailable,
 )
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.calldata import Call
@@ -148,7 +149,11 @@ class Withdraw(Follower):
         # Watched only once it is on disk, so that nothing is sent before.
         await self._store.commit((signed,))
         self._open[hashed] = signed
-        await self._send(signed)
+        try:
+            await self._send(signed)
+        except StoreUnavailable as error:
+            # The signature is durable and its transaction is not: no refusal, for the next head sends it.
+            log.warning("withdrawal %s waits: %s", hashed.hex(), error)
         return signed
 
     def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
