@@ -7,7 +7,7 @@ import pytest
 
 from gamekit.core.relay import CANCEL, FINAL, MINED, REPLACED, SENT, RelayTransaction
 from gamekit.errors import StoreUnavailable
-from gamekit.units import Address, Gas
+from gamekit.units import Address, Gas, Wei
 from tests.runtime.test_relayers import rows, sent
 from tests.runtime.world import OWNER, World, released
 
@@ -76,6 +76,8 @@ async def test_what_was_given_up_for_two_wrong_counts_goes_on(world: World, rest
     assert (await rows(world))[0].state == REPLACED
     world.chain.transaction_count = count  # type: ignore[method-assign]
     world.chain.drop()
+    world.chain.base_fee = Wei(2 * 10**9)  # So that the same calls would be other bytes now.
+    await world.block(empty=True)
     if restarted:
         await world.restart()
     await world.accepted(session, "b")

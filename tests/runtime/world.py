@@ -111,6 +111,23 @@ class World:
         self.store.commit = full  # type: ignore[method-assign]
         return refused
 
+    def refuse_slowly(self, which: Callable[[Sequence[Row]], object]) -> Callable[[], None]:
+        """The same for one commit, when the test says so; all that come after it wait, as they do for a disk."""
+        commit, held = self.store.commit, list[Future[None]]()
+
+        def slow(rows: Sequence[Row]) -> Future[None]:
+            if held and not held[0].done():
+                answer = asyncio.get_running_loop().create_future()
+                held[0].add_done_callback(lambda _: commit(rows).add_done_callback(lambda _: answer.set_result(None)))
+                return answer
+            if held or not which(rows):
+                return commit(rows)
+            held.append(asyncio.get_running_loop().create_future())
+            return held[0]
+
+        self.store.commit = slow  # type: ignore[method-assign]
+        return lambda: held[0].set_exception(StoreUnavailable("disk full"))
+
     async def open(
         self, player: PlayerId = ALICE, owner: Address = OWNER, *, game: str = "arena", unit: str = "play"
     ) -> PermissionId:
@@ -210,9 +227,20 @@ class World:
             assert found == expected, f"{row.key} is {row.state} and ran {found} times"
 
 
+async def turns() -> None:
+    """Let everything go as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 def released(rows: Sequence[Row]) -> bool:
     """Whether a commit is what must be on disk before a relayer's transaction leaves."""
     return any(isinstance(row, RelayTransaction) and row.state == "sent" and not row.mined_at_block for row in rows)
+
+
+def writes(kind: type[Row], *states: str) -> Callable[[Sequence[Row]], bool]:
+    """Whether a commit has a row of a kind, in one of these states."""
+    return lambda rows: any(isinstance(row, kind) and getattr(row, "state", "") in states for row in rows)
 
 
 def attack(key: str, **changes: Any) -> ActionRequest:
