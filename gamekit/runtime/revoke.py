@@ -232,7 +232,7 @@ class Revoke(Follower):
         kind = events.SESSION_EXPIRED if session.state == EXPIRED else events.SESSION_REVOKED
         told = self._event(kind, session)
         try:
-            await self._store.commit((session, told))
+            await self._notify.write((session,), told)
         except StoreError:
             # Not on disk, so not ended: asked again, it is written.
             self._asked_at.pop(session.permission_id, None)
@@ -243,7 +243,6 @@ class Revoke(Follower):
                     self._dispatch.schedule(lane)
             raise
         self._took(session.permission_id, DURABLE)
-        self._notify.publish((told,))
         lane = self._state.lanes.get(session.permission_id)
         if lane is None or not lane.ready:
             return
