@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -109,7 +109,7 @@ async def test_what_the_disk_refuses_leaves_no_gap(world: World, call: str) -> N
     session = await world.open()
     await world.accepted(session, "a", "b")
     before = world.kit.cursor
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
         "revoke": lambda: world.kit.revoke(session),
         "cancel": lambda: world.kit.cancel(session, "a"),
         "pause": lambda: world.kit.pause("chain", "a look", "ops"),
