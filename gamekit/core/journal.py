@@ -59,7 +59,7 @@ class Event(Row, frozen=True):
     INDEX = ("player",)
 
     cursor: Cursor
-    """Grows by one; never reused."""
+    """Grows by one, or by more where the disk refused an event; never reused."""
     kind: str
     """Past tense: accepted, settled, reorged, final, refused, granted, revoked, expiring, paused, resumed …"""
     player: PlayerId

@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gamekit.core.journal import Row
+from gamekit.core.journal import Meta, Row
 from gamekit.core.tracking import Operation
 from gamekit.eth.transaction import SignedAuthorization
 from gamekit.units import Address, BlockNumber, Gas, Hash32, Wei
@@ -121,10 +121,15 @@ def nonce_of(row: RelayTransaction) -> RelayNonce:
     )
 
 
+def released(relayer: Address, next_nonce: int = 0) -> Meta:
+    """Meta row: the first nonce of a relayer at which nothing was ever released, written with what is released."""
+    return Meta(f"relayer/{relayer.hex()}", next_nonce.to_bytes(8, "big"))
+
+
 class Relayer:
     """One relayer in memory: its next nonce, and what is not final. Changed by `runtime/relayers` only."""
 
-    __slots__ = ("address", "balance", "next_nonce", "quarantined_until", "unmined", "wanted")
+    __slots__ = ("_unused", "address", "balance", "next_nonce", "quarantined_until", "unmined", "wanted")
 
     def __init__(self, address: Address, next_nonce: int, balance: Wei) -> None:
         self.address = address
@@ -136,6 +141,30 @@ class Relayer:
         """What a transaction could have cost that was not signed because the balance might not cover it."""
         self.quarantined_until = 0
         """Height until which others are preferred: something else uses this key."""
+        self._unused: set[int] = set()
+        """Nonces below the next one that were given back."""
+
+    def plan(self, row: RelayTransaction) -> None:
+        """Watch a transaction that is signed: the latest attempt at its nonce."""
+        self.unmined.setdefault(row.nonce, []).append(row)
+        self._unused.discard(row.nonce)
+        self.next_nonce = max(self.next_nonce, row.nonce + 1)
+
+    def drop(self, row: RelayTransaction) -> None:
+        """Forget one that was never released. Without other attempts its nonce is free, unless a later one is taken."""
+        attempts = self.unmined[row.nonce]
+        attempts.remove(row)
+        if not attempts:
+            del self.unmined[row.nonce]
+            self._unused.add(row.nonce)
+            while self.next_nonce - 1 in self._unused:
+                self.next_nonce -= 1
+                self._unused.discard(self.next_nonce)
+
+    def skip_to(self, nonce: int) -> None:
+        """Take no nonce below this one any more."""
+        self.next_nonce = max(self.next_nonce, nonce)
+        self._unused = {each for each in self._unused if each >= nonce}
 
     def __repr__(self) -> str:
         return f"<Relayer {self.address.hex()[:8]} next {self.next_nonce}, unmined {sorted(self.unmined)}>"

@@ -22,12 +22,14 @@ class Revocation(Struct, frozen=True):
     in_flight: tuple[UserOpHash, ...]
     """Operations that were signed before and may still land."""
     dead_by: UnixSeconds
-    """Chain time after which none of them can; equals `revoked_at` when there are none."""
+    """Chain time after which none of them can, nor one that is included now if a reorg takes its block back; equals
+    `revoked_at` when there are none."""
 
 
 def revocation(lane: Lane, revoked_at: UnixSeconds) -> Revocation:
     """Say what revoking this lane's session now leaves open."""
     live = [slot for slot in lane.slots.values() if slot.slot.state == LIVE]
     hashes = tuple(user_op_hash for slot in live for user_op_hash in slot.variants)
-    dead_by = max((slot.dead_by() for slot in live), default=revoked_at)
+    # Of those that are included too, until they are final: a reorg would let them land again.
+    dead_by = max([revoked_at, *(slot.dead_by() for slot in lane.slots.values())])
     return Revocation(lane.session.permission_id, revoked_at, len(lane.ready), hashes, dead_by)

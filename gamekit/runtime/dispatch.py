@@ -144,13 +144,12 @@ class Dispatch:
         body = RefusedEvent(session.permission_id, session.game, code, message, results)
         event = self._notify.event(REFUSED_EVENT, session.player, body)
         try:
-            await self._store.commit((*rows, event))
+            await self._notify.write(rows, event)
         except StoreError:
             # Not refused, then: they wait again.
             batching.put_back(lane.ready, tuple(actions))
             self._state.accepted += len(actions)
             raise
-        self._notify.publish((event,))
         self._state.wake(rows)
 
     async def _looked_at(self, planned: Sequence[Planned]) -> list[Planned]:

@@ -18,11 +18,19 @@ from gamekit.core.event import SESSION_LAPSED, SESSION_OPENED, SESSION_REORGED, 
 from gamekit.core.journal import Event, Row
 from gamekit.core.relay import OPEN as OPEN_TRANSACTION
 from gamekit.core.scope import Scope, grant_fault
-from gamekit.core.session import GRANTING, LAPSED, OPEN, PROPOSED, Account, Session, key_binding
+from gamekit.core.session import GRANTING, LAPSED, OPEN, PROPOSED, REVOKING, Account, Session, key_binding
 from gamekit.core.setup import ChainSetup, StackSetup
 from gamekit.core.sponsoring import VOUCHER, revert_text
 from gamekit.core.unit import Unit
-from gamekit.errors import CallReverted, ConfigInvalid, Overloaded, SessionExpired, SessionNotFound, StoreError
+from gamekit.errors import (
+    CallReverted,
+    ConfigInvalid,
+    Overloaded,
+    SessionExpired,
+    SessionNotFound,
+    StoreError,
+    StoreUnavailable,
+)
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.scope_form import ScopeForm
@@ -156,7 +164,11 @@ class Grant(Follower):
             grant_deadline=UnixSeconds(head.timestamp + self._state.config.sessions.grant_deadline_s),
         )
         self._state.sessions[session.permission_id] = session
-        await self._store.commit((self._state.accounts[account.address], session))
+        try:
+            await self._store.commit((self._state.accounts[account.address], session))
+        except StoreError:
+            del self._state.sessions[session.permission_id]  # Nobody was told of it; its lane number is passed over.
+            raise
         return consent(session, scopes[0], unit.game, owner, proxies, approvals, delegation)
 
     async def open(
@@ -174,7 +186,7 @@ class Grant(Follower):
         if session is None:
             raise SessionNotFound(f"no session {permission_id.hex()} was proposed", session=permission_id)
         if session.state != PROPOSED:
-            return session
+            return await self._as_written(permission_id)
         now = self._state.head.timestamp
         if now > session.grant_deadline:
             text = f"the grant had to be signed by {session.grant_deadline}, chain time is {now}"
@@ -192,7 +204,7 @@ class Grant(Follower):
             raise ConfigInvalid(f"the account refuses the grant: {reason}", reason=reason) from error
         session = self._state.sessions[permission_id]
         if session.state != PROPOSED:
-            return session  # Opened or revoked while the chain was asked.
+            return await self._as_written(permission_id)  # Opened or revoked while the chain was asked.
         granting = session.moved(GRANTING, grant_data=data, authorization=authorization)
         # The owner's signature over this player's session says whose account it is.
         account = replace(self._state.accounts[session.account], player=session.player)
@@ -202,10 +214,26 @@ class Grant(Follower):
             await self._store.commit((granting, account))
         except StoreError:
             # Not on disk, so not sent: asked again, it is written.
-            self._state.sessions[permission_id] = session
+            if self._state.sessions[permission_id] is granting:
+                self._state.sessions[permission_id] = session
             raise
-        await self._send(granting, gas)
-        return granting
+        try:
+            await self._send(granting, gas)
+        except StoreUnavailable as error:
+            # The grant is durable and its transaction is not: no refusal, for the next head sends it.
+            log.warning("grant of %s waits: %s", permission_id.hex(), error)
+        return self._state.sessions[permission_id]
+
+    async def _as_written(self, permission_id: PermissionId) -> Session:
+        """A session that another call is opening or has opened, once the journal says so too.
+
+        Raises: StoreUnavailable when the journal refused it.
+        """
+        await self._store.commit(())
+        session = self._state.sessions[permission_id]
+        if session.state == PROPOSED:
+            raise StoreUnavailable("the grant was not written", session=permission_id)
+        return session
 
     def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
         """Notice grants."""
@@ -350,6 +378,8 @@ class Grant(Follower):
                 reason = SESSION_VALIDATOR.decode_revert(error.data)
                 log.info("grant of %s: %s", session.permission_id.hex(), reason)
                 return
+            if self._state.sessions[session.permission_id].state != GRANTING:
+                return  # Opened or revoked while the chain was asked.
         await self._relayers.relay(
             OPEN_TRANSACTION,
             self._setup.opener,
@@ -365,10 +395,12 @@ class Grant(Follower):
         deep = head.number - self._state.config.chain.included_depth + 1
         for permission_id, number in list(self._seen.items()):
             if number <= deep:
-                del self._seen[permission_id]
                 session = self._state.sessions[permission_id]
+                if session.state == REVOKING:
+                    continue  # It never opens, unless the disk refuses the revocation.
+                del self._seen[permission_id]
                 if session.state not in (GRANTING, PROPOSED):
-                    continue  # revoked before its grant was deep enough: it never opens
+                    continue
                 opened = session.moved(OPEN, granted_at_block=number)
                 self._state.put(opened)
                 rows += (opened, self._event(SESSION_OPENED, opened, number))

@@ -89,7 +89,11 @@ class Intake:
                 gone = [
                     each for each in lane.ready if each.id == action.id or (action.group and each.group == action.group)
                 ]
-                await self._dispatch.refuse(lane, gone, "action_cancelled", "taken back before it was signed")
+                try:
+                    await self._dispatch.refuse(lane, gone, "action_cancelled", "taken back before it was signed")
+                except StoreError:
+                    self._dispatch.schedule(lane)  # It may have been passed over while it had nothing to do.
+                    raise
                 return action.id
         return None
 

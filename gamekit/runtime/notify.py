@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from gamekit.core.event import ALARM, AlarmEvent
-from gamekit.core.journal import Event
+from gamekit.core.journal import Event, Row
+from gamekit.errors import StoreError
 from gamekit.ports import Store
 from gamekit.runtime.state import State
 from gamekit.units import Cursor, PlayerId, UnixSeconds
@@ -32,6 +33,8 @@ class Notify:
         self._listeners: dict[PlayerId, list[Listener]] = {}
         self._encode = msgspec.msgpack.Encoder().encode
         self.next_cursor = Cursor(1)
+        self._unused: set[Cursor] = set()
+        """Cursors below the next one whose events the disk refused."""
 
     def event(self, kind: str, player: PlayerId, body: object) -> Event:
         """Make the next event. Commit it in the same step: cursors follow the order of commits."""
@@ -49,11 +52,25 @@ class Notify:
             for listener in tuple(self._listeners.get(event.player, ())) if event.player else ():
                 _call(listener, (event,))
 
+    async def write(self, rows: Sequence[Row], *told: Event) -> None:
+        """Write rows with the events that tell of them, then tell those; to be called in the step that made them.
+
+        Raises: StoreError: then nothing has happened, and the cursors are free again unless later ones are taken.
+        """
+        try:
+            await self._store.commit((*rows, *told))
+        except StoreError:
+            self._unused.update(event.cursor for event in told)
+            while self.next_cursor - 1 in self._unused:
+                self.next_cursor = Cursor(self.next_cursor - 1)
+                self._unused.discard(self.next_cursor)
+            raise
+        self.publish(told)
+
     async def alarm(self, what: str, detail: str) -> None:
         """Tell an operator, durably, of something that must be looked at."""
         event = self.event(ALARM, ALL, AlarmEvent(what, detail))
-        await self._store.commit((event,))
-        self.publish((event,))
+        await self.write((), event)
 
     def subscribe(self, player: PlayerId, listener: Listener) -> Callable[[], None]:
         """Listen to one player's events, or to `ALL`; call what is returned to stop."""

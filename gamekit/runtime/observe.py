@@ -68,16 +68,14 @@ class Observe(Follower):
         pause = Pause(subject, reason, by, self._state.head.timestamp)
         self._state.pauses.put(pause)
         told = self._notify.event(events.PAUSED, ALL, PauseEvent(subject, reason, by))
-        await self._store.commit((pause, told, *why))
-        self._notify.publish((told,))
+        await self._notify.write((pause, *why), told)
 
     async def resume(self, subject: str, reason: str, by: str) -> None:
         """Sign again for a subject; what waited goes on."""
         pause = Pause(subject, reason, by, self._state.head.timestamp, active=False)
         told = self._notify.event(events.RESUMED, ALL, PauseEvent(subject, reason, by))
-        await self._store.commit((pause, told))
+        await self._notify.write((pause,), told)
         self._state.pauses.put(pause)
-        self._notify.publish((told,))
         self._dispatch.on_head()
 
     async def on_head(self) -> None:

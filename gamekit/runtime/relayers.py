@@ -5,10 +5,10 @@ One pool serves bundles, grants and revocations; withdrawals have a pool of thei
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gamekit.core.fees import Fees, bid, outbid
-from gamekit.core.journal import Row
+from gamekit.core.journal import Meta, Row
 from gamekit.core.relay import (
     CANCEL,
     FINAL,
@@ -20,16 +20,17 @@ from gamekit.core.relay import (
     RelayTransaction,
     choose,
     nonce_of,
+    released,
 )
 from gamekit.core.restoring import RESTORED
-from gamekit.errors import CallReverted, ChainError, ConfigInvalid, FeeTooLow, SubmitError
+from gamekit.errors import CallReverted, ChainError, ConfigInvalid, FeeTooLow, StoreError, SubmitError
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.transaction import SignedAuthorization, Transaction, signing_hash, with_signature
 from gamekit.ports import ChainReader, SealedKey, Signer, Store, TransactionSender
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.state import State
-from gamekit.units import ZERO_ADDRESS, Address, BlockNumber, ChainId, Gas, Hash32, Wei
+from gamekit.units import UINT64_MAX, ZERO_ADDRESS, Address, BlockNumber, ChainId, Gas, Hash32, Wei
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +61,12 @@ class Relayers(Follower):
         self._notify = notify
         self._relayers: dict[Address, Relayer] = {}
         self._by_hash: dict[Hash32, RelayTransaction] = {}
-        """Every attempt that is not final."""
+        """Every attempt at every nonce that is not final."""
         self._spent_before: dict[Address, int] = {}
         self._taken: set[Hash32] = set()
         """Attempts that the node said it has."""
+        self._offered: set[Hash32] = set()
+        """Attempts that were given to the node since start-up, or since a reorg took them back."""
         self._alarmed: set[tuple[str, Address, int]] = set()
         """What an operator was told and still holds: told again only after it ended."""
 
@@ -73,14 +76,14 @@ class Relayers(Follower):
             spent = await self._reader.transaction_count(address)
             relayer = Relayer(address, spent, await self._reader.balance(address))
             self._relayers[address] = relayer
-            for state in (PLANNED, SENT, MINED):
-                for row in await self._store.select(RelayTransaction, relayer=address, state=state):
-                    self._by_hash[row.transaction_hash] = row
-                    relayer.next_nonce = max(relayer.next_nonce, row.nonce + 1)
-                    if row.state != MINED:
-                        relayer.unmined.setdefault(row.nonce, []).append(row)
-            for attempts in relayer.unmined.values():
-                attempts.sort(key=lambda row: row.attempt)
+            row = await self._store.get(Meta, released(address).name)
+            relayer.skip_to(int.from_bytes(row.value, "big") if row is not None else 0)
+            lowest = spent
+            for state in (SENT, MINED):
+                for live in await self._store.select(RelayTransaction, relayer=address, state=state):
+                    lowest = min(lowest, live.nonce)
+                    relayer.skip_to(live.nonce + 1)
+            await self._load(relayer, lowest)
 
     async def load_final(self, shared: Head) -> None:
         """Watch again what was final above a block: the chain has replaced everything that came after it.
@@ -89,18 +92,26 @@ class Relayers(Follower):
         watched beside it.
         """
         for relayer in self._relayers.values():
-            while await self._store.select(RelayTransaction, relayer=relayer.address, nonce=relayer.next_nonce):
-                relayer.next_nonce += 1
-            nonce = relayer.next_nonce - 1
-            while nonce >= 0:
-                attempts = await self._store.select(RelayTransaction, relayer=relayer.address, nonce=nonce)
-                ended = [row.mined_at_block for row in attempts if row.state == FINAL]
-                if not attempts or (ended and max(ended) <= shared.number):
-                    break
-                for row in attempts:
-                    if row.state == FINAL:
-                        self._by_hash[row.transaction_hash] = row.moved(MINED)
-                nonce -= 1
+            await self._load(relayer, 0, shared.number)
+
+    async def _load(self, relayer: Relayer, lowest: int, final: int = UINT64_MAX) -> None:
+        """Watch every attempt at the relayer's nonces, from the last one down, whatever became of it.
+
+        Down to the lowest, or to one that is final in a block up to `final`: all nonces below are used up for ever.
+        """
+        for nonce in range(relayer.next_nonce - 1, lowest - 1, -1):
+            attempts = await self._store.select(RelayTransaction, relayer=relayer.address, nonce=nonce)
+            if any(row.state == FINAL and row.mined_at_block <= final for row in attempts):
+                break
+            if any(row.transaction_hash in self._by_hash for row in attempts):
+                continue
+            states = {row.state for row in attempts}
+            if SENT in states and not states & {MINED, FINAL}:
+                self._bring_back(attempts)
+                continue
+            # Mined; or given up, for something else has used the nonce: until the chain says that it has not.
+            for row in attempts:
+                self._by_hash[row.transaction_hash] = row.moved(MINED) if row.state == FINAL else row
 
     def free_slots(self) -> int:
         """How many transactions may be sent now, over all relayers."""
@@ -163,23 +174,30 @@ class Relayers(Follower):
         if worst > relayer.spare:
             relayer.wanted = Wei(max(relayer.wanted, worst))
             return None
-        row = self._signed(
+        return self._signed(
             relayer, relayer.next_nonce, 0, kind, to, data, Wei(value), gas, tuple(subjects), fees, authorizations
         )
-        relayer.next_nonce += 1
-        relayer.unmined[row.nonce] = [row]
-        self._by_hash[row.transaction_hash] = row
-        return row
 
     async def send(self, row: RelayTransaction, beside: Sequence[Row] = ()) -> None:
         """Make a signed transaction durable as sent, together with the rows that depend on it, then send it.
 
         Its nonce is written in the same transaction of the journal, which refuses two that do not replace each other.
+        Until that is written it counts as planned, and no head sends it.
+
+        Raises: StoreError when it was not written: then it is as if it had never been signed.
         """
         sent = row.moved(SENT, sent_at_block=self._state.head.number)
-        self._remember(sent)
-        await self._store.commit((nonce_of(sent), sent, *beside))
-        await self._hand_over(sent)
+        relayer = self._relayers[row.relayer]
+        try:
+            await self._store.commit((nonce_of(sent), sent, released(row.relayer, relayer.next_nonce), *beside))
+        except StoreError:
+            if self._by_hash.get(row.transaction_hash) is row:
+                del self._by_hash[row.transaction_hash]
+                relayer.drop(row)
+            raise
+        if self._by_hash.get(row.transaction_hash) is row:  # Else its nonce was used up meanwhile.
+            self._remember(sent)
+            await self._hand_over(sent)
 
     async def relay(
         self,
@@ -217,25 +235,25 @@ class Relayers(Follower):
         return rows
 
     def on_orphaned(self, head: Head) -> list[Row]:
-        """A block that is canonical no more: what was mined in it is only sent again."""
+        """A block that is canonical no more: what was mined in it, and what that stood for, may land again."""
         rows: list[Row] = []
         for row in [row for row in self._by_hash.values() if row.state == MINED and row.mined_at_block == head.number]:
-            back = row.moved(SENT, mined_at_block=BlockNumber(0))
-            self._taken.discard(row.transaction_hash)
-            self._remember(back)
-            self._relayers[row.relayer].unmined.setdefault(row.nonce, []).append(back)
-            rows.append(back)
+            place = row.relayer, row.nonce
+            rows += self._bring_back(each for each in self._by_hash.values() if (each.relayer, each.nonce) == place)
         return rows
 
     def on_final(self, final: Head) -> list[Row]:
-        """Forget what was mined at or below a final block."""
+        """Forget what was mined at or below a final block, and what can no longer land for that."""
         done = [row for row in self._by_hash.values() if row.state == MINED and row.mined_at_block <= final.number]
-        nonces = {(row.relayer, row.nonce) for row in done}
+        highest: dict[Address, int] = {}
+        for row in done:
+            highest[row.relayer] = max(row.nonce, highest.get(row.relayer, 0))
         rows: list[Row] = []
         for row in list(self._by_hash.values()):
-            if (row.relayer, row.nonce) in nonces:
+            if row.nonce <= highest.get(row.relayer, -1) and row.state in (MINED, REPLACED):
                 del self._by_hash[row.transaction_hash]
                 self._taken.discard(row.transaction_hash)
+                self._offered.discard(row.transaction_hash)
                 if row.state == MINED:
                     rows.append(row.moved(FINAL))
         return rows
@@ -246,7 +264,7 @@ class Relayers(Follower):
         waiting = [
             (relayer, attempts[-1])
             for relayer in self._relayers.values()
-            for attempts in relayer.unmined.values()
+            for _, attempts in sorted(relayer.unmined.items())
             if attempts[-1].state != PLANNED
         ]
         await asyncio.gather(*[self._push(relayer, latest) for relayer, latest in waiting])
@@ -255,11 +273,14 @@ class Relayers(Follower):
         """Move one unmined transaction on: outbid it when it has waited too long, else give it to the node again.
 
         What the node said it has, it gets one head later: it may have dropped it, but mostly the next block has it.
+        What a start or a reorg has found is first given to it as it is, whatever its age.
         """
         age = self._state.head.number - latest.sent_at_block
-        if age >= self._state.config.relay.replace_after_blocks and RESTORED not in self._state.pauses:
+        is_new = latest.transaction_hash not in self._offered
+        is_late = age >= self._state.config.relay.replace_after_blocks and RESTORED not in self._state.pauses
+        if is_late and not is_new:
             await self._replace(relayer, latest)
-        elif age >= (2 if latest.transaction_hash in self._taken else 1):
+        elif is_new or age >= (2 if latest.transaction_hash in self._taken else 1):
             await self._hand_over(latest)
 
     async def _resync(self, relayer: Relayer) -> None:
@@ -290,7 +311,7 @@ class Relayers(Follower):
         # Twice the same, before it is believed: one wrong answer must not leave a gap, nor give a transaction up.
         sure = min(spent, self._spent_before.get(relayer.address, 0))
         lost = [nonce for nonce in relayer.unmined if nonce < sure]
-        relayer.next_nonce = max(relayer.next_nonce, sure)
+        relayer.skip_to(sure)
         for nonce in lost:
             rows = [row.moved(REPLACED) for row in relayer.unmined.pop(nonce)]
             for row in rows:
@@ -309,10 +330,7 @@ class Relayers(Follower):
             return  # The node is behind: this nonce was ours.
         if rows:
             # Given up, for something else had used the nonce, and a reorg took that back: what was ours goes on.
-            back = [row.moved(SENT) for row in sorted(rows, key=lambda row: row.attempt)]
-            relayer.unmined[spent] = back
-            self._by_hash |= {row.transaction_hash: row for row in back}
-            await self._store.commit(back)
+            await self._store.commit(self._bring_back(rows))
             return
         fees = bid(self._state.head.base_fee_per_gas, self._state.tip, self._state.config.fees)
         if fees is not None:
@@ -347,7 +365,6 @@ class Relayers(Follower):
             fees,
             latest.authorizations,
         )
-        relayer.unmined[row.nonce].append(row)
         await self.send(row)
 
     async def _transfer(self, relayer: Relayer, nonce: int, attempt: int, fees: Fees) -> None:
@@ -356,19 +373,31 @@ class Relayers(Follower):
             gas = await self._reader.estimate_gas(relayer.address, b"", sender=relayer.address)
         except CallReverted:
             gas = TRANSFER_GAS
+        if not attempt and nonce in relayer.unmined:
+            return  # Given back and taken meanwhile.
         row = self._signed(relayer, nonce, attempt, CANCEL, relayer.address, b"", Wei(0), gas, (), fees, ())
-        relayer.unmined.setdefault(nonce, []).append(row)
-        self._by_hash[row.transaction_hash] = row
         await self.send(row)
+
+    def _bring_back(self, attempts: Iterable[RelayTransaction]) -> list[RelayTransaction]:
+        """Every attempt at one nonce may land again: give them in order, the latest to be sent as it is."""
+        back = _in_order(row.moved(SENT, mined_at_block=BlockNumber(0)) for row in attempts)
+        self._relayers[back[0].relayer].unmined[back[0].nonce] = back
+        for row in back:
+            self._by_hash[row.transaction_hash] = row
+            self._taken.discard(row.transaction_hash)
+            self._offered.discard(row.transaction_hash)
+        return list(back)
 
     async def _hand_over(self, row: RelayTransaction) -> None:
         """Give the transaction to the node; whatever it answers, the transaction stays watched."""
+        self._offered.add(row.transaction_hash)
         try:
             await self._sender.send_raw_transaction(row.raw)
             self._taken.add(row.transaction_hash)
         except FeeTooLow:
-            # Outbid with the next head: `sent_at_block` makes it look as old as it must be.
-            self._remember(row.moved(SENT, sent_at_block=BlockNumber(0)))
+            if self._by_hash.get(row.transaction_hash) is row:  # Else a block was read meanwhile.
+                # Outbid with the next head: `sent_at_block` makes it look as old as it must be.
+                self._remember(row.moved(SENT, sent_at_block=BlockNumber(0)))
         except SubmitError as error:
             # Refused, consumed or unanswered: only a receipt, or the relayer's nonce at the next heads, says which.
             log.info("%s of %s: %s", row.kind, row.transaction_hash.hex(), error)
@@ -415,7 +444,7 @@ class Relayers(Follower):
         )
         signature = self._signer.sign(self._keys[relayer.address], signing_hash(unsigned))
         raw, transaction_hash = with_signature(unsigned, signature)
-        return RelayTransaction(
+        row = RelayTransaction(
             transaction_hash,
             relayer.address,
             nonce,
@@ -431,3 +460,10 @@ class Relayers(Follower):
             subjects,
             authorizations=authorizations,
         )
+        relayer.plan(row)
+        self._by_hash[row.transaction_hash] = row
+        return row
+
+
+def _in_order(attempts: Iterable[RelayTransaction]) -> list[RelayTransaction]:
+    return sorted(attempts, key=lambda row: row.attempt)

@@ -16,8 +16,8 @@ from gamekit.core.histogram import Histogram
 from gamekit.core.journal import Event, Row
 from gamekit.core.relay import REVOKE as REVOKE_TRANSACTION
 from gamekit.core.revocation import Revocation, revocation
-from gamekit.core.session import EXPIRED, GRANTING, LAPSED, OPEN, PROPOSED, REVOKED, REVOKING, Session
-from gamekit.errors import CallReverted, SessionNotFound, StoreError
+from gamekit.core.session import ENDED, EXPIRED, GRANTING, LAPSED, OPEN, PROPOSED, REVOKED, REVOKING, Session
+from gamekit.errors import CallReverted, ChainError, SessionNotFound, StoreError, StoreUnavailable
 from gamekit.eth.block import Head, Log, TransactionReceipt
 from gamekit.eth.session_validator_abi import (
     REVOKE_SESSION_WITH_SIGNATURE,
@@ -102,7 +102,15 @@ class Revoke(Follower):
             self._asked_at.setdefault(permission_id, (asked_at, answer.dead_by))
             revoking = self._with_revocation(session.moved(REVOKING, ended_reason=reason))
             await self._end(revoking, "session_revoked")
-            await self._send(revoking)
+            try:
+                await self._send(revoking)
+            except (ChainError, StoreUnavailable) as error:
+                # It is durable, and only its transaction is not: no refusal, for the next head sends it.
+                log.warning("revocation of %s waits: %s", permission_id.hex(), error)
+        else:
+            await self._store.commit(())  # Another call may be writing it.
+            if self._state.sessions[permission_id].state not in (REVOKING, *ENDED):
+                raise StoreUnavailable("the revocation was not written", session=permission_id)
         return answer
 
     def _with_revocation(self, session: Session) -> Session:
@@ -189,7 +197,8 @@ class Revoke(Follower):
             if session is None or session.state != OPEN:
                 continue
             reason = await self._broken(session)
-            if reason:
+            session = self._state.sessions[permission_id]
+            if reason and session.state == OPEN:
                 # As if the head had said so: a reorg that gives the module back finds the session ended all the same.
                 rows = self._revoked(replace(session, ended_reason=reason), self._state.head)
                 await self._store.commit(rows)
@@ -216,21 +225,33 @@ class Revoke(Follower):
 
     async def _end(self, session: Session, code: str) -> None:
         before = self._state.sessions[session.permission_id]
+        lane = self._state.lanes.get(session.permission_id)
+        stopped = lane.stopped if lane is not None else ""
         self.stop(session, code)
         self._took(session.permission_id, MEMORY)
         kind = events.SESSION_EXPIRED if session.state == EXPIRED else events.SESSION_REVOKED
         told = self._event(kind, session)
         try:
-            await self._store.commit((session, told))
+            await self._notify.write((session,), told)
         except StoreError:
-            # Not on disk, so not revoked: asked again, it is written. The lane stays stopped, to be on the safe side.
-            self._state.put(before)
+            # Not on disk, so not ended: asked again, it is written.
+            self._asked_at.pop(session.permission_id, None)
+            if self._state.sessions[session.permission_id] is session:  # Else the chain has ended it meanwhile.
+                self._state.put(before)
+                if lane is not None:
+                    lane.stopped = stopped
+                    self._dispatch.schedule(lane)
             raise
         self._took(session.permission_id, DURABLE)
-        self._notify.publish((told,))
         lane = self._state.lanes.get(session.permission_id)
-        if lane is not None and lane.ready:
+        if lane is None or not lane.ready:
+            return
+        try:
             await self._dispatch.refuse(lane, tuple(lane.ready), code, "the session ended before it was signed")
+        except StoreUnavailable as error:
+            # The session has ended, whoever asks. What waits is told by dispatch, or by the next start.
+            log.warning("refusals of %s wait: %s", session.permission_id.hex(), error)
+            self._dispatch.schedule(lane)
 
     async def _warn(self, session: Session) -> None:
         """Tell the player, once since start-up, that the session ends soon."""
@@ -250,11 +271,15 @@ class Revoke(Follower):
             # Revoked already, and the block that says so is not read yet; or never granted.
             log.info("revocation of %s: %s", session.permission_id.hex(), error)
             final = self._state.final
-            if not session.granted_at_block and final is not None and final.timestamp > session.grant_deadline:
+            session = self._state.sessions[session.permission_id]
+            is_ungranted = session.state == REVOKING and not session.granted_at_block
+            if is_ungranted and final is not None and final.timestamp > session.grant_deadline:
                 never = session.moved(LAPSED, ended_reason=f"{session.ended_reason}; its grant never landed")
                 self._state.put(never)
                 await self._store.commit((never,))
             return
+        if self._state.sessions[session.permission_id].state != REVOKING:
+            return  # The chain has it, and was read while it was asked.
         limit = Gas(gas * 5 // 4)
         await self._relayers.relay(
             REVOKE_TRANSACTION, session.validator, session.revoke_data, limit, session.permission_id

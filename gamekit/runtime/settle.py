@@ -84,6 +84,8 @@ class Settle:
         self._rewind = rewind
         self._done: BlockHash | None = None
         """The head after which everything due was done."""
+        self._unread: dict[BlockNumber, BlockHash] = {}
+        """Blocks above the final one that an earlier process has read, and this one has not."""
 
     async def run(self) -> None:
         """Follow the chain until cancelled. A node that does not answer is asked again."""
@@ -106,7 +108,7 @@ class Settle:
             log.warning("no new block for %d s: nothing is signed until there is one", age_s)
 
     async def catch_up(self) -> None:
-        """Take back what blocks said that are canonical no more, then read on from the last final one: at start-up.
+        """Read on from the last final block, and take back what blocks said that are canonical no more: at start-up.
 
         Raises: ChainMismatch when journal and chain share no block; ChainUnavailable when the node is behind.
         """
@@ -120,7 +122,8 @@ class Settle:
                 raise ChainUnavailable("the node is behind the last final block that the journal knows")
             if start.hash == block_hash:
                 self._state.history.restart(start)
-                await self._orphan(await self._lost_since(number))
+                known = await known_blocks(self._store)
+                self._unread = {each: known[each] for each in known if each > number}
             else:
                 await self._replaced(number, await self._chain.finalized())
         await self.step()
@@ -151,21 +154,24 @@ class Settle:
             raise ChainUnavailable(f"block {number} contradicts a final block, in a chain that is not final there")
         shared, gone = await self._rewind.below(number)
         await self._orphan(gone)
+        self._unread.clear()
         self._state.history.restart(shared)
         self._state.final = shared
         # Last: until it is written, another start goes the same way again.
         await self._store.commit((_final_row(shared),))
 
-    async def _lost_since(self, final: BlockNumber) -> list[Head]:
-        """The blocks above the last final one that the journal knows and the chain has no more, highest first."""
-        known = await known_blocks(self._store)
-        lost: list[Head] = []
-        for number in sorted((number for number in known if number > final), reverse=True):
-            found = await self._chain.block(BlockNumber(number))
-            if found is not None and found.hash == known[number]:
-                break
-            lost.append(placeholder(number, known[number]))
-        return lost
+    async def _lost_since(self, head: Head) -> list[Head]:
+        """The blocks of an earlier process that are canonical no more, now that this one is read; highest first.
+
+        Looked for as blocks are read, not before: the chain may replace them at any moment in between.
+        """
+        if self._unread.get(head.number, head.hash) == head.hash:
+            self._unread.pop(head.number, None)
+            return []
+        lost = sorted((each for each in self._unread.items() if each[0] >= head.number), reverse=True)
+        for number, _ in lost:
+            del self._unread[number]
+        return [placeholder(number, block_hash) for number, block_hash in lost]
 
     async def step(self) -> bool:
         """Read what is new; whether there was a new head."""
@@ -211,7 +217,9 @@ class Settle:
 
     async def _take(self, head: Head, final: Head) -> None:
         """Read one canonical block's receipts, and take it in."""
-        await self._block(head, await self._chain.receipts(head))
+        receipts = await self._chain.receipts(head)
+        await self._orphan(await self._lost_since(head))
+        await self._block(head, receipts)
         if head.number % FINAL_EVERY == 0 and head.number <= final.number:
             # Far behind: what is read is done with now and then, so that a start that dies has come further.
             await self._finalize(head)

@@ -24,6 +24,7 @@ from gamekit.errors import (
     ChainUnavailable,
     OperationRejected,
     SessionNotFound,
+    StoreUnavailable,
 )
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.calldata import Call
@@ -74,6 +75,8 @@ class Withdraw(Follower):
         self._relayers = relayers
         self._notify = notify
         self._open: dict[UserOpHash, Withdrawal] = {}
+        self._writing: set[UserOpHash] = set()
+        """Those whose signature is on its way to disk."""
         self._spent_at: dict[UserOpHash, BlockNumber] = {}
         """Heights at which the nonce of one that is in no block was first seen spent."""
 
@@ -138,18 +141,36 @@ class Withdraw(Follower):
         Raises: SessionNotFound when nothing was prepared under this hash; OperationRejected with the entry point's
             code when the chain would not take it.
         """
-        row = self._open.get(hashed) or await self._store.get(Withdrawal, hashed)
-        if row is None:
-            raise SessionNotFound(f"no withdrawal {hashed.hex()} was prepared", user_op_hash=hashed)
+        row = await self._row(hashed)
         if row.state != PREPARED:
             return row
         signed = row.moved(SIGNED, signature=stack(row.stack).owner_operation_signature(signature))
         await self._simulate(signed)
+        row = await self._row(hashed)
+        if row.state != PREPARED:
+            return row  # Submitted twice; it may even be included by now.
         # Watched only once it is on disk, so that nothing is sent before.
-        await self._store.commit((signed,))
+        self._writing.add(hashed)
+        try:
+            await self._store.commit((signed,))
+        finally:
+            self._writing.discard(hashed)
         self._open[hashed] = signed
-        await self._send(signed)
+        try:
+            await self._send(signed)
+        except StoreUnavailable as error:
+            # The signature is durable and its transaction is not: no refusal, for the next head sends it.
+            log.warning("withdrawal %s waits: %s", hashed.hex(), error)
         return signed
+
+    async def _row(self, hashed: UserOpHash) -> Withdrawal:
+        """What is on disk of a withdrawal. Raises SessionNotFound."""
+        row = await self._store.get(Withdrawal, hashed)
+        if row is None:
+            raise SessionNotFound(f"no withdrawal {hashed.hex()} was prepared", user_op_hash=hashed)
+        while hashed in self._writing:
+            await self._store.commit(())
+        return self._open.get(hashed, row)
 
     def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
         """Notice withdrawals in a canonical block."""

@@ -101,7 +101,7 @@ def skip_other_variant_on_reorg(kit: GameKit) -> None:
 def forget_reorg_while_down(kit: GameKit) -> None:
     """A start believes the blocks that the process before it has read."""
 
-    async def none(final: Any) -> list[Head]:  # noqa: ANN401, ARG001
+    async def none(head: Any) -> list[Head]:  # noqa: ANN401, ARG001
         return []
 
     kit._settle._lost_since = none  # type: ignore[method-assign]

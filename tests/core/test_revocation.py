@@ -28,7 +28,14 @@ def test_every_variant_in_flight_is_named_until_the_last_is_dead() -> None:
     assert told.dead_by == START + 150
 
 
-def test_what_is_included_is_not_in_flight() -> None:
+def test_what_is_included_is_not_in_flight_and_a_reorg_may_let_it_land_again() -> None:
     found = lane()
-    found.open_slot(live(0, action(1), state=CONSUMED))
-    assert revocation(found, NOW).in_flight == ()
+    found.open_slot(live(0, action(1), state=CONSUMED, variants=(operation(1, deadline=UnixSeconds(START + 150)),)))
+    told = revocation(found, NOW)
+    assert (told.in_flight, told.dead_by) == ((), START + 150)
+
+
+def test_a_deadline_that_has_passed_is_over() -> None:
+    found = lane()
+    found.open_slot(live(0, action(1), state=CONSUMED, variants=(operation(1, deadline=UnixSeconds(START + 49)),)))
+    assert revocation(found, NOW).dead_by == NOW

@@ -3,6 +3,7 @@ from typing import Any, cast
 
 import pytest
 
+from gamekit.core.relay import RelayTransaction
 from gamekit.core.session import Account, Session
 from gamekit.errors import (
     ConfigInvalid,
@@ -19,8 +20,8 @@ from gamekit.eth.proxy import IMPLEMENTATION_SLOT
 from gamekit.eth.session_opener import OPEN
 from gamekit.eth.token import ALLOWANCE, APPROVAL
 from gamekit.testing.scenery import ARENA
-from gamekit.units import Address, Hash32, PermissionId, PlayerId
-from tests.runtime.world import ALICE, OWNER, World, attack
+from gamekit.units import Address, Gas, Hash32, PermissionId, PlayerId
+from tests.runtime.world import ALICE, OWNER, World, attack, released, turns, writes
 
 IMPLEMENTED = Address(b"\x1a" * 20)
 
@@ -276,6 +277,74 @@ async def test_a_grant_that_the_chain_has_and_we_have_not_read_is_sent_again_in_
     assert world.kit.session_row(permission).state == "open"
     await world.block(3)
     assert len(await world.events("session_opened")) == 1
+
+
+async def test_a_grant_that_is_written_and_not_sent_is_no_refusal(world: World) -> None:
+    """Its own row is on disk, and the relayer's is not: nothing leaves, and the next head sends it."""
+    permission = await proposed(world)
+    refused = world.refuse(released)
+    await world.kit.open(permission, b"signature")
+    assert len(refused) == 1
+    assert world.kit.session_row(permission).state == "granting"
+    assert (world.chain.sent, await world.store.select(RelayTransaction)) == ([], [])
+    await world.block(empty=True)
+    (row,) = await world.store.select(RelayTransaction)
+    assert (row.nonce, world.chain.sent) == (0, [row.raw])
+    await world.block()
+    assert world.kit.session_row(permission).state == "open"
+
+
+async def test_a_proposal_that_is_not_written_takes_no_place(world: World) -> None:
+    world.refuse(writes(Session, "proposed"))
+    with pytest.raises(StoreUnavailable):
+        await proposed(world)
+    assert world.kit.sessions() == []
+    assert (await world.open()) in world.kit.state.sessions
+
+
+async def test_nobody_is_told_of_an_opening_before_it_is_written(world: World) -> None:
+    permission = await proposed(world)
+    refuse = world.refuse_slowly(writes(Session, "granting"))
+    asked = [asyncio.ensure_future(world.kit.open(permission, b"signature")) for _ in range(2)]
+    await turns()
+    refuse()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailable, StoreUnavailable]
+    assert world.kit.session_row(permission).state == "proposed"
+
+
+async def test_what_the_chain_opened_meanwhile_stays_open(world: World) -> None:
+    """Whoever sent it: a write that fails takes back what it had changed, and nothing that came after."""
+    permission = await proposed(world)
+    refuse = world.refuse_slowly(writes(Session, "granting"))
+    opening = asyncio.ensure_future(world.kit.open(permission, b"signature"))
+    await turns()
+    world.chain.push(Address(b"\xee" * 20), world.chain.opener, world.kit.session_row(permission).grant_data)
+    reading = asyncio.ensure_future(world.block())
+    await turns()
+    refuse()
+    with pytest.raises(StoreUnavailable):
+        await opening
+    await reading
+    assert world.kit.session_row(permission).state == "open"
+    assert (await world.store.get(Session, permission)).state == "open"  # type: ignore[union-attr]
+
+
+async def test_what_is_revoked_while_the_chain_is_asked_is_not_granted(world: World) -> None:
+    permission = await proposed(world)
+    world.refuse(released)
+    await world.kit.open(permission, b"signature")
+    estimate = world.chain.estimate_gas
+
+    async def slow(to: Address, data: bytes, **how: Any) -> Gas:
+        world.chain.estimate_gas = estimate  # type: ignore[method-assign]
+        await world.kit.revoke(permission)
+        return await estimate(to, data, **how)
+
+    world.chain.estimate_gas = slow  # type: ignore[method-assign]
+    await world.block(2)
+    assert [row.kind for row in await world.store.select(RelayTransaction)] == []
+    assert world.kit.session_row(permission).state == "revoking"
 
 
 async def test_a_disk_that_refuses_sends_nothing_and_asking_again_opens(world: World) -> None:

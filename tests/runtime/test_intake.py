@@ -22,7 +22,7 @@ from gamekit.errors import (
 from gamekit.runtime.intake import Accepted
 from gamekit.testing.scenery import Keys, config
 from gamekit.units import UnixSeconds, Wei
-from tests.runtime.world import World, attack, targets
+from tests.runtime.world import World, attack, targets, turns, writes
 
 
 async def test_accepted_means_in_the_journal(world: World) -> None:
@@ -406,6 +406,21 @@ class TestCancel:
         world.store.commit = commit  # type: ignore[method-assign]
         await world.quiet()
         assert world.ran() == targets("a", "b")
+        await world.check()
+
+    async def test_a_full_disk_leaves_no_lane_unlooked_at(self, world: World) -> None:
+        """What was to be taken back is looked at while it is in no queue, and must be looked at again."""
+        session = await world.open()
+        await world.accepted(session, "a")
+        refuse = world.refuse_slowly(writes(Action, "refused"))
+        asked = asyncio.ensure_future(world.kit.cancel(session, "a"))
+        await turns()
+        await world.sign()
+        refuse()
+        with pytest.raises(StoreUnavailable):
+            await asked
+        await world.quiet()
+        assert world.ran() == targets("a")
         await world.check()
 
 

@@ -1,7 +1,10 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
 
 from gamekit.core.journal import Event
+from gamekit.errors import StoreUnavailable
 from gamekit.runtime.notify import ALL
 from gamekit.units import Address, Cursor, PlayerId
 from tests.runtime.world import ALICE, World
@@ -99,3 +102,22 @@ async def test_a_listener_that_raises_stops_nobody_else(world: World) -> None:
     await world.quiet()
     assert "settled" in heard
     await world.check()
+
+
+@pytest.mark.parametrize("call", ["revoke", "cancel", "pause"])
+async def test_what_the_disk_refuses_leaves_no_gap(world: World, call: str) -> None:
+    session = await world.open()
+    await world.accepted(session, "a", "b")
+    before = world.kit.cursor
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "revoke": lambda: world.kit.revoke(session),
+        "cancel": lambda: world.kit.cancel(session, "a"),
+        "pause": lambda: world.kit.pause("chain", "a look", "ops"),
+    }
+    world.refuse(lambda rows: any(isinstance(row, Event) for row in rows))
+    with pytest.raises(StoreUnavailable):
+        await calls[call]()
+    assert world.kit.cursor == before
+    await calls[call]()
+    cursors = [event.cursor for event in await world.events()]
+    assert cursors == list(range(1, len(cursors) + 1))

@@ -4,7 +4,7 @@ import pytest
 
 from gamekit.config import FeeConfig, RelayConfig
 from gamekit.core.relay import CANCEL, FINAL, MINED, REPLACED, SENT, RelayNonce, RelayTransaction
-from gamekit.errors import ChainUnavailable, ConfigInvalid, StoreConflict
+from gamekit.errors import ChainUnavailable, ConfigInvalid, FeeTooLow, StoreConflict
 from gamekit.testing.scenery import Keys, config
 from gamekit.testing.wire import DecodedTransaction
 from gamekit.units import Address, Hash32, PermissionId, PlayerId, Wei
@@ -260,6 +260,8 @@ async def test_a_nonce_that_somebody_else_used_frees_what_it_carried(world: Worl
     assert (first.state, second.nonce) == (REPLACED, first.nonce + 1)
     assert len(await world.events("alarm")) == 1
     assert world.kit._relayers._relayers[row.relayer].quarantined_until > first.sent_at_block
+    await world.block(3)
+    assert world.kit._relayers._by_hash == {}
     await world.check()
 
 
@@ -272,6 +274,25 @@ async def test_a_reorg_takes_a_mined_transaction_back(world: World) -> None:
     assert [row.state for row in await rows(world)] == [SENT]
     await world.quiet()
     assert [row.state for row in await rows(world)] == [FINAL]
+
+
+async def test_an_answer_that_comes_after_the_block_changes_nothing(world: World) -> None:
+    """The node takes the transaction, mines it, and then says that its fee is too low."""
+    await world.accepted(await world.open(), "a")
+    await world.sign()
+    send = world.chain.send_raw_transaction
+
+    async def late(raw: bytes) -> None:
+        await send(raw)
+        await world.block()
+        raise FeeTooLow("replacement transaction underpriced")
+
+    world.chain.send_raw_transaction = late  # type: ignore[method-assign]
+    await world.send()
+    world.chain.send_raw_transaction = send  # type: ignore[method-assign]
+    await world.quiet()
+    assert [row.state for row in await rows(world)] == [FINAL]
+    assert world.kit._relayers._by_hash == {}
 
 
 async def test_a_reverted_bundle_is_followed_by_another(world: World) -> None:

@@ -273,7 +273,7 @@ def reorg_not_taken_back(kit: GameKit) -> None:
 def reorg_missed_while_down(kit: GameKit) -> None:
     """A start believes the blocks that the process before it has read."""
 
-    async def none(final: Any) -> list[Head]:
+    async def none(head: Any) -> list[Head]:
         return []
 
     kit._settle._lost_since = none  # type: ignore[method-assign]

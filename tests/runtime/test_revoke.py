@@ -4,12 +4,14 @@ from typing import Any
 import pytest
 
 from gamekit.accounts.stack import IS_MODULE_INSTALLED
+from gamekit.core.action import Action
+from gamekit.core.relay import RelayTransaction
 from gamekit.core.session import Session
 from gamekit.errors import CallReverted, SessionNotFound, StoreUnavailable
 from gamekit.eth.entry_point import FAILED_OP, HANDLE_OPS
 from gamekit.testing.scenery import Keys, chain_config, config
 from gamekit.units import Address, Gas, PermissionId
-from tests.runtime.world import ALICE, OWNER, World, targets
+from tests.runtime.world import ALICE, OWNER, World, released, targets, turns, writes
 
 
 class Watch:
@@ -358,25 +360,92 @@ def counted(world: World) -> dict[str, int]:
 
 
 async def test_a_disk_that_refuses_is_told_and_asking_again_writes_it(world: World) -> None:
-    """Nothing is signed meanwhile, and no caller is told that a revocation holds which a restart would forget."""
+    """No caller is told that a revocation holds which a restart would forget; until then the session plays on."""
     session = await world.open()
     await world.accepted(session, "a")
-    commit = world.store.commit
-
-    def full(rows: Any) -> Any:
-        raise StoreUnavailable("disk full")
-
-    world.store.commit = full  # type: ignore[method-assign]
-    with pytest.raises(StoreUnavailable):
-        await world.kit.revoke(session)
-    world.store.commit = commit  # type: ignore[method-assign]
-    assert world.kit.session_row(session).state == "open"
-    await world.turn(2)
-    assert world.signed == []
+    refuse = world.refuse_slowly(writes(Session, "revoking"))
+    asked = [asyncio.ensure_future(world.kit.revoke(session)) for _ in range(2)]
+    await turns()
+    signing = asyncio.ensure_future(world.sign())
+    await turns()
+    refuse()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailable, StoreUnavailable]
+    await signing
+    assert (world.kit.session_row(session).state, world.signed) == ("open", [])
+    await world.accepted(session, "b")
+    await world.quiet()
+    assert (await world.told("a"), await world.told("b")) == (["refused"], ["settled", "final"])
     await world.kit.revoke(session)
     row = await world.store.get(Session, session)
     assert row is not None
     assert row.state in ("revoking", "revoked")
+    await world.block(4)
+    assert counted(world) == {"memory": 2, "durable": 1, "queue_dead": 1, "included": 1, "final": 1}
+    await world.check()
+
+
+@pytest.mark.parametrize("fault", ["disk", "node"])
+async def test_one_that_is_written_and_not_sent_is_no_refusal(world: World, fault: str) -> None:
+    session = await world.open()
+    sent = len(world.chain.sent)
+    if fault == "disk":
+        world.refuse(released)
+    else:
+        world.chain.down = 1
+    assert (await world.kit.revoke(session)).permission_id == session
+    assert (world.kit.session_row(session).state, len(world.chain.sent)) == ("revoking", sent)
+    await world.block(2)
+    assert world.kit.session_row(session).state == "revoked"
+    nonces = [row.nonce for row in await world.store.select(RelayTransaction)]
+    assert sorted(nonces) == [0, 1]
+
+
+async def test_refusals_that_the_disk_does_not_take_are_told_later(world: World) -> None:
+    session = await busy(world)
+    world.refuse(writes(Action, "refused"))
+    await world.kit.revoke(session)
+    assert await world.states() == {"flying": "accepted", "waiting": "accepted", "also": "accepted"}
+    await world.sign()
+    assert await world.states() == {"flying": "accepted", "waiting": "refused", "also": "refused"}
+    await world.quiet()
+    await world.check()
+
+
+async def test_what_the_chain_ended_meanwhile_stays_ended(world: World) -> None:
+    """A write that fails takes back what it had changed, and nothing that came after."""
+    session = await world.open()
+    await world.kit._resolve.lane_of(world.kit.session_row(session))
+    refuse = world.refuse_slowly(writes(Session, "revoking"))
+    asked = asyncio.ensure_future(world.kit.revoke(session))
+    await turns()
+    world.chain.revoke(session)
+    reading = asyncio.ensure_future(world.block())
+    await turns()
+    refuse()
+    with pytest.raises(StoreUnavailable):
+        await asked
+    await reading
+    assert (world.kit.session_row(session).state, world.lane(session).stopped) == ("revoked", "session_revoked")
+    assert (await world.store.get(Session, session)).state == "revoked"  # type: ignore[union-attr]
+
+
+async def test_one_that_comes_while_the_account_is_doubted_is_the_callers_own(world: World) -> None:
+    session = await world.open()
+    real: Any = world.chain.call
+
+    async def without(to: Address, data: bytes, **how: Any) -> bytes:
+        if data[:4] == IS_MODULE_INSTALLED.selector:
+            await world.kit.revoke(session, "asked for")
+            return bytes(32)
+        return bytes(await real(to, data, **how))
+
+    world.chain.call = without  # type: ignore[method-assign]
+    world.kit.state.doubted.add(session)
+    await world.block()
+    row = world.kit.session_row(session)
+    assert (row.state, row.ended_reason, bool(row.revoke_data)) == ("revoking", "asked for", True)
+    assert await world.events("alarm") == []
 
 
 async def test_a_module_that_was_torn_out_ends_the_session(world: World) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -305,6 +306,47 @@ class TestCatchUp:
         world.chain.finality = 6
         await included(world, "a")
         await world.restart()
+        assert await world.told("a") == ["settled"]
+        await world.quiet()
+        assert await world.told("a") == ["settled", "final"]
+
+    @pytest.mark.parametrize("longer", [1, 3])
+    async def test_what_a_reorg_replaces_while_a_start_reads_is_taken_back(self, world: World, longer: int) -> None:
+        """Blocks that the process before had read are compared when they are read again, not once at the start."""
+        world.chain.finality = 8
+        session = await world.open()
+        await world.block(3)
+        await world.accepted(session, "a")
+        await world.turn()
+        await world.block()
+        assert await world.told("a") == ["settled"]
+        receipts, asked = world.chain.receipts, [0]
+
+        async def meanwhile(block: Head) -> Any:
+            asked[0] += 1
+            if asked[0] == 2:
+                world.chain.reorg(2, forget=True, length=2 + longer)
+            return await receipts(block)
+
+        world.chain.receipts = meanwhile  # type: ignore[method-assign]
+        with suppress(ChainUnavailable):
+            await world.restart()
+        world.chain.receipts = receipts  # type: ignore[method-assign]
+        await world.restart()
+        await world.step()
+        assert await world.told("a") == ["settled", "reorged"]
+        await world.quiet()
+        assert await world.told("a") == ["settled", "reorged", "settled", "final"]
+        await world.check()
+
+    async def test_a_node_that_is_behind_the_journal_takes_nothing_back(self, world: World) -> None:
+        world.chain.finality = 8
+        await included(world, "a")
+        ahead = world.chain.blocks[-1:]
+        del world.chain.blocks[-1:]
+        await world.restart()
+        world.chain.blocks += ahead
+        await world.step()
         assert await world.told("a") == ["settled"]
         await world.quiet()
         assert await world.told("a") == ["settled", "final"]

@@ -1,12 +1,15 @@
+import asyncio
+from typing import Any
+
 import pytest
 
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.withdrawal import Withdrawal
-from gamekit.errors import ChainUnavailable, ConfigInvalid, OperationRejected, SessionNotFound
+from gamekit.errors import ChainUnavailable, ConfigInvalid, OperationRejected, SessionNotFound, StoreUnavailable
 from gamekit.eth.calldata import Call
 from gamekit.runtime.withdraw import WithdrawalRequest
 from gamekit.units import Address, PlayerId, UserOpHash, Wei
-from tests.runtime.world import ALICE, OWNER, World
+from tests.runtime.world import ALICE, OWNER, World, released, writes
 
 BANK = Address(b"\xba" * 20)
 SIGNATURE = b"owner's signature"
@@ -73,6 +76,55 @@ async def test_submitting_again_is_harmless(world: World) -> None:
     await world.kit.submit_withdrawal(request.user_op_hash, SIGNATURE)
     assert (await world.kit.submit_withdrawal(request.user_op_hash, b"other")).state == "signed"
     assert len(world.chain.pending) == 1
+
+
+async def test_submitting_twice_at_once_sends_one(world: World) -> None:
+    request = await prepared(world)
+    rows = await asyncio.gather(*[world.kit.submit_withdrawal(request.user_op_hash, SIGNATURE) for _ in range(3)])
+    assert [row.state for row in rows] == ["signed"] * 3
+    assert len(await bundles(world)) == len(world.chain.pending) == 1
+
+
+async def test_submitting_again_while_it_is_included_takes_nothing_back(world: World) -> None:
+    request = await prepared(world)
+    call = world.chain.call
+
+    async def slow(to: Address, data: bytes, **how: Any) -> bytes:
+        answer = await call(to, data, **how)
+        world.chain.call = call  # type: ignore[method-assign]
+        await world.kit.submit_withdrawal(request.user_op_hash, SIGNATURE)
+        await world.block()
+        return answer
+
+    world.chain.call = slow  # type: ignore[method-assign]
+    assert (await world.kit.submit_withdrawal(request.user_op_hash, SIGNATURE)).state == "included"
+    assert (await row_of(world, request)).state == "included"
+    await world.block(3)
+    assert (await row_of(world, request)).state == "final"
+
+
+async def test_what_the_disk_refuses_is_as_it_was(world: World) -> None:
+    request = await prepared(world)
+    sent = len(world.chain.sent)
+    world.refuse(writes(Withdrawal, "signed"))
+    again = [world.kit.submit_withdrawal(request.user_op_hash, SIGNATURE) for _ in range(2)]
+    first, second = await asyncio.gather(*again, return_exceptions=True)
+    assert isinstance(first, StoreUnavailable)
+    assert isinstance(second, Withdrawal)
+    assert (second.state, len(world.chain.sent)) == ("signed", sent + 1)
+
+
+async def test_one_that_is_written_and_not_sent_is_no_refusal(world: World) -> None:
+    request = await prepared(world)
+    sent = len(world.chain.sent)
+    world.refuse(released)
+    assert (await world.kit.submit_withdrawal(request.user_op_hash, SIGNATURE)).state == "signed"
+    assert len(world.chain.sent) == sent
+    await world.block(empty=True)
+    (bundle,) = await bundles(world)
+    assert (bundle.nonce, world.chain.sent[sent:]) == (0, [bundle.raw])
+    await world.block()
+    assert (await row_of(world, request)).state == "included"
 
 
 async def test_a_bad_signature_is_refused_and_may_be_given_again(world: World) -> None:

@@ -1,6 +1,8 @@
 """The real runtime on a fake chain and a journal in memory, driven by hand: nothing runs until a test says so."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from asyncio import Future
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -9,10 +11,11 @@ from gamekit.config import Config
 from gamekit.core.action import Action, ActionRequest
 from gamekit.core.event import OperationEvent, RefusedEvent
 from gamekit.core.game import Game
-from gamekit.core.journal import Event
+from gamekit.core.journal import Event, Row
 from gamekit.core.lane import Lane
+from gamekit.core.relay import RelayTransaction
 from gamekit.core.tracking import Operation
-from gamekit.errors import GamekitError
+from gamekit.errors import GamekitError, StoreUnavailable
 from gamekit.eth.calldata import Call
 from gamekit.keys.signer import LocalSigner
 from gamekit.kit import KINDS, GameKit, Ports
@@ -92,6 +95,38 @@ class World:
         """The process dies and another one starts on the same journal, keys and chain."""
         self.kit = self._kit()
         await self.start()
+
+    def refuse(self, which: Callable[[Sequence[Row]], object], times: int = 1) -> list[Sequence[Row]]:
+        """The disk refuses the next commits of a kind; gives what it refused."""
+        commit, refused = self.store.commit, list[Sequence[Row]]()
+
+        def full(rows: Sequence[Row]) -> Future[None]:
+            if len(refused) == times or not which(rows):
+                return commit(rows)
+            refused.append(rows)
+            answer = asyncio.get_running_loop().create_future()
+            answer.set_exception(StoreUnavailable("disk full"))
+            return answer
+
+        self.store.commit = full  # type: ignore[method-assign]
+        return refused
+
+    def refuse_slowly(self, which: Callable[[Sequence[Row]], object]) -> Callable[[], None]:
+        """The same for one commit, when the test says so; all that come after it wait, as they do for a disk."""
+        commit, held = self.store.commit, list[Future[None]]()
+
+        def slow(rows: Sequence[Row]) -> Future[None]:
+            if held and not held[0].done():
+                answer = asyncio.get_running_loop().create_future()
+                held[0].add_done_callback(lambda _: commit(rows).add_done_callback(lambda _: answer.set_result(None)))
+                return answer
+            if held or not which(rows):
+                return commit(rows)
+            held.append(asyncio.get_running_loop().create_future())
+            return held[0]
+
+        self.store.commit = slow  # type: ignore[method-assign]
+        return lambda: held[0].set_exception(StoreUnavailable("disk full"))
 
     async def open(
         self, player: PlayerId = ALICE, owner: Address = OWNER, *, game: str = "arena", unit: str = "play"
@@ -190,6 +225,22 @@ class World:
             expected = {"ok": 1, "reverted": 1, "refused": 0}[row.state]
             found = ran.count(target_of(row.call))
             assert found == expected, f"{row.key} is {row.state} and ran {found} times"
+
+
+async def turns() -> None:
+    """Let everything go as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def released(rows: Sequence[Row]) -> bool:
+    """Whether a commit is what must be on disk before a relayer's transaction leaves."""
+    return any(isinstance(row, RelayTransaction) and row.state == "sent" and not row.mined_at_block for row in rows)
+
+
+def writes(kind: type[Row], *states: str) -> Callable[[Sequence[Row]], bool]:
+    """Whether a commit has a row of a kind, in one of these states."""
+    return lambda rows: any(isinstance(row, kind) and getattr(row, "state", "") in states for row in rows)
 
 
 def attack(key: str, **changes: Any) -> ActionRequest:
