@@ -60,6 +60,10 @@ class Sky:
         """A fault came."""
         self.faults[fault] = self.faults.get(fault, 0) + 1
 
+    def total(self) -> int:
+        """How many came so far."""
+        return sum(self.faults.values())
+
 
 class Network(Relayed):
     """One process's way to the chain. Implements `ports.ChainReader` and `ports.TransactionSender`."""

@@ -25,16 +25,16 @@ from msgspec import Struct
 from gamekit.core.action import Action
 from gamekit.core.event import FINAL, REFUSED, REORGED, SETTLED, OperationEvent, RefusedEvent
 from gamekit.core.journal import Event, Row
-from gamekit.core.relay import RelayTransaction
+from gamekit.core.relay import RelayNonce, RelayTransaction
 from gamekit.core.scope import Scope
 from gamekit.core.session import ENDED, REVOKING, Session
-from gamekit.core.tracking import Operation
+from gamekit.core.tracking import Operation, Slot
 from gamekit.eth.session_validator import operation_digest
 from gamekit.ports import SealedKey
 from gamekit.testing.chain import FakeChain
 from gamekit.testing.ledger import Ledger
 from gamekit.testing.wire import DecodedTransaction
-from gamekit.units import UINT64_MAX, Hash32, PermissionId
+from gamekit.units import UINT64_MAX, Address, Hash32, PermissionId
 
 REPLACE_PERCENT = 10
 """What pools ask of a replacement."""
@@ -119,6 +119,13 @@ class Witness:
                 self._transactions[row.transaction_hash] = row
             elif isinstance(row, Event):
                 self._events.add(row.cursor)
+
+    def on_conflict(self, rows: Sequence[Row], error: Exception) -> None:
+        """The journal has refused a commit: only two requests with one key may ever come to that."""
+        if any(isinstance(row, RelayNonce | RelayTransaction) for row in rows):
+            self.fail("I5", f"the journal refused: {error}")
+        elif any(isinstance(row, Slot | Operation) for row in rows):
+            self.fail("I4", f"the journal refused: {error}")
 
     def on_signatures(self, keys: Sequence[SealedKey], digests: Sequence[Hash32]) -> None:
         """A session key has signed."""
@@ -244,6 +251,10 @@ class Witness:
         return any(
             self._may_land(place, each) for place, variants in self._signed.items() for each in variants.values()
         )
+
+    def lanes(self) -> list[tuple[Address, int]]:
+        """Accounts, with the nonce keys that sessions of theirs have signed on."""
+        return list(dict.fromkeys((Address(sender), nonce >> 64) for sender, nonce in self._signed))
 
     def action(self, session: PermissionId, key: str) -> Action | None:
         """The durable row of an action, as it was written last."""
