@@ -251,6 +251,7 @@ class MortalStore:
                 life.die(f"after commit {kind}")
                 return
         elif isinstance(error, StoreConflict):
+            del self.open[inner]  # What the journal itself refused is not there.
             life.stage.witness.on_conflict(rows, error)
         if outer.done():
             return

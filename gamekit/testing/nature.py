@@ -25,7 +25,7 @@ class Nature(Struct, frozen=True):
     skip: float = 0.0
     """Blocks that leave out everything."""
     drop: float = 0.0
-    """Blocks after which the pool is empty."""
+    """Blocks after which the pool is empty, or has lost one transaction: what stood behind it has a gap before it."""
     late: float = 0.0
     """Blocks that come much later."""
     front_run: float = 0.0
@@ -113,8 +113,12 @@ class Fate:
             self._count("late block")
         chain.mine(empty=empty, seconds=dice.choice([30, 60]) if late else BLOCK_S)
         if dice.random() < nature.drop and chain.pending:
-            self._count("pool dropped")
-            chain.drop()
+            if dice.random() < 0.5:
+                self._count("pool dropped")
+                chain.drop()
+            else:
+                self._count("one dropped")
+                chain.pending.pop(dice.randrange(len(chain.pending)))
 
     def _reorg(self, nature: Nature) -> None:
         chain, dice = self._chain, self._dice

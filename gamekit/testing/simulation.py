@@ -6,6 +6,7 @@ supervisor would do it.
 
 import asyncio
 import itertools
+import os
 import random
 import shutil
 import time
@@ -17,10 +18,11 @@ from msgspec.structs import asdict
 from gamekit.config import Config
 from gamekit.core.game import Game
 from gamekit.core.journal import Event
-from gamekit.errors import ChainMismatch, GamekitError
+from gamekit.errors import ChainMismatch, GamekitError, StoreUnavailable
 from gamekit.eth.calldata import Call
 from gamekit.kit import GameKit
 from gamekit.runtime.notify import ALL
+from gamekit.store.sqlite import lock_journal
 from gamekit.testing.audit import Findings, audit
 from gamekit.testing.chain import BLOCK_S, GENESIS_AT, FakeChain
 from gamekit.testing.crash import Crash, Points
@@ -84,6 +86,7 @@ class Simulation:
         self.chain.reverts = _some_revert
         self.ledger = Ledger()
         self.witness = Witness(self.chain, self.ledger, self.config.batch.deadline_s)
+        self.witness.fees = self.config.fees
         self.points = Points()
         self.sky = Sky(random.Random(f"{seed}/network"))
         self.nature = STILL
@@ -388,6 +391,16 @@ class Simulation:
                 self._broken.set()
             if self.life is not None and self.life.serving and not self.life.dead:
                 self._check_bounds(self.life)
+                self._check_alone()
+
+    def _check_alone(self) -> None:
+        """I6: while a process has the journal, nobody else can take it."""
+        try:
+            lock = lock_journal(self.disk.folder / "journal.sqlite")
+        except StoreUnavailable:
+            return
+        os.close(lock)
+        self.witness.fail("I6", "a second process can take the journal of a server that runs")
 
     def _check_bounds(self, life: Life) -> None:
         """I10: nothing in the server grows without a bound."""

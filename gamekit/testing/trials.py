@@ -5,51 +5,33 @@ Each function lives through one case and gives the world; what does not hold is 
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from math import ceil, log2
 from typing import Final
 
-from gamekit.config import BatchConfig, LaneConfig
+from gamekit.config import BatchConfig
 from gamekit.core.action import ActionRequest
-from gamekit.core.game import Game, build_game
-from gamekit.core.manifest import parse_manifest
 from gamekit.core.pausing import FINALITY
 from gamekit.errors import GamekitError
 from gamekit.eth.calldata import Call
-from gamekit.kit import GameKit
+from gamekit.testing.budgets import budget, gas
 from gamekit.testing.chain import BLOCK_S
 from gamekit.testing.life import Gone
 from gamekit.testing.nature import STILL, WILD, Nature
 from gamekit.testing.network import CALM, ROUGH
+from gamekit.testing.planting import Sow
 from gamekit.testing.players import Player
-from gamekit.testing.scenery import ABI, MANIFEST
 from gamekit.testing.simulation import Simulation, Workshop, settings
-
-Sow = Callable[[GameKit], None] | None
 
 DEPTH_MAX: Final = 64
 EMPTY: Final = Nature(skip=1.0)
 """Blocks that take nothing."""
 STATES: Final = ("accepted", "signed", "sent", "replaced", "included", "settled", "settled twice", "resigned")
 """How far an action is when the chain reorganises."""
-USES_MAX: Final = 20
-RACERS: Final = 1000
-TIGHT: Final = f"""
-[unit.tight]
-meaning = "play a little"
-functions = ["attack"]
-minutes = 10
-rate_per_s = 1000
-burst = 640
-calls_max = 8
-gas_budget_wei = 900000000000000000
-gas_per_operation_wei_max = 90000000000000000
-uses_max = {USES_MAX}
-"""
 
 
-def reorgs(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+def reorgs(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
     """A reorg of each depth, at each state of an action, straight and sideways: case 0 is the first of them.
 
     By chance the server is down when it comes, what was in the blocks is in no pool any more, and final blocks are
@@ -118,7 +100,7 @@ async def _bring_to(simulation: Simulation, hero: Player, state: str) -> None:
             await simulation.blocks(1)
 
 
-def revoke(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+def revoke(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
     """Four players; each session is revoked at a random moment of its play."""
     dice = random.Random(f"{seed}/revoke/{case}")
     simulation = Simulation(shop, f"{seed}/revoke/{case}", plant=sow)
@@ -138,7 +120,7 @@ def revoke(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
     return simulation.lived(story())
 
 
-def poison(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+def poison(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
     """Eight players, of whose actions one in a hundred burns the gas of its batch, and a ninth with an evil account.
 
     That account agrees to its operations when it is asked, and makes every bundle revert once it is mined. Nobody else
@@ -202,47 +184,7 @@ INNOCENT_S: Final = 20
 """Virtual seconds, ten blocks, after which no innocent action may still wait for its outcome."""
 
 
-def budget(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
-    """A thousand requests race for twenty uses: never are more accepted than there are."""
-    dice = random.Random(f"{seed}/budget/{case}")
-    simulation = Simulation(
-        shop, f"{seed}/budget/{case}", plant=sow, games=(tight_arena(),),
-        config=settings(lanes=LaneConfig(depth_max=RACERS)),
-    )  # fmt: skip
-
-    async def story() -> None:
-        hero = simulation.player("ada")
-        await hero.open("tight")
-        requests = [hero.attack() for _ in range(RACERS)]
-        frames: list[Sequence[ActionRequest]] = []
-        while requests:
-            size = dice.randint(1, 6)
-            frames.append(requests[:size])
-            del requests[:size]
-        await asyncio.gather(*(_try_once(simulation, hero, frame, dice.uniform(0, 10)) for frame in frames))
-        accepted = [entry for entry in simulation.ledger.entries.values() if entry.accepted]
-        if len(accepted) > USES_MAX:
-            simulation.witness.fail("I8", f"{len(accepted)} actions were accepted for {USES_MAX} uses")
-        if not accepted:
-            simulation.witness.fail("I8", "nothing was accepted at all")
-        await simulation.rest()
-
-    return simulation.lived(story())
-
-
-async def _try_once(simulation: Simulation, hero: Player, frame: Sequence[ActionRequest], delay_s: float) -> None:
-    await asyncio.sleep(delay_s)
-    await hero.try_once(frame)
-    if len([entry for entry in simulation.ledger.entries.values() if entry.accepted]) > USES_MAX:
-        simulation.witness.fail("I8", f"more than {USES_MAX} actions are accepted")
-
-
-def tight_arena() -> Game:
-    """The arena, with a unit that has few uses."""
-    return build_game(parse_manifest(MANIFEST + TIGHT), ABI)
-
-
-def disk(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+def disk(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
     """A fault at one write or sync after the other, in one of four ways; soon after it the server is killed."""
     simulation = Simulation(shop, f"{seed}/disk/{case}", plant=sow)
     place, way = case // 4, case % 4
@@ -266,7 +208,7 @@ def disk(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
     return simulation.lived(story())
 
 
-TRIALS: Final = {"reorgs": reorgs, "revoke": revoke, "poison": poison, "budget": budget, "disk": disk}
+TRIALS: Final = {"reorgs": reorgs, "revoke": revoke, "poison": poison, "budget": budget, "gas": gas, "disk": disk}
 """By the name of their campaign."""
 
-__all__ = ["TRIALS", "budget", "disk", "poison", "reorgs", "revoke"]
+__all__ = ["TRIALS", "disk", "poison", "reorgs", "revoke"]
