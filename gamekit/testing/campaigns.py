@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from gamekit.config import LaneConfig
 from gamekit.kit import GameKit
-from gamekit.testing.nature import STILL, WILD
+from gamekit.testing.nature import PEOPLED, STILL, WILD
 from gamekit.testing.network import CALM, ROUGH, STORM
 from gamekit.testing.pairs import POINTS, pieces, walk
 from gamekit.testing.players import Player
@@ -32,7 +32,9 @@ def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> S
     dice = random.Random(f"{report.seed}/{case}")
     simulation = Simulation(shop, f"{report.seed}/{case}", plant=plant, config=CLOSE)
     weather = dice.choice([CALM, ROUGH, ROUGH, STORM])
-    nature = dice.choice([STILL, WILD, WILD])
+    nature = dice.choice([STILL, WILD, PEOPLED])
+    simulation.skew_s = dice.choice([-300.0, 0.0, 300.0])
+    is_disk_bad = dice.random() < 0.3
     power = dice.choice([0.0, 0.3, 1.0])
     from_the_start = dice.random() < 0.2
     pace = dice.choice([4, 8, 16])
@@ -55,10 +57,21 @@ def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> S
         playing = [player.play(ACTIONS_PER_PLAYER, 0.5) for player in players]
         if dice.random() < 0.3:
             playing.append(_revoke_later(players[0], dice.uniform(2, 12)))
+        damaging = asyncio.ensure_future(_damage(simulation, dice)) if is_disk_bad else None
         await asyncio.gather(*playing)
+        if damaging is not None:
+            damaging.cancel()
         await simulation.rest()
 
     return simulation.lived(story())
+
+
+async def _damage(simulation: Simulation, dice: random.Random) -> None:
+    """Let the disk refuse a write or a sync now and then, once or for a while."""
+    while True:
+        await asyncio.sleep(dice.uniform(2, 8))
+        part, length = dice.random() < 0.5, dice.choice((1, 1, 12))
+        simulation.disk.arm(dice.randrange(40), dice.choice(("IOERR", "FULL")), length, part=part)
 
 
 async def _revoke_later(player: Player, delay_s: float) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from gamekit.config import Config
 from gamekit.core.game import Game
 from gamekit.core.journal import Row
-from gamekit.errors import GamekitError, StoreConflict
+from gamekit.errors import GamekitError, StoreConflict, StoreError
 from gamekit.keys.keystore import StoredKey
 from gamekit.keys.signer import LocalSigner
 from gamekit.kit import KINDS, GameKit, Ports
@@ -68,7 +68,7 @@ class Life:
     """A server process."""
 
     def __init__(self, stage: Stage) -> None:
-        """Open the journal and build the kit. Raises StoreError when the disk refuses."""
+        """Open the journal and build the kit. Raises StoreError when the disk refuses; Gone when it dies there."""
         self.stage = stage
         self.dead = False
         self.point = ""
@@ -85,9 +85,14 @@ class Life:
         stage.disk.remembers = stage.power_fails > 0
         stage.disk.dies = self._dies_at_the_disk
         path = stage.disk.folder / "journal.sqlite"
-        self._journal = SqliteStore.open(
-            path, kinds=KINDS, executor=InlineExecutor(), entropy=stage.chance.randbytes, vfs=stage.vfs
-        )
+        try:
+            self._journal = SqliteStore.open(
+                path, kinds=KINDS, executor=InlineExecutor(), entropy=stage.chance.randbytes, vfs=stage.vfs
+            )
+        except StoreError as error:
+            if self.dead:
+                raise Gone(self.point) from error
+            raise
         self.store = MortalStore(self, self._journal)
         self.kit = GameKit(stage.config, stage.games, self._ports())
         self._disk_faults = stage.disk.faults

@@ -66,7 +66,7 @@ def ignore_reorg(kit: GameKit) -> None:
     put(kit._settle, "_orphan", nothing)
 
 
-@plant("lost", "I7", "untrue", campaign="reorgs", within=48)
+@plant("lost", "I1", "I7", "untrue", campaign="reorgs", within=48)
 def skip_other_variant_on_reorg(kit: GameKit) -> None:
     """Only the latest variant of a slot is looked for in blocks."""
     index = kit.state.index

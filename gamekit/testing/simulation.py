@@ -319,6 +319,9 @@ class Simulation:
             before, disk_faults = self.life, self.disk.faults
             try:
                 life = Life(self)
+            except Gone:
+                await asyncio.sleep(1)
+                continue
             except GamekitError as error:
                 self._judge_stop("no start", error, disk_failed=self.disk.faults > disk_faults)
                 await asyncio.sleep(1)

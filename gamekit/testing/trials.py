@@ -1,4 +1,4 @@
-"""One world of each campaign beside the crashes: reorgs, poison, revocations, budgets, disks.
+"""One world of each campaign beside the crashes: poison, revocations, disks; `budgets` and `reorgs` have the others.
 
 Each function lives through one case and gives the world; what does not hold is among the witness's breaks.
 """
@@ -6,98 +6,19 @@ Each function lives through one case and gives the world; what does not hold is 
 import asyncio
 import random
 from collections.abc import Sequence
-from contextlib import suppress
 from math import ceil, log2
 from typing import Final
 
 from gamekit.config import BatchConfig
 from gamekit.core.action import ActionRequest
-from gamekit.core.pausing import FINALITY
-from gamekit.errors import GamekitError
 from gamekit.eth.calldata import Call
 from gamekit.testing.budgets import budget, gas
-from gamekit.testing.chain import BLOCK_S
-from gamekit.testing.life import Gone
-from gamekit.testing.nature import STILL, WILD, Nature
+from gamekit.testing.nature import STILL, WILD
 from gamekit.testing.network import CALM, ROUGH
 from gamekit.testing.planting import Sow
 from gamekit.testing.players import Player
+from gamekit.testing.reorgs import reorgs
 from gamekit.testing.simulation import Simulation, Workshop, settings
-
-DEPTH_MAX: Final = 64
-EMPTY: Final = Nature(skip=1.0)
-"""Blocks that take nothing."""
-STATES: Final = ("accepted", "signed", "sent", "replaced", "included", "settled", "settled twice", "resigned")
-"""How far an action is when the chain reorganises."""
-
-
-def reorgs(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
-    """A reorg of each depth, at each state of an action, straight and sideways: case 0 is the first of them.
-
-    By chance the server is down when it comes, what was in the blocks is in no pool any more, and final blocks are
-    among them: then the server stops, reads all again from the last block that is left, and an operator lets it go on.
-    """
-    depth = case // (2 * len(STATES)) % DEPTH_MAX + 1
-    state, sideways = STATES[case // 2 % len(STATES)], bool(case % 2)
-    simulation = Simulation(shop, f"{seed}/reorgs/{case}", plant=sow)
-    dice = random.Random(f"{seed}/reorgs/{case}")
-    down, forget = dice.random() < 0.5, dice.random() < 0.3
-    is_beyond = depth > 1 and dice.random() < 0.25
-    simulation.chain.finality = depth // 2 if is_beyond else depth + 6
-
-    async def story() -> None:
-        hero = await simulation.join("ada")
-        simulation.chain.mine(depth)
-        await simulation.blocks(1)
-        await _bring_to(simulation, hero, state)
-        if down:
-            simulation.crash()
-        simulation.chain.reorg(depth, sideways=sideways, forget=forget)
-        simulation.sky.count(f"reorg{' sideways' if sideways else ''}{' while down' if down else ''}")
-        operator = asyncio.ensure_future(_let_go_on(simulation))
-        await simulation.blocks(1)
-        await hero.send([hero.attack()])
-        await simulation.rest()
-        operator.cancel()
-
-    return simulation.lived(story())
-
-
-async def _let_go_on(simulation: Simulation) -> None:
-    """An operator, who looks at each stop because finality was broken."""
-    while True:
-        kit = await simulation.serving()
-        if FINALITY in kit.state.pauses:
-            simulation.sky.count("reorg below final")
-            with suppress(Gone, GamekitError):
-                await simulation.ask(lambda kit: kit.resume(FINALITY, "looked at", "olga"))
-        await asyncio.sleep(BLOCK_S)
-
-
-async def _bring_to(simulation: Simulation, hero: Player, state: str) -> None:
-    chain = simulation.chain
-    if state in ("replaced", "resigned"):
-        simulation.rage(EMPTY)
-    entry = await hero.ask(hero.attack())
-    if state == "accepted":
-        return
-    if state == "signed":
-        await asyncio.sleep(0.03)
-    elif state == "sent":
-        while not chain.pending and not entry.told:
-            await asyncio.sleep(0.01)
-    elif state in ("replaced", "resigned"):
-        await simulation.blocks(4 if state == "replaced" else 10)
-        simulation.rage(STILL)
-        await simulation.blocks(1)
-    else:
-        while not entry.told:
-            await asyncio.sleep(0.1)
-        if state != "included":
-            await simulation.blocks(1)
-        if state == "settled twice":
-            await hero.send([hero.attack(), hero.attack()])
-            await simulation.blocks(1)
 
 
 def revoke(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:

@@ -20,6 +20,8 @@ made durable, and of the server only what crosses a port: so a server cannot tal
 | I12 no key in the journal | at the end |
 """
 
+import asyncio
+from asyncio import Future
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -93,6 +95,7 @@ class Witness:
         """Sessions whose revocation is durable, with the chain time after which nothing of theirs may land."""
         self._promised: dict[PermissionId, int] = {}
         """The same as callers were told."""
+        self._wanted: list[tuple[Callable[[Row], bool], Future[Row]]] = []
         self._actions: dict[tuple[PermissionId, str], Action] = {}
         self._sessions: dict[PermissionId, Session] = {}
         self._events: set[int] = set()
@@ -113,10 +116,18 @@ class Witness:
         """Write down that an invariant does not hold."""
         self.breaks.append(Break(invariant, what))
 
+    def next_row(self, wanted: Callable[[Row], bool]) -> "Future[Row]":
+        """Wait for a row to become durable: whoever waits goes on before the server hears of its commit."""
+        found: Future[Row] = asyncio.get_running_loop().create_future()
+        self._wanted.append((wanted, found))
+        return found
+
     # What the server does.
 
     def on_durable(self, rows: Sequence[Row]) -> None:
         """A commit is on disk."""
+        if self._wanted:
+            self._give(rows)
         for row in rows:
             if isinstance(row, Action):
                 self._actions[row.permission_id, row.key] = row
@@ -133,6 +144,14 @@ class Witness:
                 self._transactions[row.transaction_hash] = row
             elif isinstance(row, Event):
                 self._events.add(row.cursor)
+
+    def _give(self, rows: Sequence[Row]) -> None:
+        """Give rows to those who wait for them."""
+        for wanted, found in self._wanted:
+            row = next(filter(wanted, rows), None)
+            if row is not None and not found.done():
+                found.set_result(row)
+        self._wanted = [each for each in self._wanted if not each[1].done()]
 
     def on_conflict(self, rows: Sequence[Row], error: Exception) -> None:
         """The journal has refused a commit: only two requests with one key may ever come to that."""
@@ -289,6 +308,10 @@ class Witness:
     def lanes(self) -> list[tuple[Address, int]]:
         """Accounts, with the nonce keys that sessions of theirs have signed on."""
         return list(dict.fromkeys((Address(sender), nonce >> 64) for sender, nonce in self._signed))
+
+    def actions(self) -> list[Action]:
+        """The durable row of every action, as it was written last."""
+        return list(self._actions.values())
 
     def action(self, session: PermissionId, key: str) -> Action | None:
         """The durable row of an action, as it was written last."""
