@@ -21,7 +21,7 @@ Campaign = Callable[[Workshop, Report, int, Plant | None, Progress], None]
 
 CRASHES_PER_CASE = 32
 ACTIONS_PER_PLAYER = 14
-CLOSE = settings(lanes=LaneConfig(depth_max=6))
+CLOSE = settings(lanes=LaneConfig(depth_max=4))
 """A bound within reach: now and then a player sends more than a lane takes."""
 HALF_FROM = 200
 """Crashes from which on it is no accident when fewer than half of them find an operation in flight."""

@@ -203,8 +203,8 @@ async def revoked(scene: Scene) -> None:
 
 
 AGAIN_AFTER_REVOCATION: Final = False
-"""Whether the second reorg comes after a revocation as well. Its answer says until when something may land, and does not
-count what is in a block that a reorg can still take back."""
+"""Whether the second reorg comes after a revocation as well. Its answer says until when something may land, and does
+not count what is in a block that a reorg can still take back."""
 SESSIONS: Final = (granting, opened)
 """States of a session that nobody plays yet."""
 STATES: Final[tuple[Callable[[Scene], Awaitable[None]], ...]] = (
