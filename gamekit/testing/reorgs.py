@@ -202,9 +202,6 @@ async def revoked(scene: Scene) -> None:
     await scene.until(scene.next(_is(Session, REVOKED)))
 
 
-AGAIN_AFTER_REVOCATION: Final = False
-"""Whether the second reorg comes after a revocation as well. Its answer says until when something may land, and does
-not count what is in a block that a reorg can still take back."""
 SESSIONS: Final = (granting, opened)
 """States of a session that nobody plays yet."""
 STATES: Final[tuple[Callable[[Scene], Awaitable[None]], ...]] = (
@@ -227,8 +224,7 @@ def reorgs(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
     config = settings(chain=chain_config(poll_ms=300, included_depth=2))
     simulation = Simulation(shop, f"{seed}/reorgs/{case}", plant=sow, config=config)
     dice = random.Random(f"{seed}/reorgs/{case}")
-    down, forget, grant_too = dice.random() < 0.5, dice.random() < 0.3, dice.random() < 0.3
-    again = dice.random() < 0.3 and (AGAIN_AFTER_REVOCATION or state not in (revoking, revoked))
+    down, forget, grant_too, again = (dice.random() < share for share in (0.5, 0.3, 0.3, 0.3))
     is_beyond = state is not dead and depth > 1 and dice.random() < (0.5 if state is final else 0.25)
     simulation.chain.finality = depth // 2 if is_beyond else depth + 6
 
