@@ -75,9 +75,8 @@ def listed() -> str:
         f"{name:32} {plant.campaign:10} {', '.join(plant.breaks):22} {(plant.sow.__doc__ or '').splitlines()[0]}"
         for name, plant in sorted(PLANTS.items())
     ]
-    return "\n".join(
-        [*lines, "", "Of what is not simulated here:", *(f"  {name}: {what}" for name, what in ELSEWHERE.items())]
-    )
+    elsewhere = [f"{name:32} {what}" for name, what in sorted(ELSEWHERE.items())]
+    return "\n".join([*lines, "", "Of what is not simulated here:", *elsewhere])
 
 
 def sized(campaign: str | None, count: int | None, plant: str) -> tuple[str, int]:
