@@ -35,7 +35,7 @@ def wall_clock_deadline(kit: GameKit) -> None:
     put(kit._resolve, "_given_up", given_up)
 
 
-@plant("I3", "I4", within=100)
+@plant("I3", "I4", within=800)
 def head_clock_deadline(kit: GameKit) -> None:
     """Actions leave a slot when the newest head has passed the deadline, not the last final block."""
     real = kit._resolve._given_up
@@ -154,7 +154,7 @@ def final_too_early(kit: GameKit) -> None:
     put(kit._chain, "finalized", kit._chain.head)
 
 
-@plant("I5", within=200)
+@plant("I5", within=300)
 def bump_only_tip(kit: GameKit) -> None:
     """A replacement raises the tip, and not the highest fee. The journal would refuse that, so it is not asked."""
     real: Any = kit._relayers._signed
@@ -236,7 +236,7 @@ def sign_after_revoke(kit: GameKit) -> None:
     put(kit._revoke, "stop", lambda session, code: kit.state.put(session))  # noqa: ARG005
 
 
-@plant("I2", "I4", within=100)
+@plant("I2", "I4", "lost", within=100)
 def no_sync(kit: GameKit) -> None:
     """The journal does not wait for the disk."""
     kit.store._journal._writer._connection.pragma("synchronous", "OFF")  # type: ignore[attr-defined]
@@ -292,7 +292,7 @@ def budget_not_reserved(kit: GameKit) -> None:
     put(kit._resolve, "make_lane", make_lane)
 
 
-@plant("I2", campaign="disk", within=10)
+@plant("I2", "lost", campaign="disk", within=10)
 def ack_despite_error(kit: GameKit) -> None:
     """A commit that the disk refused is told to be on disk."""
     journal: Any = kit.store._journal  # type: ignore[attr-defined]
