@@ -203,7 +203,7 @@ def forget_sent_on_restart(kit: GameKit) -> None:
     put(kit._relayers, "recover", recover)
 
 
-@plant("I7", within=40)
+@plant("I7", "lost", within=40)
 def reuse_last_cursor(kit: GameKit) -> None:
     """A start goes on with the cursor of the last event, which is written over."""
     real = kit._resolve.load
