@@ -9,10 +9,9 @@ from gamekit.kit import GameKit
 from gamekit.testing.nature import PEOPLED, STILL, WILD
 from gamekit.testing.network import CALM, ROUGH, STORM
 from gamekit.testing.pairs import POINTS, pieces, walk
-from gamekit.testing.players import Player
 from gamekit.testing.report import Report
 from gamekit.testing.simulation import Simulation, Workshop, settings
-from gamekit.testing.trials import TRIALS
+from gamekit.testing.trials import TRIALS, revoke_later
 
 Plant = Callable[[GameKit], None]
 Progress = Callable[[Report], None]
@@ -56,7 +55,7 @@ def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> S
         simulation.points.after(strike() or 0)
         playing = [player.play(ACTIONS_PER_PLAYER, 0.5) for player in players]
         if dice.random() < 0.3:
-            playing.append(_revoke_later(players[0], dice.uniform(2, 12)))
+            playing.append(revoke_later(players[0], dice.uniform(2, 12)))
         damaging = asyncio.ensure_future(_damage(simulation, dice)) if is_disk_bad else None
         await asyncio.gather(*playing)
         if damaging is not None:
@@ -72,11 +71,6 @@ async def _damage(simulation: Simulation, dice: random.Random) -> None:
         await asyncio.sleep(dice.uniform(2, 8))
         part, length = dice.random() < 0.5, dice.choice((1, 1, 12))
         simulation.disk.arm(dice.randrange(40), dice.choice(("IOERR", "FULL")), length, part=part)
-
-
-async def _revoke_later(player: Player, delay_s: float) -> None:
-    await asyncio.sleep(delay_s)
-    await player.revoke()
 
 
 def run_crashes(shop: Workshop, report: Report, count: int, plant: Plant | None, progress: Progress) -> None:

@@ -22,7 +22,7 @@ from gamekit.units import Address, BlockHash, Gas
 
 T = TypeVar("T")
 
-BENT: Final = 0.0
+BENT: Final = 0.01
 """How many of the answers that no block proves are false, in bad weather."""
 BENDABLE: Final = frozenset({GET_NONCE.selector, SESSION_OF.selector})
 """Questions to contracts whose answers are bent."""

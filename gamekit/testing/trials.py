@@ -106,10 +106,15 @@ INNOCENT_S: Final = 20
 
 
 def disk(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
-    """A fault at one write or sync after the other, in one of four ways; soon after it the server is killed."""
+    """A fault at one write or sync after the other, in one of four ways; soon after it the server is killed, or not.
+
+    In some cases sessions are opened while it comes, and in some one of them is revoked: a request that the disk
+    refuses must leave nothing behind that is sent later.
+    """
     simulation = Simulation(shop, f"{seed}/disk/{case}", plant=sow)
     place, way = case // 4, case % 4
     dice = random.Random(f"{seed}/disk/{case}")
+    opening, revoking, killing = (dice.random() < share for share in (0.3, 0.3, 0.6))
 
     async def kill_after_the_fault() -> None:
         while not simulation.disk.struck:
@@ -117,19 +122,36 @@ def disk(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
         await asyncio.sleep(dice.uniform(0, 0.1))
         simulation.crash()
 
-    async def story() -> None:
-        players = [await simulation.join(name) for name in ("ada", "bob")]
+    def arm() -> None:
         simulation.disk.arm(place, "FULL" if way & 1 else "IOERR", 1 if way < 2 else 12, part=bool(way & 1))
-        killing = asyncio.ensure_future(kill_after_the_fault())
-        await asyncio.gather(*(player.play(6, 0.4) for player in players))
-        killing.cancel()
+
+    async def story() -> None:
+        if opening:
+            await simulation.serving()
+            arm()
+        players = [await simulation.join(name) for name in ("ada", "bob")]
+        if not opening:
+            arm()
+        tasks = [asyncio.ensure_future(kill_after_the_fault())] if killing else []
+        playing = [player.play(6, 0.4) for player in players]
+        if revoking:
+            playing.append(revoke_later(players[1], dice.uniform(0.5, 4)))
+        await asyncio.gather(*playing)
+        for task in tasks:
+            task.cancel()
         simulation.disk.disarm()
         await simulation.rest()
 
     return simulation.lived(story())
 
 
+async def revoke_later(player: Player, delay_s: float) -> None:
+    """Let a player revoke after so many virtual seconds."""
+    await asyncio.sleep(delay_s)
+    await player.revoke()
+
+
 TRIALS: Final = {"reorgs": reorgs, "revoke": revoke, "poison": poison, "budget": budget, "gas": gas, "disk": disk}
 """By the name of their campaign."""
 
-__all__ = ["TRIALS", "disk", "poison", "reorgs", "revoke"]
+__all__ = ["TRIALS", "disk", "poison", "reorgs", "revoke", "revoke_later"]
