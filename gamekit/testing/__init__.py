@@ -10,7 +10,7 @@ pytest. What each file does:
 | `nature` | what the chain and other people on it do by chance |
 | `network`, `lies` | what goes wrong between server and chain; what a lying node says to the shipped reader |
 | `disk` | a disk that fails, and what a power failure leaves |
-| `crash`, `life`, `stops` | where a process can die; one process from its start to its death; why it may end by itself |
+| `crash`, `life`, `stops` | where a process can die; one process's life; why it may end by itself |
 | `players`, `ledger` | clients who ask again by key; what they were told |
 | `witness`, `audit` | the invariants; what players were told, joined with what the chain executed |
 | `simulation` | all of it together |
