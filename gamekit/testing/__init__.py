@@ -14,7 +14,8 @@ pytest. What each file does:
 | `players`, `ledger` | clients who ask again by key; what they were told |
 | `witness`, `audit` | the invariants; what players were told, joined with what the chain executed |
 | `simulation` | all of it together |
-| `campaigns`, `pairs`, `recipes`, `trials`, `reorgs`, `budgets` | many worlds: what is done to each |
+| `paymaster` | a chain with a paymaster, whose game pays |
+| `campaigns`, `pairs`, `recipes`, `trials`, `reorgs`, `budgets`, `sponsored` | many worlds: what is done to each |
 | `planting`, `plants`, `limit_plants` | known bugs, and what each must break |
 | `report`, `simulate`, `plugin` | what was seen; the command; worlds for pytest |
 """

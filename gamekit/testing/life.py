@@ -113,6 +113,7 @@ class Life:
             withdrawal_relayers=stage.keys.apart,
             clock=LoopClock(self.loop),
             close=_nothing,
+            sponsors=stage.keys.apart,  # Any key does: the chain knows whose it is.
         )
 
     def reach(self, point: str) -> None:

@@ -108,3 +108,16 @@ def gas_not_reserved(kit: GameKit) -> None:
 def policies_not_asked(kit: GameKit) -> None:
     """An operation is signed although a policy refuses what it may cost."""
     _with_lanes(kit, _PoliciesUnasked)
+
+
+@plant("I11", campaign="sponsor", within=4)
+def paymaster_left_out(kit: GameKit) -> None:
+    """An operation is signed without the paymaster that its session names: the account would pay."""
+    real = kit._resolve.make_lane
+
+    def make_lane(*asked: Any) -> Lane:  # noqa: ANN401
+        lane = real(*asked)
+        put(lane.codec, "_paymaster", None)
+        return lane
+
+    put(kit._resolve, "make_lane", make_lane)

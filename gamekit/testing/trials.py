@@ -19,6 +19,7 @@ from gamekit.testing.planting import Sow
 from gamekit.testing.players import Player
 from gamekit.testing.reorgs import reorgs
 from gamekit.testing.simulation import Simulation, Workshop, settings
+from gamekit.testing.sponsored import sponsor
 
 
 def revoke(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
@@ -151,7 +152,15 @@ async def revoke_later(player: Player, delay_s: float) -> None:
     await player.revoke()
 
 
-TRIALS: Final = {"reorgs": reorgs, "revoke": revoke, "poison": poison, "budget": budget, "gas": gas, "disk": disk}
+TRIALS: Final = {
+    "reorgs": reorgs,
+    "revoke": revoke,
+    "poison": poison,
+    "budget": budget,
+    "gas": gas,
+    "disk": disk,
+    "sponsor": sponsor,
+}
 """By the name of their campaign."""
 
 __all__ = ["TRIALS", "disk", "poison", "reorgs", "revoke", "revoke_later"]

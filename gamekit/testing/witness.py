@@ -106,6 +106,8 @@ class Witness:
         self._events: set[int] = set()
         self._planned: dict[Hash32, Operation] = {}
         """By the digest that the key must sign."""
+        self.was_planned: set[tuple[PermissionId, int]] = set()
+        """Actions that were in a slot."""
         self._signed: dict[tuple[bytes, int], dict[bytes, Operation]] = {}
         """Operations whose signature may leave, by slot."""
         self._slots_of: dict[tuple[PermissionId, int], dict[tuple[bytes, int], None]] = {}
@@ -139,6 +141,7 @@ class Witness:
             elif isinstance(row, Operation):
                 digest = operation_digest(row.user_op_hash, row.permission_id, row.claimed_at, row.deadline)
                 self._planned[digest] = row
+                self.was_planned.update((row.permission_id, action_id) for action_id in row.action_ids)
                 if row.signature and row.user_op_hash not in self._signed.get((row.sender, row.nonce), ()):
                     self._on_release(row)
             elif isinstance(row, Session):
@@ -356,6 +359,8 @@ class Witness:
         is_next = nonces.get((operation.sender, operation.nonce >> 64), 0) == operation.sequence
         if record.state != 1 or not is_next:
             return
+        if (operation.paymaster or None) != record.scope.gas.paymaster:
+            self.fail("I11", f"{operation.user_op_hash.hex()} is signed for another paymaster than the session's")
         calls, cost = len(operation.action_ids), operation.max_cost
         charged = charge(record.scope, record.usage, operation.claimed_at, calls, Wei(0), (0, 0), cost)
         if isinstance(charged, Denied):

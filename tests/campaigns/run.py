@@ -168,6 +168,7 @@ SIMULATED: Final = (
     _simulated("revoke", "four sessions a case, each revoked at a random moment", 50, 500),
     _simulated("budget", "1,000 requests at the edge of a cap", 20, 200),
     _simulated("gas", "three sessions that run out of gas, while it is dear and the server dies", 20, 200),
+    _simulated("sponsor", "a paymaster that runs dry or reaches its cap, while the server dies", 20, 200),
 )
 
 

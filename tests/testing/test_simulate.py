@@ -20,7 +20,17 @@ FIELDS = {
     "crashes", "crashes_by_point", "with_operation_in_flight", "faults_injected", "accepted", "settled", "refused",
     "lost", "duplicated", "invariant_breaks", "seed", "cases", "seconds", "virtual_seconds",
 }  # fmt: skip
-SMALL = {"crashes": 200, "pairs": 48, "reorgs": 60, "revoke": 4, "poison": 2, "budget": 1, "gas": 4, "disk": 10}
+SMALL = {
+    "crashes": 200,
+    "pairs": 48,
+    "reorgs": 60,
+    "revoke": 4,
+    "poison": 2,
+    "budget": 1,
+    "gas": 4,
+    "disk": 10,
+    "sponsor": 4,
+}
 """How much of each campaign runs here."""
 
 
