@@ -92,7 +92,7 @@ def forget_reorg_while_down(kit: GameKit) -> None:
     put(kit._settle, "_lost_since", none)
 
 
-@plant("I2", "I4", within=40)
+@plant("I2", "I4", "I7", within=40)
 def ack_before_commit(kit: GameKit) -> None:
     """A commit is told to be on disk a moment before it is."""
     journal: Any = kit.store._journal  # type: ignore[attr-defined]
