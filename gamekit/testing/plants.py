@@ -24,7 +24,7 @@ from gamekit.units import BlockNumber, UnixSeconds
 # ruff: noqa: SLF001 - a plant reaches into what it breaks
 
 
-@plant("I3", "I4", within=200)
+@plant("I3", "I4", within=600)
 def wall_clock_deadline(kit: GameKit) -> None:
     """Actions leave a slot when the machine's own clock has passed the deadline."""
     real = kit._resolve._given_up
@@ -35,7 +35,7 @@ def wall_clock_deadline(kit: GameKit) -> None:
     put(kit._resolve, "_given_up", given_up)
 
 
-@plant("I3", "I4", within=800)
+@plant("I3", "I4", within=1500)
 def head_clock_deadline(kit: GameKit) -> None:
     """Actions leave a slot when the newest head has passed the deadline, not the last final block."""
     real = kit._resolve._given_up
@@ -46,7 +46,7 @@ def head_clock_deadline(kit: GameKit) -> None:
     put(kit._resolve, "_given_up", given_up)
 
 
-@plant("I3", "I4", "I1", "lost", within=400)
+@plant("I3", "I4", "I1", "lost", within=600)
 def free_on_not_found(kit: GameKit) -> None:
     """Actions leave a slot when no transaction in flight carries its operation."""
 
@@ -92,7 +92,7 @@ def forget_reorg_while_down(kit: GameKit) -> None:
     put(kit._settle, "_lost_since", none)
 
 
-@plant("I2", "I4", "I7", within=40)
+@plant("I2", "I4", "I7", within=100)
 def ack_before_commit(kit: GameKit) -> None:
     """A commit is told to be on disk a moment before it is."""
     journal: Any = kit.store._journal  # type: ignore[attr-defined]
@@ -107,7 +107,7 @@ def ack_before_commit(kit: GameKit) -> None:
     put(commits, "_drain", drain)
 
 
-@plant("I3", within=100)
+@plant("I3", within=1000)
 def resign_at_next_nonce(kit: GameKit) -> None:
     """An operation whose deadline is near is signed again in the next slot, instead of its own."""
     dispatch, state = kit._dispatch, kit.state
@@ -128,7 +128,7 @@ def resign_at_next_nonce(kit: GameKit) -> None:
     put(kit._resolve, "_resign", resign)
 
 
-@plant("I7", "lost", within=150)
+@plant("I7", "lost", within=300)
 def two_commits_instead_of_one(kit: GameKit) -> None:
     """What a block says is written first, and the events that tell it in a commit of their own."""
 
@@ -148,7 +148,7 @@ def trust_receipt(kit: GameKit) -> None:
     put(kit._ports.chain, "checked", False)
 
 
-@plant("I7", "lost", within=200)
+@plant("I7", "lost", within=300)
 def final_too_early(kit: GameKit) -> None:
     """The head counts as final."""
     put(kit._chain, "finalized", kit._chain.head)
@@ -189,7 +189,7 @@ def _same_most(before: Any, value: Any) -> Any:  # noqa: ANN401
     return Fees(before.max_fee_per_gas, min(value.max_priority_fee_per_gas, before.max_fee_per_gas))
 
 
-@plant("I5", within=100)
+@plant("I5", within=200)
 def forget_sent_on_restart(kit: GameKit) -> None:
     """A start takes the relayer's next nonce from the chain, and forgets what was sent and is not mined."""
     real = kit._relayers.recover
@@ -203,7 +203,7 @@ def forget_sent_on_restart(kit: GameKit) -> None:
     put(kit._relayers, "recover", recover)
 
 
-@plant("I7", "lost", within=40)
+@plant("I7", "lost", within=100)
 def reuse_last_cursor(kit: GameKit) -> None:
     """A start goes on with the cursor of the last event, which is written over."""
     real = kit._resolve.load
@@ -215,7 +215,7 @@ def reuse_last_cursor(kit: GameKit) -> None:
     put(kit._resolve, "load", load)
 
 
-@plant("I1", "lost", "I3", within=200)
+@plant("I1", "lost", "I3", within=300)
 def jump_over_blocks(kit: GameKit) -> None:
     """When several blocks have come at once, only the newest is read."""
     state = kit.state
@@ -236,7 +236,7 @@ def sign_after_revoke(kit: GameKit) -> None:
     put(kit._revoke, "stop", lambda session, code: kit.state.put(session))  # noqa: ARG005
 
 
-@plant("I2", "I4", "lost", within=100)
+@plant("I2", "I4", "lost", within=800)
 def no_sync(kit: GameKit) -> None:
     """The journal does not wait for the disk."""
     kit.store._journal._writer._connection.pragma("synchronous", "OFF")  # type: ignore[attr-defined]
