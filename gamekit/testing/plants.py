@@ -92,7 +92,7 @@ def forget_reorg_while_down(kit: GameKit) -> None:
     put(kit._settle, "_lost_since", none)
 
 
-@plant("I2", "I4", "I7", within=100)
+@plant("I2", "I4", "I7", "lost", within=100)
 def ack_before_commit(kit: GameKit) -> None:
     """A commit is told to be on disk a moment before it is."""
     journal: Any = kit.store._journal  # type: ignore[attr-defined]
@@ -142,7 +142,7 @@ def two_commits_instead_of_one(kit: GameKit) -> None:
     put(kit._settle, "_write", write)
 
 
-@plant("I7", "untrue", "lost", within=700)
+@plant("I1", "I7", "untrue", "lost", within=700)
 def trust_receipt(kit: GameKit) -> None:
     """A block need not prove its receipts: what a node says is believed."""
     put(kit._ports.chain, "checked", False)
