@@ -114,7 +114,7 @@ REAL: Final = (
         ("--count", "20000", "--seed", "1"),
         ("trust_receipt",),
         (),
-        ("--count", "2000", "--seed", "1"),
+        ("--count", "400", "--seed", "1"),
     ),
     Part(
         "racers",
