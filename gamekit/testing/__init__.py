@@ -5,15 +5,19 @@ pytest. What each file does:
 
 | file | what |
 |---|---|
-| `loop` | an event loop in virtual time |
+| `loop`, `workshop` | an event loop in virtual time; what worlds share |
 | `chain`, `contracts`, `wire` | the chain: blocks, pool, reorgs; its contracts; its bytes |
-| `network` | what goes wrong between server and chain |
+| `nature` | what the chain and other people on it do by chance |
+| `network`, `lies` | what goes wrong between server and chain; what a lying node says to the shipped reader |
 | `disk` | a disk that fails, and what a power failure leaves |
-| `crash`, `life` | where a process can die; one process from its start to its death |
+| `crash`, `life`, `stops` | where a process can die; one process's life; why it may end by itself |
 | `players`, `ledger` | clients who ask again by key; what they were told |
 | `witness`, `audit` | the invariants; what players were told, joined with what the chain executed |
 | `simulation` | all of it together |
-| `campaigns`, `plants`, `report`, `simulate` | many worlds, known bugs, what was seen, the command |
+| `paymaster` | a chain with a paymaster, whose game pays |
+| `campaigns`, `pairs`, `recipes`, `trials`, `reorgs`, `budgets`, `sponsored` | many worlds: what is done to each |
+| `planting`, `plants`, `limit_plants` | known bugs, and what each must break |
+| `report`, `simulate`, `plugin` | what was seen; the command; worlds for pytest |
 """
 
 from gamekit.testing.nature import STILL, WILD, Nature

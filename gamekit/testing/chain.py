@@ -24,7 +24,7 @@ from gamekit.eth.transaction import SignedAuthorization
 from gamekit.eth.user_operation import PackedUserOperation, UserOperation, pack
 from gamekit.testing.contracts import CHAIN_ID, Contracts, Executed, Refusal, World
 from gamekit.testing.wire import DecodedTransaction, words
-from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, Wei
+from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, UnixSeconds, UserOpHash, Wei
 
 GENESIS_AT = 1_800_000_000
 BLOCK_S = 2
@@ -79,8 +79,8 @@ class FakeChain(Contracts):
                        UnixSeconds(GENESIS_AT), self.base_fee, Gas(30_000_000))  # fmt: skip
         self.blocks = [Block(genesis, World({}, {}, {}, {}, {}, set()), [], (), [])]
         self._by_hash = {genesis.hash: self.blocks[0]}
-        self.ever: set[BlockHash] = {genesis.hash}
-        """Every block that any of its nodes ever had."""
+        self.ever: dict[BlockHash, frozenset[UserOpHash]] = {genesis.hash: frozenset()}
+        """Every block that any of its nodes ever had, with the operations that ran in it."""
 
     # What happens to it.
 
@@ -143,10 +143,9 @@ class FakeChain(Contracts):
         self.push(Address(b"\xdd" * 20), self.module, b"revoke*" + account)
 
     def forge_receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
-        """What a lying node says of the bundles that are only pending: that a block has them."""
-        head = replace(block, hash=BlockHash(keccak256(b"forged" + block.hash)))
+        """What a lying node says of the bundles that are only pending: that this block has them."""
         waiting = [tx for tx in self.pending if self.operations_of(tx)]
-        receipts = tuple(self._transact(self.top.world.copy(), tx, head, []) for tx in waiting)
+        receipts = tuple(self._transact(self.top.world.copy(), tx, block, []) for tx in waiting)
         return tuple(receipt for receipt in receipts if receipt.succeeded)
 
     def drop(self) -> None:
@@ -374,7 +373,7 @@ class FakeChain(Contracts):
         receipts = _numbered([self._transact(world, tx, head, executed) for tx in transactions])
         block = self._by_hash[head.hash] = Block(head, world, transactions, receipts, executed)
         self.blocks.append(block)
-        self.ever.add(head.hash)
+        self.ever[head.hash] = frozenset(each.user_op_hash for each in executed)
         mined = {(tx.sender, tx.nonce) for tx in transactions}
         self.pending = [tx for tx in self.pending if (tx.sender, tx.nonce) not in mined]
 

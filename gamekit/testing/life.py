@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from gamekit.config import Config
 from gamekit.core.game import Game
 from gamekit.core.journal import Row
-from gamekit.errors import GamekitError
+from gamekit.errors import GamekitError, StoreConflict, StoreError
 from gamekit.keys.keystore import StoredKey
 from gamekit.keys.signer import LocalSigner
 from gamekit.kit import KINDS, GameKit, Ports
@@ -26,6 +26,7 @@ from gamekit.testing.crash import Crash, Points, commit_kind
 from gamekit.testing.disk import Disk
 from gamekit.testing.network import Network, Sky
 from gamekit.testing.scenery import Keys
+from gamekit.testing.stops import unexcused
 from gamekit.testing.witness import Witness
 from gamekit.units import Hash32
 
@@ -67,7 +68,7 @@ class Life:
     """A server process."""
 
     def __init__(self, stage: Stage) -> None:
-        """Open the journal and build the kit. Raises StoreError when the disk refuses."""
+        """Open the journal and build the kit. Raises StoreError when the disk refuses; Gone when it dies there."""
         self.stage = stage
         self.dead = False
         self.point = ""
@@ -84,12 +85,18 @@ class Life:
         stage.disk.remembers = stage.power_fails > 0
         stage.disk.dies = self._dies_at_the_disk
         path = stage.disk.folder / "journal.sqlite"
-        self._journal = SqliteStore.open(
-            path, kinds=KINDS, executor=InlineExecutor(), entropy=stage.chance.randbytes, vfs=stage.vfs
-        )
+        try:
+            self._journal = SqliteStore.open(
+                path, kinds=KINDS, executor=InlineExecutor(), entropy=stage.chance.randbytes, vfs=stage.vfs
+            )
+        except StoreError as error:
+            if self.dead:
+                raise Gone(self.point) from error
+            raise
         self.store = MortalStore(self, self._journal)
         self.kit = GameKit(stage.config, stage.games, self._ports())
-        self.kit.engine.when_failed(lambda reason: self.die(f"stopped: {reason}", crashed=False))
+        self._disk_faults = stage.disk.faults
+        self.kit.engine.when_failed(self._stopped)
         stage.plant(self.kit)
 
     def _ports(self) -> Ports:
@@ -106,6 +113,7 @@ class Life:
             withdrawal_relayers=stage.keys.apart,
             clock=LoopClock(self.loop),
             close=_nothing,
+            sponsors=stage.keys.apart,  # Any key does: the chain knows whose it is.
         )
 
     def reach(self, point: str) -> None:
@@ -139,6 +147,15 @@ class Life:
                 waiting.set_exception(Gone(point))
                 waiting.exception()
         self._waiting.clear()
+
+    def _stopped(self, reason: str) -> None:
+        """The engine has stopped by itself."""
+        disk, failed = self.stage.disk, self.kit.engine.failed
+        if not self.dead and failed is not None:
+            why = unexcused(failed, disk_failed=disk.faults > self._disk_faults, chain_failed=False)
+            if why:
+                self.stage.witness.fail("stopped", why)
+        self.die(f"stopped: {reason}", crashed=False)
 
     def _dies_at_the_disk(self, operation: str) -> bool:
         if not self.dead and self.stage.points.strikes(f"disk {operation}"):
@@ -239,6 +256,9 @@ class MortalStore:
             if life.stage.points.strikes(f"after commit {kind}"):
                 life.die(f"after commit {kind}")
                 return
+        elif isinstance(error, StoreConflict):
+            del self.open[inner]  # What the journal itself refused is not there.
+            life.stage.witness.on_conflict(rows, error)
         if outer.done():
             return
         if error is None:

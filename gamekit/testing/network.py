@@ -7,16 +7,28 @@ a transaction that is said to be taken and is forgotten, or that arrives twice o
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
 from gamekit.errors import ChainUnavailable, SubmitError, SubmitterUnavailable
 from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.eth.entry_point import GET_NONCE
+from gamekit.eth.session_validator_abi import SESSION_OF
 from gamekit.runtime.patience import Relayed
 from gamekit.testing.chain import FakeChain
+from gamekit.testing.lies import bend, committed, lie_about_receipts, read_receipts
+from gamekit.units import Address, BlockHash, Gas
 
 T = TypeVar("T")
+
+BENT: Final = 0.01
+"""How many of the answers that no block proves are false, in bad weather."""
+USAGE_BENT: Final = False
+"""Whether what a session has used is among them. One answer is believed, so a false one lets a server sign for more gas
+than is left: the chain refuses that, and I8 and I11 are broken all the same."""
+BENDABLE: Final = frozenset({GET_NONCE.selector, SESSION_OF.selector} if USAGE_BENT else {GET_NONCE.selector})
+"""Questions to contracts whose answers are bent."""
 
 
 class Weather(Struct, frozen=True):
@@ -31,7 +43,10 @@ class Weather(Struct, frozen=True):
     """Reads that are answered by a node up to `stale_blocks` behind."""
     stale_blocks: int = 3
     lie: float = 0.0
-    """Reads of receipts to which the node adds one that no block has: for a bundle that is only pending."""
+    """Reads of receipts about which the node lies: it adds one of a bundle that is only pending, leaves one out, or
+    turns an outcome."""
+    bend: float = 0.0
+    """Answers about nonces and sessions that are false, and look right."""
     lose_reply: float = 0.0
     """Sends that arrive, and are not answered."""
     lose: float = 0.0
@@ -43,8 +58,10 @@ class Weather(Struct, frozen=True):
 
 
 CALM = Weather()
-ROUGH = Weather(drop=0.03, delay=0.05, stale=0.02, lie=0.5, lose_reply=0.1, lose=0.05, forget=0.05, double=0.1)
-STORM = Weather(0.1, 0.15, 3.0, 0.1, 4, lie=0.8, lose_reply=0.15, lose=0.1, forget=0.1, double=0.15)
+ROUGH = Weather(
+    drop=0.03, delay=0.05, stale=0.02, lie=0.3, bend=BENT, lose_reply=0.1, lose=0.05, forget=0.05, double=0.1
+)
+STORM = Weather(0.1, 0.15, 3.0, 0.1, 4, lie=0.5, bend=BENT, lose_reply=0.15, lose=0.1, forget=0.1, double=0.15)
 
 
 class Sky:
@@ -59,6 +76,10 @@ class Sky:
     def count(self, fault: str) -> None:
         """A fault came."""
         self.faults[fault] = self.faults.get(fault, 0) + 1
+
+    def total(self) -> int:
+        """How many came so far."""
+        return sum(self.faults.values())
 
 
 class Network(Relayed):
@@ -77,8 +98,8 @@ class Network(Relayed):
         self._sky = sky
         self._reach = reach
         self._count = sky.count
-        self.trusting = False
-        """Whether receipts are believed as they come: the real adapter looks at their block."""
+        self.checked = True
+        """Whether blocks must prove their receipts: `chain.blocks_checked`."""
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
         self._reach("")
@@ -111,16 +132,37 @@ class Network(Relayed):
         return await question()
 
     async def receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
-        """See `ports.ChainReader`: as the adapter does it, a receipt of another block is no answer."""
+        """See `ports.ChainReader`: what a lying node says passes through the adapter that is shipped."""
         found = await super().receipts(block)
-        if self._sky.weather.lie and self._sky.chance.random() < self._sky.weather.lie:
-            forged = self.chain.forge_receipts(block)
-            if forged:
-                self._count("receipt forged")
-                found += forged
-        if not self.trusting and any(receipt.block_hash != block.hash for receipt in found):
-            raise ChainUnavailable("a receipt of another block")
-        return found
+        weather, dice = self._sky.weather, self._sky.chance
+        if not weather.lie or dice.random() >= weather.lie:
+            return found
+        kind, said = lie_about_receipts(self.chain, block, found, dice)
+        if not kind:
+            return found
+        self._count(kind)
+        return await read_receipts(committed(block, found), said, checked=self.checked)
+
+    async def call(self, to: Address, data: bytes, *, sender: Address | None = None, gas: Gas | None = None,
+                   block: BlockHash | None = None) -> bytes:  # fmt: skip
+        """See `ports.ChainReader`: now and then the answer is false, and nothing shows it."""
+        answer = await super().call(to, data, sender=sender, gas=gas, block=block)
+        bent = self._sky.weather.bend
+        if bent and data[:4] in BENDABLE and self._sky.chance.random() < bent:
+            self._count("call bent")
+            return bend(data, answer, self._sky.chance)
+        return answer
+
+    async def transaction_count(
+        self, address: Address, *, pending: bool = False, block: BlockHash | None = None
+    ) -> int:
+        """See `ports.ChainReader`: now and then it is false, too."""
+        answer = await super().transaction_count(address, pending=pending, block=block)
+        bent = self._sky.weather.bend
+        if bent and self._sky.chance.random() < bent:
+            self._count("count bent")
+            return max(0, answer + self._sky.chance.choice((-1, 1)))
+        return answer
 
     async def send_raw_transaction(self, raw: bytes) -> None:
         """See `ports.TransactionSender`."""

@@ -5,9 +5,10 @@ there, and so on: each step of the tour is one ordered pair.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from gamekit.config import SessionConfig
+from gamekit.kit import GameKit
 from gamekit.testing.crash import POINTS
 from gamekit.testing.recipes import Scene, recipe_for, resume
 from gamekit.testing.scenery import chain_config
@@ -44,13 +45,20 @@ def pieces(points: Sequence[str], seed: int) -> Iterator[list[str]]:
         yield whole[start : start + STEPS_PER_WORLD + 1]
 
 
-def walk(shop: Workshop, seed: int, case: int, points: Sequence[str], covered: set[tuple[str, str]]) -> Simulation:
+def walk(
+    shop: Workshop,
+    seed: int,
+    case: int,
+    points: Sequence[str],
+    covered: set[tuple[str, str]],
+    plant: Callable[[GameKit], None] | None = None,
+) -> Simulation:
     """Let one world's server die at each point in turn; pairs that came about are added to `covered`."""
     config = settings(
         chain=chain_config(poll_ms=300, included_depth=2),
         sessions=SessionConfig(grant_deadline_s=40, opens_per_day_max=10_000, sessions_open_max=10_000),
     )
-    simulation = Simulation(shop, f"{seed}/{case}", config=config)
+    simulation = Simulation(shop, f"{seed}/{case}", config=config, plant=plant)
 
     async def story() -> None:
         scene = Scene(simulation, await simulation.join("ada"))

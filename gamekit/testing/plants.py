@@ -1,10 +1,10 @@
 """Known bugs, each a small patch of a kit: what a campaign must find, or it proves nothing."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from gamekit.core.fees import Fees
@@ -17,71 +17,56 @@ from gamekit.core.tracking import DEAD, EXPIRED, SENT, LiveSlot, may_expire
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
 from gamekit.store.group import GroupCommit
-from gamekit.units import BlockNumber
+from gamekit.testing import limit_plants
+from gamekit.testing.planting import PLANTS, plant, put
+from gamekit.units import BlockNumber, UnixSeconds
 
 # ruff: noqa: SLF001 - a plant reaches into what it breaks
 
 
-Sow = Callable[[GameKit], None]
-"""Plants a bug into a kit."""
-
-
-class Plant(Struct, frozen=True):
-    """A bug, and the campaign that must find it."""
-
-    sow: Sow
-    campaign: str = "crashes"
-    within: int = 1500
-    """How much of the campaign shows it, with seed 1: crashes, or cases."""
-
-
-PLANTS: dict[str, Plant] = {}
-
-
-def plant(
-    campaign: str = "crashes", within: int = 800
-) -> Callable[[Callable[[GameKit], None]], Callable[[GameKit], None]]:
-    """Register a bug under its own name."""
-
-    def register(sow: Sow) -> Sow:
-        PLANTS[sow.__name__] = Plant(sow, campaign, within)
-        return sow
-
-    return register
-
-
-@plant(within=100)
+@plant("I3", "I4", within=600)
 def wall_clock_deadline(kit: GameKit) -> None:
+    """Actions leave a slot when the machine's own clock has passed the deadline."""
+    real = kit._resolve._given_up
+
+    def given_up(live: LiveSlot, final: Head) -> bool:
+        return real(live, final) if live.foreign_at else may_expire(live, UnixSeconds(int(time.time())))
+
+    put(kit._resolve, "_given_up", given_up)
+
+
+@plant("I3", "I4", within=1500)
+def head_clock_deadline(kit: GameKit) -> None:
     """Actions leave a slot when the newest head has passed the deadline, not the last final block."""
     real = kit._resolve._given_up
 
     def given_up(live: LiveSlot, final: Head) -> bool:
         return real(live, final) if live.foreign_at else may_expire(live, kit.state.head.timestamp)
 
-    kit._resolve._given_up = given_up  # type: ignore[method-assign]
+    put(kit._resolve, "_given_up", given_up)
 
 
-@plant(within=400)
+@plant("I3", "I4", "I1", "lost", within=600)
 def free_on_not_found(kit: GameKit) -> None:
     """Actions leave a slot when no transaction in flight carries its operation."""
 
     def given_up(live: LiveSlot, final: Head) -> bool:  # noqa: ARG001
         return live.latest().state == SENT and not kit._relayers.carried().intersection(live.variants)
 
-    kit._resolve._given_up = given_up  # type: ignore[method-assign]
+    put(kit._resolve, "_given_up", given_up)
 
 
-@plant("reorgs", 64)
+@plant("lost", "I7", "untrue", campaign="reorgs", within=64)
 def ignore_reorg(kit: GameKit) -> None:
     """What stood in blocks that are canonical no more stays as it was."""
 
     async def nothing(orphaned: Sequence[Head]) -> None:  # noqa: ARG001
         return None
 
-    kit._settle._orphan = nothing  # type: ignore[method-assign]
+    put(kit._settle, "_orphan", nothing)
 
 
-@plant("reorgs", 48)
+@plant("lost", "I1", "I7", "untrue", campaign="reorgs", within=48)
 def skip_other_variant_on_reorg(kit: GameKit) -> None:
     """Only the latest variant of a slot is looked for in blocks."""
     index = kit.state.index
@@ -94,20 +79,20 @@ def skip_other_variant_on_reorg(kit: GameKit) -> None:
         index(live)
         live.variants = variants
 
-    kit.state.index = latest_only  # type: ignore[method-assign]
+    put(kit.state, "index", latest_only)
 
 
-@plant("reorgs", 64)
+@plant("lost", "I7", campaign="reorgs", within=64)
 def forget_reorg_while_down(kit: GameKit) -> None:
     """A start believes the blocks that the process before it has read."""
 
     async def none(head: Any) -> list[Head]:  # noqa: ANN401, ARG001
         return []
 
-    kit._settle._lost_since = none  # type: ignore[method-assign]
+    put(kit._settle, "_lost_since", none)
 
 
-@plant(within=40)
+@plant("I2", "I4", "I7", "lost", within=100)
 def ack_before_commit(kit: GameKit) -> None:
     """A commit is told to be on disk a moment before it is."""
     journal: Any = kit.store._journal  # type: ignore[attr-defined]
@@ -119,10 +104,10 @@ def ack_before_commit(kit: GameKit) -> None:
             commits._post(commits._resolve, futures, [None] * len(rows), sum(map(len, rows)))
             asyncio.get_running_loop().call_later(0.05, commits._write, rows)
 
-    commits._drain = drain  # type: ignore[method-assign]
+    put(commits, "_drain", drain)
 
 
-@plant(within=100)
+@plant("I3", within=1000)
 def resign_at_next_nonce(kit: GameKit) -> None:
     """An operation whose deadline is near is signed again in the next slot, instead of its own."""
     dispatch, state = kit._dispatch, kit.state
@@ -140,10 +125,10 @@ def resign_at_next_nonce(kit: GameKit) -> None:
         dispatch.schedule(lane)
         return True
 
-    kit._resolve._resign = resign  # type: ignore[method-assign]
+    put(kit._resolve, "_resign", resign)
 
 
-@plant(within=150)
+@plant("I7", "lost", within=300)
 def two_commits_instead_of_one(kit: GameKit) -> None:
     """What a block says is written first, and the events that tell it in a commit of their own."""
 
@@ -154,26 +139,26 @@ def two_commits_instead_of_one(kit: GameKit) -> None:
             await kit.store.commit(events)
             kit._notify.publish(events)
 
-    kit._settle._write = write  # type: ignore[method-assign]
+    put(kit._settle, "_write", write)
 
 
-@plant(within=700)
+@plant("I1", "I7", "untrue", "lost", within=700)
 def trust_receipt(kit: GameKit) -> None:
-    """A receipt is believed whatever block it names."""
-    kit._ports.chain.trusting = True  # type: ignore[attr-defined]
+    """A block need not prove its receipts: what a node says is believed."""
+    put(kit._ports.chain, "checked", False)
 
 
-@plant(within=200)
+@plant("I7", "lost", within=300)
 def final_too_early(kit: GameKit) -> None:
     """The head counts as final."""
-    kit._chain.finalized = kit._chain.head  # type: ignore[method-assign]
+    put(kit._chain, "finalized", kit._chain.head)
 
 
-@plant(within=200)
+@plant("I5", within=300)
 def bump_only_tip(kit: GameKit) -> None:
     """A replacement raises the tip, and not the highest fee. The journal would refuse that, so it is not asked."""
     real: Any = kit._relayers._signed
-    kit._relayers._store = _NonceUnguarded(kit.store)
+    put(kit._relayers, "_store", _NonceUnguarded(kit.store))
 
     def signed(relayer: Any, nonce: int, attempt: int, *rest: Any) -> Any:  # noqa: ANN401
         if not attempt:
@@ -181,7 +166,7 @@ def bump_only_tip(kit: GameKit) -> None:
         before = relayer.unmined[nonce][-1]
         return real(relayer, nonce, attempt, *(_same_most(before, each) for each in rest))
 
-    kit._relayers._signed = signed  # type: ignore[method-assign, assignment]
+    put(kit._relayers, "_signed", signed)
 
 
 class _NonceUnguarded:
@@ -204,7 +189,7 @@ def _same_most(before: Any, value: Any) -> Any:  # noqa: ANN401
     return Fees(before.max_fee_per_gas, min(value.max_priority_fee_per_gas, before.max_fee_per_gas))
 
 
-@plant(within=100)
+@plant("I5", within=200)
 def forget_sent_on_restart(kit: GameKit) -> None:
     """A start takes the relayer's next nonce from the chain, and forgets what was sent and is not mined."""
     real = kit._relayers.recover
@@ -215,22 +200,22 @@ def forget_sent_on_restart(kit: GameKit) -> None:
             relayer.unmined.clear()
             relayer.next_nonce = await kit._chain.transaction_count(relayer.address)
 
-    kit._relayers.recover = recover  # type: ignore[method-assign]
+    put(kit._relayers, "recover", recover)
 
 
-@plant(within=40)
+@plant("I7", "lost", within=100)
 def reuse_last_cursor(kit: GameKit) -> None:
     """A start goes on with the cursor of the last event, which is written over."""
     real = kit._resolve.load
 
     async def load() -> None:
-        kit._notify.next_cursor = max(1, kit._notify.next_cursor - 1)  # type: ignore[assignment]
+        put(kit._notify, "next_cursor", max(1, kit._notify.next_cursor - 1))
         await real()
 
-    kit._resolve.load = load  # type: ignore[method-assign]
+    put(kit._resolve, "load", load)
 
 
-@plant(within=300)
+@plant("I1", "lost", "I3", within=300)
 def jump_over_blocks(kit: GameKit) -> None:
     """When several blocks have come at once, only the newest is read."""
     state = kit.state
@@ -242,38 +227,38 @@ def jump_over_blocks(kit: GameKit) -> None:
                 return
             state.history.apply(Step((), (above,)))
 
-    kit._settle._climb = climb  # type: ignore[method-assign]
+    put(kit._settle, "_climb", climb)
 
 
-@plant("revoke", 4)
+@plant("I9", campaign="revoke", within=4)
 def sign_after_revoke(kit: GameKit) -> None:
     """A revocation is written, and the lane goes on."""
-    kit._revoke.stop = lambda session, code: kit.state.put(session)  # type: ignore[method-assign]  # noqa: ARG005
+    put(kit._revoke, "stop", lambda session, code: kit.state.put(session))  # noqa: ARG005
 
 
-@plant(within=100)
+@plant("I2", "I4", "lost", within=800)
 def no_sync(kit: GameKit) -> None:
     """The journal does not wait for the disk."""
     kit.store._journal._writer._connection.pragma("synchronous", "OFF")  # type: ignore[attr-defined]
 
 
-@plant("poison", 2)
+@plant("I1", campaign="poison", within=2)
 def blame_nobody(kit: GameKit) -> None:
     """A bundle that was reverted on chain makes nobody suspect: its operations travel together again."""
-    kit._bundler.on_receipts = lambda head, receipts: ()  # type: ignore[method-assign]  # noqa: ARG005
+    put(kit._bundler, "on_receipts", lambda head, receipts: ())  # noqa: ARG005
 
 
-@plant("poison", 2)
+@plant("I1", campaign="poison", within=2)
 def look_away(kit: GameKit) -> None:
     """What would fail as a whole is signed all the same."""
 
     async def harmless(*_: Any) -> bool:  # noqa: ANN401
         return True
 
-    kit._dispatch._poison.is_harmless = harmless  # type: ignore[union-attr, method-assign]
+    put(kit._dispatch._poison, "is_harmless", harmless)
 
 
-@plant("poison", 2)
+@plant("I1", campaign="poison", within=2)
 def one_by_one(kit: GameKit) -> None:
     """A batch that would fail is not halved: its calls travel one by one."""
     real = kit._dispatch._plan
@@ -282,7 +267,7 @@ def one_by_one(kit: GameKit) -> None:
         lane.watched += most < CALLS_MAX_LIMIT
         return await real(lane, 1 if lane.watched else most)
 
-    kit._dispatch._plan = plan  # type: ignore[method-assign]
+    put(kit._dispatch, "_plan", plan)
 
 
 class _Unreserved(Lane):
@@ -294,7 +279,7 @@ class _Unreserved(Lane):
         return self.scope.usage.uses_max - self.usage.uses
 
 
-@plant("budget", 1)
+@plant("I8", campaign="budget", within=1)
 def budget_not_reserved(kit: GameKit) -> None:
     """Uses are counted when they are charged on chain, not when an action is accepted."""
     real = kit._resolve.make_lane
@@ -304,10 +289,10 @@ def budget_not_reserved(kit: GameKit) -> None:
         lane.__class__ = _Unreserved
         return lane
 
-    kit._resolve.make_lane = make_lane  # type: ignore[method-assign, assignment]
+    put(kit._resolve, "make_lane", make_lane)
 
 
-@plant("disk", 10)
+@plant("I2", "lost", campaign="disk", within=10)
 def ack_despite_error(kit: GameKit) -> None:
     """A commit that the disk refused is told to be on disk."""
     journal: Any = kit.store._journal  # type: ignore[attr-defined]
@@ -317,4 +302,7 @@ def ack_despite_error(kit: GameKit) -> None:
         write(commits)
         return [None] * len(commits)
 
-    journal._commits._write = hopeful
+    put(journal._commits, "_write", hopeful)
+
+
+__all__ = ["PLANTS", "limit_plants"]

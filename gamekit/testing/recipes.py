@@ -56,7 +56,7 @@ class Scene:
                 return
             await asyncio.sleep(1)
         what = f"{entry.key} has no last event after {FINISH_S} s: {[each.kind for each in entry.told]}"
-        self.simulation.witness.fail("stuck", what)
+        self.simulation.witness.fail("I1", what)
 
     async def wait(self, blocks: int = 1) -> None:
         """Let blocks come."""

@@ -24,6 +24,8 @@ class Report(Struct):
     campaign: str
     seed: int
     plant: str = ""
+    no_verdict: int = 0
+    """1 when what was found is not what the planted bug breaks."""
     cases: int = 0
     crashes: int = 0
     crashes_by_point: dict[str, int] = {}
@@ -68,6 +70,10 @@ class Report(Struct):
         told += [("lost", each) for each in findings.lost] + [("duplicated", each) for each in findings.duplicated]
         told += [("untrue", each) for each in findings.untrue]
         self.broken += [BrokenCase(invariant, what, self.seed, case) for invariant, what in told]
+
+    def fail(self, invariant: str, what: str) -> None:
+        """Write down what is wrong with the campaign as a whole."""
+        self.broken.append(BrokenCase(invariant, what, self.seed, self.cases - 1))
 
     @property
     def clean(self) -> bool:

@@ -6,53 +6,40 @@ supervisor would do it.
 
 import asyncio
 import itertools
+import os
 import random
 import shutil
-import tempfile
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from msgspec.structs import asdict
 
-from gamekit.config import BatchConfig, Config, RelayConfig
+from gamekit.config import Config
 from gamekit.core.game import Game
 from gamekit.core.journal import Event
-from gamekit.errors import ChainMismatch, GamekitError
+from gamekit.errors import ChainMismatch, GamekitError, StoreUnavailable
 from gamekit.eth.calldata import Call
-from gamekit.keys.signer import LocalSigner
 from gamekit.kit import GameKit
 from gamekit.runtime.notify import ALL
-from gamekit.store import writer
+from gamekit.store.sqlite import lock_journal
 from gamekit.testing.audit import Findings, audit
-from gamekit.testing.chain import BLOCK_S, FakeChain
+from gamekit.testing.chain import BLOCK_S, GENESIS_AT, FakeChain
 from gamekit.testing.crash import Crash, Points
 from gamekit.testing.disk import Disk, DiskVfs
 from gamekit.testing.ledger import Ledger
-from gamekit.testing.life import Gone, Life, owned
-from gamekit.testing.loop import Stalled, VirtualLoop
-from gamekit.testing.nature import STILL, Nature
+from gamekit.testing.life import Gone, Life
+from gamekit.testing.loop import Stalled
+from gamekit.testing.nature import STILL, Fate, Nature
 from gamekit.testing.network import CALM, Sky, Weather
 from gamekit.testing.players import Player
-from gamekit.testing.scenery import (
-    ENTRY_POINT,
-    MODULE,
-    NO_STAMINA,
-    OPENER,
-    OWNER_VALIDATOR,
-    Keys,
-    arena,
-    chain_config,
-    config,
-)
+from gamekit.testing.scenery import ENTRY_POINT, MODULE, NO_STAMINA, OPENER, OWNER_VALIDATOR
+from gamekit.testing.stops import unexcused
 from gamekit.testing.witness import Witness
-from gamekit.units import Cursor, Wei
+from gamekit.testing.workshop import Workshop, settings, workshop
+from gamekit.units import Address, Cursor, PermissionId, Wei
 
 T = TypeVar("T")
-
-LOG_PAGES_MAX = 100
-"""Pages in the journal's log after which it is copied: few, so that short lives see it happen."""
 
 QUIET_S = 240
 """Virtual seconds after which a world that is left alone must be at rest."""
@@ -66,65 +53,6 @@ class Unfinished(Exception):
     """A story was cut off: an invariant did not hold, or it went on for too long."""
 
 
-def settings(**sections: Any) -> Config:  # noqa: ANN401
-    """A configuration for short lives: quick deadlines, a head that is read three times a second."""
-    plain = {
-        "chain": chain_config(poll_ms=300, included_depth=1),
-        "batch": BatchConfig(calls_max=4, deadline_s=24, resign_below_s=8),
-        "relay": RelayConfig(replace_after_blocks=2),
-    }
-    return config(**plain | sections)
-
-
-class Workshop:
-    """What worlds share to be quick: a loop, a folder, keys. One at a time uses it."""
-
-    def __init__(self) -> None:
-        shared = Path("/dev/shm")  # noqa: S108 - not a temporary file's name: the memory disk, if there is one
-        self.folder = Path(tempfile.mkdtemp(prefix="gamekit-", dir=shared if shared.is_dir() else None))
-        self.loop = VirtualLoop()
-        self.loop.set_task_factory(owned)
-        self.secrets: list[bytes] = []
-        """Every key and nonce that was made for the present world."""
-        self._chance = random.Random(0)
-        self.keys = Keys.make(self.folder, relayers=2, fill=self._fill)
-        self.signer = LocalSigner(self.keys.keystore)
-        self.games: tuple[Game, ...] = (arena(),)
-        self._count = itertools.count()
-        self._log_pages, writer.WAL_PAGES_MAX = writer.WAL_PAGES_MAX, LOG_PAGES_MAX  # type: ignore[misc]
-
-    def _fill(self, buffer: bytearray) -> None:
-        buffer[:] = self._chance.randbytes(len(buffer))
-        self.secrets.append(bytes(buffer))
-
-    def seed(self, seed: str) -> None:
-        """Begin a new world."""
-        self._chance = random.Random(f"{seed}/keys")
-        self.secrets.clear()
-
-    def new_folder(self) -> Path:
-        """An empty folder for one world's disk."""
-        folder = self.folder / f"world{next(self._count)}"
-        folder.mkdir()
-        return folder
-
-    def close(self) -> None:
-        """Remove everything."""
-        self.loop.close()
-        writer.WAL_PAGES_MAX = self._log_pages  # type: ignore[misc]
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@contextmanager
-def workshop() -> Iterator[Workshop]:
-    """Lend a workshop."""
-    shop = Workshop()
-    try:
-        yield shop
-    finally:
-        shop.close()
-
-
 class Simulation:
     """A world. Everything random in it comes from its seed."""
 
@@ -136,6 +64,7 @@ class Simulation:
         config: Config | None = None,
         plant: Callable[[GameKit], None] | None = None,
         games: Sequence[Game] = (),
+        chain: FakeChain | None = None,
     ) -> None:
         """Set up a world in which nothing happens yet.
 
@@ -145,6 +74,7 @@ class Simulation:
             config: the server's; short lives by default.
             plant: plants a bug into each kit.
             games: the server's; one small arena by default.
+            chain: the simulated one, if it is to have more on it.
         """
         shop.seed(seed)
         self.seed = seed
@@ -153,17 +83,20 @@ class Simulation:
         self.games: Sequence[Game] = tuple(games) or shop.games
         self.keys, self.signer = shop.keys, shop.signer
         self.chance = random.Random(f"{seed}/life")
-        self.chain = FakeChain(ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR)
+        self.chain = chain or FakeChain(ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR)
         self.chain.finality = 6
         self.chain.reverts = _some_revert
         self.ledger = Ledger()
         self.witness = Witness(self.chain, self.ledger, self.config.batch.deadline_s)
+        self.witness.fees = self.config.fees
         self.points = Points()
         self.sky = Sky(random.Random(f"{seed}/network"))
         self.nature = STILL
         self.weather = CALM
         """What comes in gusts: with each block the sky may clear up, or not."""
         self.power_fails = 0.0
+        self.skew_s = 0.0
+        """How far the machine's clock is ahead of the chain's."""
         self.strikes: Callable[[], int | None] = lambda: None
         """After how many points the next process dies; None for never."""
         self.life: Life | None = None
@@ -176,7 +109,8 @@ class Simulation:
         self._registered = DiskVfs(self.vfs, self.disk)
         self._secrets = shop.secrets
         self._plant = plant
-        self._nature_chance = random.Random(f"{seed}/nature")
+        self._fate = Fate(self.chain, self, random.Random(f"{seed}/nature"), self.sky.count)
+        self._gusts = random.Random(f"{seed}/gusts")
         self._numbers = itertools.count(1)
         self._tasks: list[asyncio.Task[Any]] = []
         self._broken = asyncio.Event()
@@ -190,15 +124,19 @@ class Simulation:
     def play(self, story: Coroutine[Any, Any, object]) -> None:
         """Live through a story, let the world come to rest, and check it: for tests.
 
-        Raises: what the story raises; AssertionError naming what did not hold.
+        Raises: what the story raises; AssertionError naming the seed and what did not hold, be it only that the story
+            has an end.
         """
 
         async def to_the_end() -> None:
             await story
             await self.rest()
 
-        with suppress(Unfinished):
+        try:
             self.run(to_the_end())
+        except (Unfinished, Stalled) as error:
+            if not self.witness.breaks:
+                raise AssertionError(f"seed {self.seed}: {error}") from error
         findings = self.audit()
         wrong = [f"{each.invariant}: {each.what}" for each in self.witness.breaks]
         wrong += [f"lost: {each}" for each in findings.lost]
@@ -223,9 +161,11 @@ class Simulation:
             when nothing goes on at all.
         """
         self.loop.set_exception_handler(self._on_exception)
+        real, time.time = time.time, self.wall
         try:
             return self.loop.run(self._run(story))
         finally:
+            time.time = real
             self._registered.unregister()
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -295,7 +235,7 @@ class Simulation:
         self.strikes = lambda: None
         self.points.calm()
         self.disk.disarm()
-        self.chain.base_fee = Wei(10**9)
+        self._fate.calm()
 
     def crash(self) -> None:
         """Kill the server now; it is started again soon."""
@@ -328,6 +268,20 @@ class Simulation:
             await asyncio.sleep(BLOCK_S)
         await self.serving()
 
+    # What others may meddle with.
+
+    def lanes(self) -> Sequence[tuple[Address, int]]:
+        """Accounts with the nonce keys of their sessions."""
+        return self.witness.lanes()
+
+    def sessions(self) -> Sequence[PermissionId]:
+        """Sessions that the chain knows."""
+        return [PermissionId(key) for key, each in self.chain.top.world.sessions.items() if each.state == 1]
+
+    def relayers(self) -> Sequence[Address]:
+        """The relayers of play."""
+        return list(self.keys.pool)
+
     def audit(self) -> Findings:
         """Join what players were told with what the chain executed."""
         entries = [asdict(entry) | {"told": [asdict(told) for told in entry.told]}
@@ -350,6 +304,10 @@ class Simulation:
         """Every fault that came to pass, by kind."""
         return self.sky.faults | ({"disk": self.disk.faults} if self.disk.faults else {})
 
+    def wall(self) -> float:
+        """What the machine's own clock says, unix seconds: it may be far from chain time, and nothing may follow."""
+        return GENESIS_AT + self.virtual_seconds + self.skew_s
+
     @property
     def virtual_seconds(self) -> float:
         """How long this world has lived."""
@@ -360,13 +318,18 @@ class Simulation:
     async def _serve(self) -> None:
         """Start the server again and again, as a supervisor would."""
         while True:
-            before = self.life
+            before, disk_faults = self.life, self.disk.faults
             try:
                 life = Life(self)
-            except GamekitError:
+            except Gone:
+                await asyncio.sleep(1)
+                continue
+            except GamekitError as error:
+                self._judge_stop("no start", error, disk_failed=self.disk.faults > disk_faults)
                 await asyncio.sleep(1)
                 continue
             self.life = life
+            chain_faults = self.sky.total()
             if before is not None:
                 await life.inherit(before)
             count = self.strikes()
@@ -382,6 +345,8 @@ class Simulation:
                 self.witness.fail("start", str(error))
                 life.die(f"start: {error}", crashed=False)
             except GamekitError as error:
+                failed = {"disk_failed": self.disk.faults > disk_faults, "chain_failed": self._may_fail(chain_faults)}
+                self._judge_stop("start", error, **failed)
                 life.die(f"start: {error}", crashed=False)
             except (asyncio.CancelledError, Crash):
                 raise
@@ -392,6 +357,16 @@ class Simulation:
             life.serving = False
             await life.bury()
             await asyncio.sleep(self.chance.uniform(0.05, 1.5))
+
+    def _may_fail(self, faults_before: int) -> bool:
+        """Whether the network is bad, or something happened to the chain since there were so many faults."""
+        return self.sky.weather is not CALM or self.sky.total() > faults_before
+
+    def _judge_stop(self, when: str, error: BaseException, *, disk_failed: bool, chain_failed: bool = False) -> None:
+        """Write down an end of the server that no fault explains."""
+        why = unexcused(error, disk_failed=disk_failed, chain_failed=chain_failed)
+        if why:
+            self.witness.fail("stopped", f"{when}: {why}")
 
     async def _listen(self, life: Life) -> None:
         """Read on after the last event that was heard, then listen."""
@@ -413,54 +388,35 @@ class Simulation:
     async def _mine(self) -> None:
         while True:
             await asyncio.sleep(BLOCK_S)
-            self._block(self.nature, self._nature_chance)
+            if self.weather is not CALM:
+                self.sky.weather = CALM if self._gusts.random() < 0.5 else self.weather
+            self._fate.block(self.nature)
             self.witness.on_block()
             if self.witness.breaks:
                 self._broken.set()
             if self.life is not None and self.life.serving and not self.life.dead:
                 self._check_bounds(self.life)
+                self._check_alone()
 
-    def _block(self, nature: Nature, dice: random.Random) -> None:
-        chain, faults = self.chain, self.sky.count
-        chain.base_fee = Wei(10**9)
-        if self.weather is not CALM:
-            self.sky.weather = CALM if dice.random() < 0.5 else self.weather
-        if nature is STILL:
-            chain.mine()
+    def _check_alone(self) -> None:
+        """I6: while a process has the journal, nobody else can take it."""
+        try:
+            lock = lock_journal(self.disk.folder / "journal.sqlite")
+        except StoreUnavailable:
             return
-        if dice.random() < nature.reorg:
-            depth = dice.randint(1, min(nature.reorg_depth_max, chain.top.head.number))
-            sideways = dice.random() < nature.sideways
-            faults("reorg sideways" if sideways else "reorg")
-            chain.reorg(
-                depth, forget=dice.random() < nature.forget, sideways=sideways, length=depth + dice.randint(0, 1)
-            )
-            return
-        if dice.random() < nature.front_run and chain.operations():
-            faults("front run")
-            operations, ours = chain.operations(), chain.pending
-            chain.pending = []
-            chain.run(operations)
-            chain.pending += ours
-        if dice.random() < nature.fee_spike:
-            faults("fee spike")
-            chain.base_fee = Wei(10**9 * dice.randint(2, 20))
-        empty, late = dice.random() < nature.skip, dice.random() < nature.late
-        if empty:
-            faults("empty block")
-        if late:
-            faults("late block")
-        chain.mine(empty=empty, seconds=dice.choice([30, 60]) if late else BLOCK_S)
-        if dice.random() < nature.drop and chain.pending:
-            faults("pool dropped")
-            chain.drop()
+        os.close(lock)
+        self.witness.fail("I6", "a second process can take the journal of a server that runs")
 
     def _check_bounds(self, life: Life) -> None:
         """I10: nothing in the server grows without a bound."""
         state, lanes = life.kit.state, self.config.lanes
-        deepest = max((lane.depth for lane in state.lanes.values()), default=0)
-        if deepest > lanes.depth_max or state.accepted > lanes.accepted_max:
-            self.witness.fail("I10", f"a lane is {deepest} deep, and {state.accepted} actions wait")
+        for lane in state.lanes.values():
+            # What was in a slot before came back: it was counted when it came in.
+            back = sum((lane.session.permission_id, action.id) in self.witness.was_planned for action in lane.ready)
+            if lane.depth - back > lanes.depth_max:
+                self.witness.fail("I10", f"{lane.depth - back} actions wait on a lane that takes {lanes.depth_max}")
+        if state.accepted > lanes.accepted_max:
+            self.witness.fail("I10", f"{state.accepted} actions wait")
         if state.accepted != sum(len(lane.ready) for lane in state.lanes.values()):
             self.witness.fail("I10", "the count of actions that wait is not that of the lanes")
         if len(life.tasks) > 1000:
@@ -470,6 +426,9 @@ class Simulation:
         error = context.get("exception")
         if not isinstance(error, Crash | Gone | BaseExceptionGroup) and (self.life is None or not self.life.dead):
             self.witness.fail("unhandled", f"{context.get('message')}: {error!r}")
+
+
+__all__ = ["LIFE_S", "QUIET_S", "Simulation", "Unfinished", "Workshop", "settings", "workshop"]
 
 
 async def _asked(request: Callable[[GameKit], Awaitable[T]], kit: GameKit) -> T:

@@ -1,124 +1,28 @@
-"""One world of each campaign beside the crashes: reorgs, poison, revocations, budgets, disks.
+"""One world of each campaign beside the crashes: poison, revocations, disks; `budgets` and `reorgs` have the others.
 
 Each function lives through one case and gives the world; what does not hold is among the witness's breaks.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from math import ceil, log2
 from typing import Final
 
-from gamekit.config import BatchConfig, LaneConfig
+from gamekit.config import BatchConfig
 from gamekit.core.action import ActionRequest
-from gamekit.core.game import Game, build_game
-from gamekit.core.manifest import parse_manifest
-from gamekit.core.pausing import FINALITY
-from gamekit.errors import GamekitError
 from gamekit.eth.calldata import Call
-from gamekit.kit import GameKit
-from gamekit.testing.chain import BLOCK_S
-from gamekit.testing.life import Gone
-from gamekit.testing.nature import STILL, WILD, Nature
+from gamekit.testing.budgets import budget, gas
+from gamekit.testing.nature import STILL, WILD
 from gamekit.testing.network import CALM, ROUGH
+from gamekit.testing.planting import Sow
 from gamekit.testing.players import Player
-from gamekit.testing.scenery import ABI, MANIFEST
+from gamekit.testing.reorgs import reorgs
 from gamekit.testing.simulation import Simulation, Workshop, settings
-
-Sow = Callable[[GameKit], None] | None
-
-DEPTH_MAX: Final = 64
-EMPTY: Final = Nature(skip=1.0)
-"""Blocks that take nothing."""
-STATES: Final = ("accepted", "signed", "sent", "replaced", "included", "settled", "settled twice", "resigned")
-"""How far an action is when the chain reorganises."""
-USES_MAX: Final = 20
-RACERS: Final = 1000
-TIGHT: Final = f"""
-[unit.tight]
-meaning = "play a little"
-functions = ["attack"]
-minutes = 10
-rate_per_s = 1000
-burst = 640
-calls_max = 8
-gas_budget_wei = 900000000000000000
-gas_per_operation_wei_max = 90000000000000000
-uses_max = {USES_MAX}
-"""
+from gamekit.testing.sponsored import sponsor
 
 
-def reorgs(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
-    """A reorg of each depth, at each state of an action, straight and sideways: case 0 is the first of them.
-
-    By chance the server is down when it comes, what was in the blocks is in no pool any more, and final blocks are
-    among them: then the server stops, reads all again from the last block that is left, and an operator lets it go on.
-    """
-    depth = case // (2 * len(STATES)) % DEPTH_MAX + 1
-    state, sideways = STATES[case // 2 % len(STATES)], bool(case % 2)
-    simulation = Simulation(shop, f"{seed}/reorgs/{case}", plant=sow)
-    dice = random.Random(f"{seed}/reorgs/{case}")
-    down, forget = dice.random() < 0.5, dice.random() < 0.3
-    is_beyond = depth > 1 and dice.random() < 0.25
-    simulation.chain.finality = depth // 2 if is_beyond else depth + 6
-
-    async def story() -> None:
-        hero = await simulation.join("ada")
-        simulation.chain.mine(depth)
-        await simulation.blocks(1)
-        await _bring_to(simulation, hero, state)
-        if down:
-            simulation.crash()
-        simulation.chain.reorg(depth, sideways=sideways, forget=forget)
-        simulation.sky.count(f"reorg{' sideways' if sideways else ''}{' while down' if down else ''}")
-        operator = asyncio.ensure_future(_let_go_on(simulation))
-        await simulation.blocks(1)
-        await hero.send([hero.attack()])
-        await simulation.rest()
-        operator.cancel()
-
-    return simulation.lived(story())
-
-
-async def _let_go_on(simulation: Simulation) -> None:
-    """An operator, who looks at each stop because finality was broken."""
-    while True:
-        kit = await simulation.serving()
-        if FINALITY in kit.state.pauses:
-            simulation.sky.count("reorg below final")
-            with suppress(Gone, GamekitError):
-                await simulation.ask(lambda kit: kit.resume(FINALITY, "looked at", "olga"))
-        await asyncio.sleep(BLOCK_S)
-
-
-async def _bring_to(simulation: Simulation, hero: Player, state: str) -> None:
-    chain = simulation.chain
-    if state in ("replaced", "resigned"):
-        simulation.rage(EMPTY)
-    entry = await hero.ask(hero.attack())
-    if state == "accepted":
-        return
-    if state == "signed":
-        await asyncio.sleep(0.03)
-    elif state == "sent":
-        while not chain.pending and not entry.told:
-            await asyncio.sleep(0.01)
-    elif state in ("replaced", "resigned"):
-        await simulation.blocks(4 if state == "replaced" else 10)
-        simulation.rage(STILL)
-        await simulation.blocks(1)
-    else:
-        while not entry.told:
-            await asyncio.sleep(0.1)
-        if state != "included":
-            await simulation.blocks(1)
-        if state == "settled twice":
-            await hero.send([hero.attack(), hero.attack()])
-            await simulation.blocks(1)
-
-
-def revoke(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+def revoke(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
     """Four players; each session is revoked at a random moment of its play."""
     dice = random.Random(f"{seed}/revoke/{case}")
     simulation = Simulation(shop, f"{seed}/revoke/{case}", plant=sow)
@@ -138,7 +42,7 @@ def revoke(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
     return simulation.lived(story())
 
 
-def poison(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
+def poison(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
     """Eight players, of whose actions one in a hundred burns the gas of its batch, and a ninth with an evil account.
 
     That account agrees to its operations when it is asked, and makes every bundle revert once it is mined. Nobody else
@@ -202,51 +106,16 @@ INNOCENT_S: Final = 20
 """Virtual seconds, ten blocks, after which no innocent action may still wait for its outcome."""
 
 
-def budget(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
-    """A thousand requests race for twenty uses: never are more accepted than there are."""
-    dice = random.Random(f"{seed}/budget/{case}")
-    simulation = Simulation(
-        shop, f"{seed}/budget/{case}", plant=sow, games=(tight_arena(),),
-        config=settings(lanes=LaneConfig(depth_max=RACERS)),
-    )  # fmt: skip
+def disk(shop: Workshop, seed: int, case: int, sow: Sow | None) -> Simulation:
+    """A fault at one write or sync after the other, in one of four ways; soon after it the server is killed, or not.
 
-    async def story() -> None:
-        hero = simulation.player("ada")
-        await hero.open("tight")
-        requests = [hero.attack() for _ in range(RACERS)]
-        frames: list[Sequence[ActionRequest]] = []
-        while requests:
-            size = dice.randint(1, 6)
-            frames.append(requests[:size])
-            del requests[:size]
-        await asyncio.gather(*(_try_once(simulation, hero, frame, dice.uniform(0, 10)) for frame in frames))
-        accepted = [entry for entry in simulation.ledger.entries.values() if entry.accepted]
-        if len(accepted) > USES_MAX:
-            simulation.witness.fail("I8", f"{len(accepted)} actions were accepted for {USES_MAX} uses")
-        if not accepted:
-            simulation.witness.fail("I8", "nothing was accepted at all")
-        await simulation.rest()
-
-    return simulation.lived(story())
-
-
-async def _try_once(simulation: Simulation, hero: Player, frame: Sequence[ActionRequest], delay_s: float) -> None:
-    await asyncio.sleep(delay_s)
-    await hero.try_once(frame)
-    if len([entry for entry in simulation.ledger.entries.values() if entry.accepted]) > USES_MAX:
-        simulation.witness.fail("I8", f"more than {USES_MAX} actions are accepted")
-
-
-def tight_arena() -> Game:
-    """The arena, with a unit that has few uses."""
-    return build_game(parse_manifest(MANIFEST + TIGHT), ABI)
-
-
-def disk(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
-    """A fault at one write or sync after the other, in one of four ways; soon after it the server is killed."""
+    In some cases sessions are opened while it comes, and in some one of them is revoked: a request that the disk
+    refuses must leave nothing behind that is sent later.
+    """
     simulation = Simulation(shop, f"{seed}/disk/{case}", plant=sow)
     place, way = case // 4, case % 4
     dice = random.Random(f"{seed}/disk/{case}")
+    opening, revoking, killing = (dice.random() < share for share in (0.3, 0.3, 0.6))
 
     async def kill_after_the_fault() -> None:
         while not simulation.disk.struck:
@@ -254,19 +123,44 @@ def disk(shop: Workshop, seed: int, case: int, sow: Sow) -> Simulation:
         await asyncio.sleep(dice.uniform(0, 0.1))
         simulation.crash()
 
-    async def story() -> None:
-        players = [await simulation.join(name) for name in ("ada", "bob")]
+    def arm() -> None:
         simulation.disk.arm(place, "FULL" if way & 1 else "IOERR", 1 if way < 2 else 12, part=bool(way & 1))
-        killing = asyncio.ensure_future(kill_after_the_fault())
-        await asyncio.gather(*(player.play(6, 0.4) for player in players))
-        killing.cancel()
+
+    async def story() -> None:
+        if opening:
+            await simulation.serving()
+            arm()
+        players = [await simulation.join(name) for name in ("ada", "bob")]
+        if not opening:
+            arm()
+        tasks = [asyncio.ensure_future(kill_after_the_fault())] if killing else []
+        playing = [player.play(6, 0.4) for player in players]
+        if revoking:
+            playing.append(revoke_later(players[1], dice.uniform(0.5, 4)))
+        await asyncio.gather(*playing)
+        for task in tasks:
+            task.cancel()
         simulation.disk.disarm()
         await simulation.rest()
 
     return simulation.lived(story())
 
 
-TRIALS: Final = {"reorgs": reorgs, "revoke": revoke, "poison": poison, "budget": budget, "disk": disk}
+async def revoke_later(player: Player, delay_s: float) -> None:
+    """Let a player revoke after so many virtual seconds."""
+    await asyncio.sleep(delay_s)
+    await player.revoke()
+
+
+TRIALS: Final = {
+    "reorgs": reorgs,
+    "revoke": revoke,
+    "poison": poison,
+    "budget": budget,
+    "gas": gas,
+    "disk": disk,
+    "sponsor": sponsor,
+}
 """By the name of their campaign."""
 
-__all__ = ["TRIALS", "budget", "disk", "poison", "reorgs", "revoke"]
+__all__ = ["TRIALS", "disk", "poison", "reorgs", "revoke", "revoke_later"]

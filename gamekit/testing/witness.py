@@ -9,33 +9,47 @@ made durable, and of the server only what crosses a port: so a server cannot tal
 | I2 acked means durable, the same key gives the same answer | with each answer and each event |
 | I3 an action sits in one live slot | with each signature that may leave |
 | I4 no signature without its row, one set of actions in a slot | with each signature, and each that may leave |
-| I5 no relayer transaction without its row, both fees raised by what pools ask | with each sending |
+| I5 no relayer transaction without its row, both fees raised by what pools ask, none over the cap | with each sending |
+| I5 no gap in a relayer's nonces is older than `GAP_S` | with each block |
+| I6 nobody else can have the journal while a process has it | with each block |
 | I7 accepted, settled, final in this order; only a reorg goes back, from final only one below it | with each event |
 | I8 what may still be charged and what is charged stay within the budget | with each signature that may leave |
 | I9 no signature after a revocation is durable, nothing lands after its deadline | with each signature and block |
 | I10 queues, tasks and rows that wait are bounded | with each block |
+| I11 what is signed, the session's own policies on chain let through | with each signature that may leave |
 | I12 no key in the journal | at the end |
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from asyncio import Future
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
+from gamekit.config import FeeConfig
 from gamekit.core.action import Action
 from gamekit.core.event import FINAL, REFUSED, REORGED, SETTLED, OperationEvent, RefusedEvent
 from gamekit.core.journal import Event, Row
-from gamekit.core.relay import RelayTransaction
+from gamekit.core.policy import Denied
+from gamekit.core.relay import RelayNonce, RelayTransaction
 from gamekit.core.scope import Scope
 from gamekit.core.session import ENDED, REVOKING, Session
-from gamekit.core.tracking import Operation
+from gamekit.core.tracking import Operation, Slot
+from gamekit.core.usage import charge
 from gamekit.eth.session_validator import operation_digest
 from gamekit.ports import SealedKey
 from gamekit.testing.chain import FakeChain
+from gamekit.testing.contracts import Session as OnChain
 from gamekit.testing.ledger import Ledger
 from gamekit.testing.wire import DecodedTransaction
-from gamekit.units import UINT64_MAX, Hash32, PermissionId
+from gamekit.units import UINT64_MAX, Address, BlockHash, Hash32, PermissionId, UserOpHash, Wei
 
+GAP_S = 240
+"""Chain time, in seconds, after which a relayer's nonces have no gap any more, whatever happened meanwhile."""
+PROMISES_COUNT_BLOCKS = False
+"""Whether the answer to a revocation must count what is in a block that a reorg can still take back. It should, and
+`core.revocation` looks at what is in no block only."""
 REPLACE_PERCENT = 10
 """What pools ask of a replacement."""
 
@@ -67,6 +81,11 @@ class Witness:
             deadline_s: how long an operation may live, by the server's configuration.
         """
         self._deadline_s = deadline_s
+        self.fees: FeeConfig | None = None
+        """The server's caps; unlimited when nobody says."""
+        self._gaps: dict[bytes, int] = {}
+        """Since when a relayer's nonces have a gap, in chain time."""
+        self.oldest_gap_s = 0
         self._latest = 0
         """The highest timestamp that any block ever had."""
         self.chain = chain
@@ -79,11 +98,16 @@ class Witness:
         """Sessions whose revocation is durable, with the chain time after which nothing of theirs may land."""
         self._promised: dict[PermissionId, int] = {}
         """The same as callers were told."""
+        self._in_blocks: dict[PermissionId, set[UserOpHash]] = {}
+        """What was in blocks when a caller was told."""
+        self._wanted: list[tuple[Callable[[Row], bool], Future[Row]]] = []
         self._actions: dict[tuple[PermissionId, str], Action] = {}
         self._sessions: dict[PermissionId, Session] = {}
         self._events: set[int] = set()
         self._planned: dict[Hash32, Operation] = {}
         """By the digest that the key must sign."""
+        self.was_planned: set[tuple[PermissionId, int]] = set()
+        """Actions that were in a slot."""
         self._signed: dict[tuple[bytes, int], dict[bytes, Operation]] = {}
         """Operations whose signature may leave, by slot."""
         self._slots_of: dict[tuple[PermissionId, int], dict[tuple[bytes, int], None]] = {}
@@ -99,16 +123,25 @@ class Witness:
         """Write down that an invariant does not hold."""
         self.breaks.append(Break(invariant, what))
 
+    def next_row(self, wanted: Callable[[Row], bool]) -> "Future[Row]":
+        """Wait for a row to become durable: whoever waits goes on before the server hears of its commit."""
+        found: Future[Row] = asyncio.get_running_loop().create_future()
+        self._wanted.append((wanted, found))
+        return found
+
     # What the server does.
 
     def on_durable(self, rows: Sequence[Row]) -> None:
         """A commit is on disk."""
+        if self._wanted:
+            self._give(rows)
         for row in rows:
             if isinstance(row, Action):
                 self._actions[row.permission_id, row.key] = row
             elif isinstance(row, Operation):
                 digest = operation_digest(row.user_op_hash, row.permission_id, row.claimed_at, row.deadline)
                 self._planned[digest] = row
+                self.was_planned.update((row.permission_id, action_id) for action_id in row.action_ids)
                 if row.signature and row.user_op_hash not in self._signed.get((row.sender, row.nonce), ()):
                     self._on_release(row)
             elif isinstance(row, Session):
@@ -119,6 +152,21 @@ class Witness:
                 self._transactions[row.transaction_hash] = row
             elif isinstance(row, Event):
                 self._events.add(row.cursor)
+
+    def _give(self, rows: Sequence[Row]) -> None:
+        """Give rows to those who wait for them."""
+        for wanted, found in self._wanted:
+            row = next(filter(wanted, rows), None)
+            if row is not None and not found.done():
+                found.set_result(row)
+        self._wanted = [each for each in self._wanted if not each[1].done()]
+
+    def on_conflict(self, rows: Sequence[Row], error: Exception) -> None:
+        """The journal has refused a commit: only two requests with one key may ever come to that."""
+        if any(isinstance(row, RelayNonce | RelayTransaction) for row in rows):
+            self.fail("I5", f"the journal refused: {error}")
+        elif any(isinstance(row, Slot | Operation) for row in rows):
+            self.fail("I4", f"the journal refused: {error}")
 
     def on_signatures(self, keys: Sequence[SealedKey], digests: Sequence[Hash32]) -> None:
         """A session key has signed."""
@@ -157,6 +205,10 @@ class Witness:
         transaction = DecodedTransaction.read(raw)
         if transaction.hash not in self._transactions:
             self.fail("I5", f"transaction {transaction.hash.hex()} left without a durable row")
+        if self.fees is not None:
+            most = self.fees.max_fee_per_gas_max_wei if transaction.data else self.fees.cancel_fee_per_gas_max_wei
+            if transaction.max_fee > most:
+                self.fail("I5", f"nonce {transaction.nonce} bids {transaction.max_fee} wei, at most {most} are allowed")
         bids = self._bids.setdefault((transaction.sender, transaction.nonce), [])
         if any(each.hash == transaction.hash for each in bids):
             return
@@ -183,6 +235,8 @@ class Witness:
     def on_revocation(self, session: PermissionId, dead_by: int) -> None:
         """A caller was told until when something of a session may still land."""
         self._promised[session] = min(dead_by, self._promised.get(session, dead_by))
+        if not PROMISES_COUNT_BLOCKS:
+            self._in_blocks[session] = {each.user_op_hash for each in self.chain.executed}
 
     def on_told(self, events: Sequence[Event]) -> None:
         """A listener was told events."""
@@ -191,8 +245,9 @@ class Witness:
                 self.fail("I2", f"event {event.cursor} ({event.kind}) was told before it was durable")
             if event.kind in (SETTLED, REORGED, FINAL):
                 body = msgspec.msgpack.decode(event.body, type=OperationEvent)
-                if body.block_hash not in self.chain.ever:
-                    self.fail("I7", f"{event.kind} was told of block {body.block_hash.hex()}, which no chain ever had")
+                if body.user_op_hash not in self.chain.ever.get(BlockHash(body.block_hash), ()):
+                    where = f"{body.user_op_hash.hex()} in block {body.block_hash.hex()}"
+                    self.fail("I7", f"{event.kind} was told of {where}, where it never was")
                 for action in body.actions:
                     self._tell(action.key, event.kind, body.user_op_hash.hex(), action.ok)
             elif event.kind == REFUSED:
@@ -227,15 +282,32 @@ class Witness:
             before = self._ran.setdefault(each.call.data, each.user_op_hash)
             if before != each.user_op_hash:
                 self.fail("I1", f"{each.call.data.hex()} ran in {before.hex()} and {each.user_op_hash.hex()}")
+        self._look_for_gaps()
         top = blocks[-1]
         for each in top.executed:
             for variants in self._signed.values():
                 operation = variants.get(each.user_op_hash)
                 if operation is None:
                     continue
-                for deadlines in (self.revoked, self._promised):
-                    if top.head.timestamp > deadlines.get(operation.permission_id, 1 << 62):
+                permission = operation.permission_id
+                excused = each.user_op_hash in self._in_blocks.get(permission, ())
+                for deadlines in (self.revoked, {} if excused else self._promised):
+                    if top.head.timestamp > deadlines.get(permission, 1 << 62):
                         self.fail("I9", f"{each.user_op_hash.hex()} landed after the revocation's deadline")
+
+    def _look_for_gaps(self) -> None:
+        """A transaction that waits behind a nonce that nothing uses is stuck until somebody fills it."""
+        top, lowest = self.chain.top, dict[bytes, int]()
+        for tx in self.chain.pending:
+            if tx.raw:
+                lowest[tx.sender] = min(tx.nonce, lowest.get(tx.sender, tx.nonce))
+        gaps = [sender for sender, nonce in lowest.items() if nonce > top.world.counts.get(Address(sender), 0)]
+        self._gaps = {sender: self._gaps.get(sender, top.head.timestamp) for sender in gaps}
+        for sender, since in self._gaps.items():
+            age = top.head.timestamp - since
+            self.oldest_gap_s = max(self.oldest_gap_s, age)
+            if age > GAP_S:
+                self.fail("I5", f"relayer {sender.hex()} has had a gap in its nonces for {age} s")
 
     # What follows from it.
 
@@ -244,6 +316,14 @@ class Witness:
         return any(
             self._may_land(place, each) for place, variants in self._signed.items() for each in variants.values()
         )
+
+    def lanes(self) -> list[tuple[Address, int]]:
+        """Accounts, with the nonce keys that sessions of theirs have signed on."""
+        return list(dict.fromkeys((Address(sender), nonce >> 64) for sender, nonce in self._signed))
+
+    def actions(self) -> list[Action]:
+        """The durable row of every action, as it was written last."""
+        return list(self._actions.values())
 
     def action(self, session: PermissionId, key: str) -> Action | None:
         """The durable row of an action, as it was written last."""
@@ -269,6 +349,26 @@ class Witness:
             and top.get((operation.sender, nonce >> 64), 0) <= nonce & UINT64_MAX
             and any(self._may_land((operation.sender, nonce), each) for each in variants.values())
         )
+        self._check_policies(operation, record, top)
         budget = record.scope.gas.budget_wei
         if record.usage.gas_spent_wei + reserved > budget:
             self.fail("I8", f"{record.usage.gas_spent_wei} spent and {reserved} reserved pass the budget of {budget}")
+
+    def _check_policies(self, operation: Operation, record: OnChain, nonces: Mapping[tuple[Address, int], int]) -> None:
+        """What validation would charge, by the chain's own books: game calls of simulated worlds carry no value."""
+        is_next = nonces.get((operation.sender, operation.nonce >> 64), 0) == operation.sequence
+        if record.state != 1 or not is_next:
+            return
+        if (operation.paymaster or None) != record.scope.gas.paymaster:
+            self.fail("I11", f"{operation.user_op_hash.hex()} is signed for another paymaster than the session's")
+        calls, cost = len(operation.action_ids), operation.max_cost
+        charged = charge(record.scope, record.usage, operation.claimed_at, calls, Wei(0), (0, 0), cost)
+        if isinstance(charged, Denied):
+            self.fail("I11", f"{operation.user_op_hash.hex()} is signed, and {charged.policy} refuses it")
+
+    def check_spent(self) -> None:
+        """At the end: no session was charged more gas than it may spend."""
+        for permission, session in self.chain.top.world.sessions.items():
+            spent, budget = session.usage.gas_spent_wei, session.scope.gas.budget_wei
+            if spent > budget:
+                self.fail("I8", f"session {permission.hex()} was charged {spent} wei of gas for a budget of {budget}")

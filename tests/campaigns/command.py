@@ -3,12 +3,14 @@
 import argparse
 import asyncio
 import json
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from tests.campaigns.world import Broken, World
 
+NO_VERDICT = 2
+"""Exit code of a run that proves nothing."""
 Result = tuple[bool, dict[str, Any], list[str]]
 """Whether nothing was wrong, the figures, and what was."""
 
@@ -40,16 +42,16 @@ async def attempt(run: Run, world: World) -> Result:
 def command(
     description: str,
     count: tuple[int, str],
-    plants: Collection[str],
+    plants: Mapping[str, Collection[str]],
     campaign: Callable[[int, int, str], Coroutine[Any, Any, Result]],
     arguments: Sequence[str] | None,
 ) -> int:
-    """Run from a command line; 0 when nothing is wrong.
+    """Run from a command line; 0 when nothing is wrong, 1 when something is, 2 when nothing is proved either way.
 
     Args:
         description: of the program.
         count: how much of what is done unless the command line says otherwise.
-        plants: names of the bugs that may be planted.
+        plants: the bugs that may be planted, each with the figures of which it must break one.
         campaign: takes count, seed and plant.
         arguments: of the command line; None for the process's own.
     """
@@ -60,9 +62,22 @@ def command(
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args(arguments)
     clean, figures, faults = asyncio.run(campaign(options.count, options.seed, options.plant))
+    if options.plant:
+        figures |= judged(clean, figures, plants[options.plant])
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(figures, indent=1))
     for fault in faults:
         print(fault)
-    return 0 if clean else 1
+    return exit_code(clean, figures)
+
+
+def judged(clean: bool, figures: Mapping[str, Any], breaks: Collection[str]) -> dict[str, Any]:
+    """What a run with a planted bug proves: nothing, when what is wrong is not what that bug breaks."""
+    missed = not clean and not any(figures.get(name) for name in breaks)
+    return {"must_break": [*breaks]} | ({"no_verdict": 1} if missed else {})
+
+
+def exit_code(clean: bool, figures: Mapping[str, Any]) -> int:
+    """0 when nothing is wrong, 1 when something is, 2 when nothing is proved either way."""
+    return NO_VERDICT if figures.get("no_verdict") else int(not clean)

@@ -24,6 +24,8 @@ class Plant(NamedTuple):
     """Which must find it."""
     what: str
     apply: Callable[[], None]
+    breaks: tuple[str, ...]
+    """Figures of which the campaign must count at least one: anything else is no verdict."""
 
 
 def _ack_before_commit() -> None:
@@ -115,23 +117,48 @@ def _put(where: Any, name: str, value: object) -> None:
 
 PLANTS: Final = {
     "ack_before_commit": Plant(
-        "kills", "the first acknowledgement leaves before the row is on disk", _ack_before_commit
+        "kills",
+        "the first acknowledgement leaves before the row is on disk",
+        _ack_before_commit,
+        ("lost", "told_nothing", "misreported"),
     ),
     "not_found_is_evidence": Plant(
-        "kills", "what is in no block at a start is taken for dead, and signed anew", _not_found_is_evidence
+        "kills",
+        "what is in no block at a start is taken for dead, and signed anew",
+        _not_found_is_evidence,
+        ("duplicated",),
     ),
     "resign_at_next_nonce": Plant(
-        "kills", "what may still land when the server starts is signed again at the next nonce", _resign_at_next_nonce
+        "kills",
+        "what may still land when the server starts is signed again at the next nonce",
+        _resign_at_next_nonce,
+        ("duplicated",),
     ),
-    "lost_action": Plant("kills", "accepted actions that are in no slot are forgotten by a restart", _lost_action),
+    "lost_action": Plant(
+        "kills",
+        "accepted actions that are in no slot are forgotten by a restart",
+        _lost_action,
+        ("lost", "told_nothing"),
+    ),
+    "lost_in_demo": Plant(
+        "demo",
+        "accepted actions that are in no slot are forgotten by a restart",
+        _lost_action,
+        ("lost", "told_nothing"),
+    ),
     "failure_is_success": Plant(
-        "full_disk", "a group that the disk refused is acknowledged all the same", _failure_is_success
+        "full_disk",
+        "a group that the disk refused is acknowledged all the same",
+        _failure_is_success,
+        ("lost", "told_nothing", "misreported"),
     ),
-    "trust_receipt": Plant("byzantine", "a block's receipts are believed unchecked", _trust_receipt),
+    "trust_receipt": Plant(
+        "byzantine", "a block's receipts are believed unchecked", _trust_receipt, ("unfounded", "misreported")
+    ),
 }
 """By name."""
 
 
-def of(campaign: str) -> list[str]:
-    """The names of the bugs that a campaign must find."""
-    return [name for name, plant in PLANTS.items() if plant.campaign == campaign]
+def of(campaign: str) -> dict[str, tuple[str, ...]]:
+    """The bugs that a campaign must find, with the figures that they break."""
+    return {name: plant.breaks for name, plant in PLANTS.items() if plant.campaign == campaign}

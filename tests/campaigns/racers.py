@@ -37,6 +37,7 @@ from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.signature import public_key_address
 from gamekit.kit import GameKit
 from gamekit.units import ActionId, Gas, NonceSequence, PlayerId, Wei
+from tests.campaigns.command import exit_code, judged
 
 RACERS: Final = 64
 VARIANTS: Final = 6
@@ -263,12 +264,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args(arguments)
     clean, figures, faults = asyncio.run(campaign(options.racers, options.count, options.seed, options.plant))
+    if options.plant:
+        figures |= judged(clean, figures, ("double_signed",))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(figures, indent=1))
     for fault in faults:
         print(fault)
-    return 0 if clean else 1
+    return exit_code(clean, figures)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ def _copied_by_hand(world: World, copy: Path) -> None:
 
 
 PLANTS: Final = {"restore_without_epoch": _copied_by_hand}
+BREAKS: Final = {"restore_without_epoch": ("lost", "duplicated", "unaccepted", "misreported", "told_nothing")}
+"""Figures of which each must break one."""
 
 
 class Restores:
@@ -145,14 +147,15 @@ async def campaign(count: int, seed: int, plant: str) -> Result:
     async with World(PLAYERS, seed) as world:
         run = Restores(world, count, seed, plant)
         clean, figures, faults = await attempt(run, world)
-        # A run in which a restore forgot nothing proves nothing.
-        return clean and run.sums["accepted_after_the_copy"] > 0, figures, faults
+        if not run.sums["accepted_after_the_copy"]:
+            figures["no_verdict"] = 1  # A run in which a restore forgot nothing proves nothing.
+        return clean, figures, faults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from a command line; 0 when nothing is wrong."""
     return command(
-        "Restore old copies of the journal in the middle of play.", (10, "restores"), PLANTS, campaign, arguments
+        "Restore old copies of the journal in the middle of play.", (10, "restores"), BREAKS, campaign, arguments
     )
 
 

@@ -56,3 +56,25 @@ def test_a_failure_prints_the_seed_that_replays_it(tmp_path: Path) -> None:
     assert drawn
     assert drawn[0] in again.stdout
     assert drawn[0] not in other.stdout
+
+
+HANGS = """
+import asyncio
+
+
+def test_that_waits_for_ever(simulation):
+    async def story():
+        await asyncio.Event().wait()
+        assert False
+
+    simulation.play(story())
+"""
+
+
+@pytest.mark.slow
+def test_a_story_without_an_end_fails_and_names_the_seed(tmp_path: Path) -> None:
+    (tmp_path / "test_hangs.py").write_text(HANGS)
+    ended = pytest_in(tmp_path, "--gamekit-seed=7", "test_hangs.py")
+    assert ended.returncode == 1, ended.stdout
+    assert "seed 7/test_hangs.py::test_that_waits_for_ever: the story was not over after" in ended.stdout
+    assert "--gamekit-seed=7" in ended.stdout

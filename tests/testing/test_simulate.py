@@ -8,16 +8,29 @@ from pathlib import Path
 
 import pytest
 
+from gamekit.kit import GameKit
 from gamekit.testing import simulate
-from gamekit.testing.campaigns import CAMPAIGNS
+from gamekit.testing.campaigns import CAMPAIGNS, HALF_FROM, require_half
+from gamekit.testing.planting import Plant, put
 from gamekit.testing.plants import PLANTS
+from gamekit.testing.report import Report
 
 ROOT = Path(__file__).parents[2]
 FIELDS = {
     "crashes", "crashes_by_point", "with_operation_in_flight", "faults_injected", "accepted", "settled", "refused",
     "lost", "duplicated", "invariant_breaks", "seed", "cases", "seconds", "virtual_seconds",
 }  # fmt: skip
-SMALL = {"crashes": 200, "pairs": 48, "reorgs": 20, "revoke": 4, "poison": 2, "budget": 1, "disk": 10}
+SMALL = {
+    "crashes": 200,
+    "pairs": 48,
+    "reorgs": 60,
+    "revoke": 4,
+    "poison": 2,
+    "budget": 1,
+    "gas": 4,
+    "disk": 10,
+    "sponsor": 4,
+}
 """How much of each campaign runs here."""
 
 
@@ -58,13 +71,17 @@ def test_a_planted_bug_is_found(name: str) -> None:
     report = simulate.run(plant.campaign, plant.within, 1, name)
     assert report.broken, f"{name} is not found within {plant.within}, seed 1"
     first = report.broken[0]
-    assert first.invariant
+    assert first.invariant in plant.breaks
+    assert not report.no_verdict
     assert (first.seed, first.case) == (1, report.cases - 1)
 
 
 def test_there_are_enough_bugs_to_find() -> None:
     assert len(PLANTS) >= 12
     assert {"resign_at_next_nonce", "ack_before_commit", "trust_receipt", "wall_clock_deadline"} <= PLANTS.keys()
+    assert {plant.campaign for plant in PLANTS.values()} == set(CAMPAIGNS), "each campaign has a bug that it must find"
+    assert {f"I{number}" for number in range(1, 13)} == {each for plant in PLANTS.values() for each in plant.breaks
+                                                         if each.startswith("I")}  # fmt: skip
     assert len(QUICK) >= 8
     assert all(plant.sow.__doc__ for plant in PLANTS.values())
 
@@ -89,8 +106,52 @@ def test_the_command_says_what_it_found(tmp_path: Path) -> None:
     assert f"{first['invariant']}: {first['what']} (seed 1, case {first['case']})" in found.stderr
     listed = run("--plant", "list")
     assert listed.returncode == 0
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == sorted(PLANTS)
+    ours, _, elsewhere = listed.stdout.partition("\n\n")
+    assert [line.split()[0] for line in ours.splitlines()] == sorted(PLANTS)
+    assert {"first_call_only", "delegate_mode", "alias_head", "valid_until_zero"} <= set(elsewhere.split())
     assert run("--plant", "nothing_such").returncode == 2
+
+
+def test_a_plant_brings_its_campaign_and_size() -> None:
+    look_away = PLANTS["look_away"]
+    assert simulate.sized(None, 1, "look_away") == (look_away.campaign, look_away.within)
+    assert simulate.sized(None, None, "look_away") == (look_away.campaign, look_away.within)
+    assert simulate.sized("crashes", 70, "look_away") == ("crashes", 70)
+    assert simulate.sized(None, None, "") == ("crashes", 1000)
+
+
+def falls_over(kit: GameKit) -> None:
+    """It does not fit the code any more."""
+    put(kit._resolve, "renamed_long_ago", None)
+
+
+def falls_over_later(kit: GameKit) -> None:
+    """It does not fit the code any more, and nobody sees it before something is asked."""
+
+    async def recover() -> None:
+        kit._relayers.renamed_long_ago()  # type: ignore[attr-defined]
+
+    put(kit._relayers, "on_head", recover)
+
+
+def test_a_plant_that_falls_over_is_no_find(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for sow in (falls_over, falls_over_later):
+        monkeypatch.setitem(PLANTS, sow.__name__, Plant(sow, ("I1",), "crashes", 40))
+        assert simulate.main(["--plant", sow.__name__, "--quiet"]) == simulate.NO_VERDICT
+    said = capsys.readouterr().err
+    assert "falls_over does not fit the code: Relayers" in said or "falls_over does not fit the code: Resolve" in said
+    assert "falls_over_later must break I1: no verdict" in said
+
+
+def test_half_of_all_crashes_find_an_operation_in_flight() -> None:
+    report = Report("crashes", 1, crashes=HALF_FROM, with_operation_in_flight=HALF_FROM // 2 - 1, cases=7)
+    require_half(report)
+    assert [(each.invariant, each.case) for each in report.broken] == [("coverage", 6)]
+    fewer = Report("crashes", 1, crashes=HALF_FROM - 1, cases=7)
+    require_half(fewer)
+    assert fewer.clean
 
 
 @pytest.mark.slow
