@@ -43,13 +43,10 @@ from gamekit.testing.chain import FakeChain
 from gamekit.testing.contracts import Session as OnChain
 from gamekit.testing.ledger import Ledger
 from gamekit.testing.wire import DecodedTransaction
-from gamekit.units import UINT64_MAX, Address, BlockHash, Hash32, PermissionId, UserOpHash, Wei
+from gamekit.units import UINT64_MAX, Address, BlockHash, Hash32, PermissionId, Wei
 
 GAP_S = 240
 """Chain time, in seconds, after which a relayer's nonces have no gap any more, whatever happened meanwhile."""
-PROMISES_COUNT_BLOCKS = False
-"""Whether the answer to a revocation must count what is in a block that a reorg can still take back. It should, and
-`core.revocation` looks at what is in no block only."""
 REPLACE_PERCENT = 10
 """What pools ask of a replacement."""
 
@@ -98,8 +95,6 @@ class Witness:
         """Sessions whose revocation is durable, with the chain time after which nothing of theirs may land."""
         self._promised: dict[PermissionId, int] = {}
         """The same as callers were told."""
-        self._in_blocks: dict[PermissionId, set[UserOpHash]] = {}
-        """What was in blocks when a caller was told."""
         self._wanted: list[tuple[Callable[[Row], bool], Future[Row]]] = []
         self._actions: dict[tuple[PermissionId, str], Action] = {}
         self._sessions: dict[PermissionId, Session] = {}
@@ -235,8 +230,6 @@ class Witness:
     def on_revocation(self, session: PermissionId, dead_by: int) -> None:
         """A caller was told until when something of a session may still land."""
         self._promised[session] = min(dead_by, self._promised.get(session, dead_by))
-        if not PROMISES_COUNT_BLOCKS:
-            self._in_blocks[session] = {each.user_op_hash for each in self.chain.executed}
 
     def on_told(self, events: Sequence[Event]) -> None:
         """A listener was told events."""
@@ -290,8 +283,7 @@ class Witness:
                 if operation is None:
                     continue
                 permission = operation.permission_id
-                excused = each.user_op_hash in self._in_blocks.get(permission, ())
-                for deadlines in (self.revoked, {} if excused else self._promised):
+                for deadlines in (self.revoked, self._promised):
                     if top.head.timestamp > deadlines.get(permission, 1 << 62):
                         self.fail("I9", f"{each.user_op_hash.hex()} landed after the revocation's deadline")
 
