@@ -133,6 +133,8 @@ class Disk:
         self._deaths += 1
         folder = self.folder.parent / str(self._deaths)
         folder.mkdir()
+        # The life before the last one is buried by now: a world that dies for hours must not fill the memory.
+        shutil.rmtree(self.folder.parent / str(self._deaths - 2), ignore_errors=True)
         return folder
 
     def _take(self, folder: Path) -> None:
