@@ -194,7 +194,8 @@ def jobs_of(chosen: Sequence[Part], *, nightly: bool, plants: bool) -> Iterator[
     """Give every run: the part, its planted bug, its arguments. The clean ones first."""
     for part in chosen:
         yield part, "", part.full if nightly else part.small
-    for part in chosen if plants else ():
+    # The real ones take longest: they begin while there is something left to run beside them.
+    for part in reversed(chosen) if plants else ():
         for plant in (*part.plants, *(part.plants_full if nightly else ())):
             yield part, plant, (*part.planted, "--plant", plant)
 
