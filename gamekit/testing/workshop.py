@@ -1,9 +1,11 @@
 """What simulated worlds share to be quick: a loop, a folder, keys; and the configuration that most of them have."""
 
 import itertools
+import os
 import random
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,12 +33,35 @@ def settings(**sections: Any) -> Config:  # noqa: ANN401
     return config(**plain | sections)
 
 
+FOLDER = "gamekit-world-"
+"""How the name of a simulator's folder begins; its process's number follows."""
+OLD_S = 3600
+
+
+def sweep(shared: Path, processes: Path, now: float) -> None:
+    """Remove the folders of simulators that were killed: they would stay in memory until the machine restarts.
+
+    Args:
+        shared: where the folders are.
+        processes: has one entry for each process that lives.
+        now: wall clock; what another container may still use is younger than an hour.
+    """
+    for folder in shared.glob(f"{FOLDER}*"):
+        number = folder.name.removeprefix(FOLDER).partition("-")[0]
+        is_alive = (processes / number).exists() or not (processes / "self").exists()
+        if number.isdecimal() and not is_alive and now - folder.stat().st_mtime > OLD_S:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 class Workshop:
     """What worlds share to be quick: a loop, a folder, keys. One at a time uses it."""
 
     def __init__(self) -> None:
         shared = Path("/dev/shm")  # noqa: S108 - not a temporary file's name: the memory disk, if there is one
-        self.folder = Path(tempfile.mkdtemp(prefix="gamekit-", dir=shared if shared.is_dir() else None))
+        if shared.is_dir():
+            sweep(shared, Path("/proc"), time.time())
+        prefix = f"{FOLDER}{os.getpid()}-"
+        self.folder = Path(tempfile.mkdtemp(prefix=prefix, dir=shared if shared.is_dir() else None))
         self.loop = VirtualLoop()
         self.loop.set_task_factory(owned)
         self.secrets: list[bytes] = []
