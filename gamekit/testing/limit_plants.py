@@ -98,6 +98,21 @@ def _with_lanes(kit: GameKit, kind: type[Lane]) -> None:
     put(kit._resolve, "make_lane", make_lane)
 
 
+class _UsesUnreserved(Lane):
+    """Counts only what is on chain."""
+
+    __slots__ = ()
+
+    def uses_left(self) -> int:
+        return self.scope.usage.uses_max - self.usage.uses
+
+
+@plant("I8", campaign="budget", within=1)
+def budget_not_reserved(kit: GameKit) -> None:
+    """Uses are counted when they are charged on chain, not when an action is accepted."""
+    _with_lanes(kit, _UsesUnreserved)
+
+
 @plant("I8", "I11", campaign="gas", within=8)
 def gas_not_reserved(kit: GameKit) -> None:
     """What a session has spent on gas is not counted when its next operation is planned."""

@@ -270,28 +270,6 @@ def one_by_one(kit: GameKit) -> None:
     put(kit._dispatch, "_plan", plan)
 
 
-class _Unreserved(Lane):
-    """Counts only what is on chain."""
-
-    __slots__ = ()
-
-    def uses_left(self) -> int:
-        return self.scope.usage.uses_max - self.usage.uses
-
-
-@plant("I8", campaign="budget", within=1)
-def budget_not_reserved(kit: GameKit) -> None:
-    """Uses are counted when they are charged on chain, not when an action is accepted."""
-    real = kit._resolve.make_lane
-
-    def make_lane(*asked: Any) -> Lane:  # noqa: ANN401
-        lane = real(*asked)
-        lane.__class__ = _Unreserved
-        return lane
-
-    put(kit._resolve, "make_lane", make_lane)
-
-
 @plant("I2", "lost", campaign="disk", within=10)
 def ack_despite_error(kit: GameKit) -> None:
     """A commit that the disk refused is told to be on disk."""
