@@ -18,35 +18,19 @@ from gamekit.testing.nature import WILD
 from gamekit.testing.network import CALM, ROUGH
 from gamekit.testing.planting import Sow
 from gamekit.testing.players import Player
-from gamekit.testing.scenery import ABI, MANIFEST
+from gamekit.testing.scenery import ABI, MANIFEST, unit
 from gamekit.testing.simulation import Simulation, Workshop, settings
 
 USES_MAX: Final = 20
 RACERS: Final = 1000
-TIGHT: Final = f"""
-[unit.tight]
-meaning = "play a little"
-functions = ["attack"]
-minutes = 10
-rate_per_s = 1000
-burst = 640
-calls_max = 8
-gas_budget_wei = 900000000000000000
-gas_per_operation_wei_max = 90000000000000000
-uses_max = {USES_MAX}
-"""
-THRIFTY: Final = """
-[unit.thrifty]
-meaning = "play for little"
-functions = ["attack"]
-minutes = 10
-rate_per_s = 1000
-burst = 640
-calls_max = 8
-gas_budget_wei = 7000000000000000
-gas_per_operation_wei_max = 2500000000000000
-uses_max = 400
-"""
+TIGHT: Final = unit("tight", "play a little", "attack", uses_max=USES_MAX)
+THRIFTY: Final = unit(
+    "thrifty",
+    "play for little",
+    "attack",
+    gas_budget_wei=7 * 10**15,
+    gas_per_operation_wei_max=25 * 10**14,
+)
 """An operation costs about a thousandth of an ether, and twenty times that when gas is dear."""
 GAS_CRASHES: Final = 12
 DEAR: Final = replace(WILD, fee_spike=0.2, skip=0.3)

@@ -44,27 +44,18 @@ from gamekit.testing.scenery import (
     OPENER,
     OWNER_VALIDATOR,
     chain_config,
+    unit,
 )
 from gamekit.testing.wire import max_cost, words
 from gamekit.units import ZERO_ADDRESS, Address, BlockHash, Gas, PermissionId, UnixSeconds, UserOpHash, Wei
 
 PAYMASTER = Address(b"\x99" * 20)
 GAME = game_number("arena")
-UNIT = """
-[unit.free]
-meaning = "play for nothing"
-functions = ["attack", "move"]
-minutes = 10
-rate_per_s = 1000
-burst = 640
-calls_max = 8
-gas_budget_wei = 900000000000000000
-gas_per_operation_wei_max = 90000000000000000
-uses_max = 400
-paymaster = "configured"
-"""
-UNITS = UNIT + UNIT.replace("unit.free", "unit.signed") + 'sponsored_by = "signature"\n'
-UNITS += UNIT.replace("unit.free", "unit.little") + "sponsored_wei_max = 5000000000000000\n"
+UNIT = ("play for nothing", "attack", "move")
+PAID = 'paymaster = "configured"\n'
+UNITS = unit("free", *UNIT) + PAID
+UNITS += unit("signed", *UNIT) + PAID + 'sponsored_by = "signature"\n'
+UNITS += unit("little", *UNIT) + PAID + "sponsored_wei_max = 5000000000000000\n"
 
 
 def revert(name: str, *values: object) -> bytes:

@@ -25,6 +25,25 @@ ARENA = Address(b"\xa4" * 20)
 ENTRY_POINT = EntryPointVersion.V07.canonical_address
 NO_STAMINA = CustomError.parse("NoStamina(uint256 strength,uint256 stamina)")
 
+LIMITS = {
+    "minutes": 10,
+    "rate_per_s": 1000,
+    "burst": 640,
+    "calls_max": 8,
+    "gas_budget_wei": 9 * 10**17,
+    "gas_per_operation_wei_max": 9 * 10**16,
+    "uses_max": 400,
+}
+"""What a unit allows unless it says otherwise: more than a short life uses."""
+
+
+def unit(name: str, meaning: str, *functions: str, **changes: int) -> str:
+    """Write a unit for a manifest, with changes to `LIMITS`."""
+    limits = "".join(f"{limit} = {value}\n" for limit, value in (LIMITS | changes).items())
+    named = ", ".join(f'"{function}"' for function in functions)
+    return f'\n[unit.{name}]\nmeaning = "{meaning}"\nfunctions = [{named}]\n{limits}'
+
+
 MANIFEST = f"""
 name = "arena"
 chain_id = {CHAIN_ID}
@@ -41,18 +60,7 @@ reference.target = "whom you attack"
 play = true
 meaning = "move"
 gas = 40000
-
-[unit.play]
-meaning = "play"
-functions = ["attack", "move"]
-minutes = 10
-rate_per_s = 1000
-burst = 640
-calls_max = 8
-gas_budget_wei = 900000000000000000
-gas_per_operation_wei_max = 90000000000000000
-uses_max = 400
-"""
+{unit("play", "play", "attack", "move")}"""
 ABI = [
     {"type": "function", "name": "attack", "stateMutability": "nonpayable", "outputs": [],
      "inputs": [{"name": "target", "type": "uint256"}, {"name": "strength", "type": "uint16"}]},
