@@ -32,7 +32,7 @@ from tests.campaigns.world import ROOT
 DEMO_S_MAX: Final = 400.0
 MOMENT_S: Final = 14.0
 """The kill comes at most so long after the server's first start: opening sessions, playing, and the last outcomes."""
-MOMENT_THIEF_S: Final = 40.0
+MOMENT_THIEF_S: Final = 24.0
 """The same when a thief is at work as well."""
 PLANTED: Final = Path(__file__).parent / "planted"
 """Where Python finds what puts a bug into the servers."""

@@ -41,35 +41,16 @@ SHOWN_LINES: Final = 25
 CASES: Final = ("cases", "crashes", "kills", "rounds", "restores", "actions", "faults")
 """Figures that say how far a part went, the first that it has."""
 SHOWN: Final = (
-    *(
-        "kills",
-        "actions",
-        "rounds",
-        "restores",
-        "cases",
-        "crashes",
-        "pairs",
-        "accepted",
-        "settled",
-        "executed",
-        "executions",
-    ),
-    *(
-        "faults",
-        "full",
-        "locked",
-        "ended",
-        "runs",
-        "with_operation_in_flight",
-        "faults_injected",
-        "faulty_percent",
-        "forged_receipts",
-        "forged_receipts_believed",
-    ),
-    *("reorgs", "winners", "told_unknown", "told_lost", "lost", "duplicated", "invariant_breaks", "double_signed"),
-    *("unfounded", "misreported", "seed"),
+    *("kills", "actions", "rounds", "restores", "cases", "crashes", "pairs", "accepted", "settled", "executed"),
+    *("executions", "faults", "full", "locked", "ended", "runs", "with_operation_in_flight", "faulty_percent"),
+    *("forged_receipts", "reorgs", "winners", "told_unknown", "told_lost"),
 )
-"""Figures that the page shows, in this order."""
+"""Figures that the page counts, in this order."""
+BREAKS: Final = (
+    *("invariant_breaks", "untrue", "double_signed", "forged_receipts_believed", "unaccepted", "misreported"),
+    *("out_of_order", "unfounded", "counter_mismatches", "told_nothing", "malformed"),
+)
+"""Figures that must be 0 besides lost and duplicated; the page shows their sum."""
 
 
 class Part(NamedTuple):
@@ -247,10 +228,19 @@ async def run_all(jobs: Sequence[tuple[Part, str, tuple[str, ...]]], at_once: in
 
 
 def facts(figures: dict[str, Any]) -> str:
-    """Name the figures that matter, in one line; of what is counted by kind, the sum."""
-    shown = {name: figures[name] for name in SHOWN if name in figures}
-    sums = {name: sum(value.values()) if isinstance(value, dict) else value for name, value in shown.items()}
-    return ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in sums.items())
+    """Name the figures that say what was done, in one line."""
+    return ", ".join(f"{name.replace('_', ' ')} {figures[name]:,}" for name in SHOWN if figures.get(name))
+
+
+def wrong(figures: dict[str, Any]) -> tuple[int, int, int]:
+    """Count what must be 0: lost, duplicated, and every other broken invariant."""
+    return figures.get("lost", 0), figures.get("duplicated", 0), sum(figures.get(name, 0) for name in BREAKS)
+
+
+def _faults(figures: dict[str, Any]) -> int:
+    """How many faults were injected; some campaigns count them by kind."""
+    injected = figures.get("faults_injected", 0)
+    return sum(injected.values()) if isinstance(injected, dict) else injected
 
 
 def cases(figures: dict[str, Any]) -> str:
@@ -259,30 +249,49 @@ def cases(figures: dict[str, Any]) -> str:
 
 
 def page(record: dict[str, Any]) -> str:
-    """Lay one run out as two tables."""
-    lines = [
-        f"## {record['size']}, commit {record['commit']}",
-        "",
-        f"{record['machine']}. Wall times; {record['at_once']} ran at once. {record['seconds']:,} s in all.",
-        "",
-        "| campaign | verdict | seconds | what it saw |",
-        "|---|---|---|---|",
-    ]
+    """Lay one size out as two tables."""
     clean = [each for each in record["runs"] if not each["plant"]]
     planted = [each for each in record["runs"] if each["plant"]]
+    lost, duplicated, broken = (sum(column) for column in zip(*(wrong(each["figures"]) for each in clean), strict=True))
+    found = f"{sum(each['passed'] for each in planted)} of {len(planted)} planted bugs found"
+    lines = [
+        f"## {record['size']}",
+        "",
+        f"{record['machine']}. Wall times, a few runs at once; each run names its commit.",
+        f"**{lost} lost, {duplicated} duplicated, {broken} invariant breaks; {found}.**",
+        "",
+        "| campaign | verdict | counts | faults injected | lost | duplicated | invariant breaks | seed | commit | s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
     what = {part.name: part.what for part in (*SIMULATED, *REAL)}
     for each in clean:
+        figures, name = each["figures"], each["part"]
         verdict = "passed" if each["passed"] else "**failed**"
-        name = each["part"]
-        lines.append(f"| {name}: {what.get(name, '')} | {verdict} | {each['seconds']:,} | {facts(each['figures'])} |")
+        counts = (facts(figures), f"{_faults(figures):,}", *wrong(figures))
+        lines.append(_row(f"{name}: {what[name]}", verdict, *counts, *_origin(each)))
     if planted:
-        lines += ["", "| planted bug | by | verdict | after | seed | seconds |", "|---|---|---|---|---|---|"]
+        lines += ["", "| planted bug | by | verdict | after | seed | commit | s |", "|---|---|---|---|---|---|---|"]
     for each in planted:
         verdict = "found" if each["passed"] else "**not found**"
-        seed = each["figures"].get("seed", "")
-        after = cases(each["figures"])
-        lines.append(f"| {each['plant']} | {each['part']} | {verdict} | {after} | {seed} | {each['seconds']:,} |")
+        lines.append(_row(each["plant"], each["part"], verdict, cases(each["figures"]), *_origin(each)))
     return "\n".join(lines) + "\n"
+
+
+def _row(*columns: object) -> str:
+    return f"| {' | '.join(map(str, columns))} |"
+
+
+def _origin(each: dict[str, Any]) -> tuple[object, ...]:
+    """What anybody needs to run it again, and the time that it takes."""
+    return each["figures"].get("seed", ""), each["commit"], f"{each['seconds']:,}"
+
+
+def joined(earlier: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """Put runs beside those of before that were not run again: a night can go on another night. In the page's order."""
+    same = earlier.get("machine") == record["machine"]
+    runs = {(each["part"], each["plant"]): each for each in (*(earlier["runs"] if same else ()), *record["runs"])}
+    every = jobs_of(parts(), nightly=record["size"] == "nightly", plants=True)
+    return record | {"runs": [runs[key] for key in ((part.name, plant) for part, plant, _ in every) if key in runs]}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -300,19 +309,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     jobs = list(jobs_of(chosen, nightly=options.nightly, plants=not options.no_plants))
     outcomes = asyncio.run(run_all(jobs, options.jobs))
+    commit = _commit()
     record = {
         "size": "nightly" if options.nightly else "ci",
-        "commit": _commit(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "at_once": options.jobs,
-        "seconds": round(time.monotonic() - began),
-        "runs": [each._asdict() | {"seconds": round(each.seconds)} for each in outcomes],
+        "runs": [each._asdict() | {"seconds": round(each.seconds), "commit": commit} for each in outcomes],
     }
     (FIGURES / "campaigns.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    print("\n" + page(record))
+    print(f"\n{page(record)}\n{time.monotonic() - began:,.0f} s in all")
     if options.write:
         kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        kept[record["size"]] = record
+        kept[record["size"]] = joined(kept.get(record["size"], {}), record)
         RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
         PAGE.write_text(HEADER + "\n".join(page(kept[size]) for size in sorted(kept)))
     return 0 if all(each.passed for each in outcomes) else 1

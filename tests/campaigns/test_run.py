@@ -7,43 +7,59 @@ from typing import Any
 import pytest
 
 from tests.campaigns import run
-from tests.campaigns.run import Part, cases, facts, jobs_of, page, run_part
+from tests.campaigns.run import Part, cases, facts, jobs_of, joined, page, run_part, wrong
 
 PART = Part("kills", "what", "module", ("small",), ("full",), ("a",), ("b",), ("planted",))
 
 
 def ran(part: str, plant: str = "", *, passed: bool = True, **figures: Any) -> dict[str, Any]:
-    return {"part": part, "plant": plant, "passed": passed, "seconds": 61, "figures": figures}
+    return {"part": part, "plant": plant, "passed": passed, "seconds": 61, "commit": "abc", "figures": figures}
 
 
-def record(*runs: dict[str, Any]) -> dict[str, Any]:
-    shared = {"size": "ci", "commit": "abc", "machine": "2 cores", "at_once": 3, "seconds": 1234}
-    return {**shared, "runs": list(runs)}
+def record(*runs: dict[str, Any], size: str = "ci", machine: str = "2 cores") -> dict[str, Any]:
+    return {"size": size, "machine": machine, "runs": list(runs)}
 
 
 def test_page_default() -> None:
-    clean = ran("kills", kills=1000, lost=0, duplicated=0, seed=1, faults_by_kind={"delay": 3})
+    clean = ran("kills", kills=1000, lost=0, duplicated=0, seed=1, faults_injected={"delay": 3, "drop": 4})
     text = page(record(clean, ran("kills", "ack_before_commit", kills=4, lost=7, seed=1)))
-    assert "## ci, commit abc" in text
-    assert "| passed | 61 | kills 1,000, lost 0, duplicated 0, seed 1 |" in text
-    assert "| ack_before_commit | kills | found | 4 kills | 1 | 61 |" in text
+    assert "**0 lost, 0 duplicated, 0 invariant breaks; 1 of 1 planted bugs found.**" in text
+    assert "| passed | kills 1,000 | 7 | 0 | 0 | 0 | 1 | abc | 61 |" in text
+    assert "| ack_before_commit | kills | found | 4 kills | 1 | abc | 61 |" in text
 
 
 def test_page_error_failed_and_not_found() -> None:
     text = page(record(ran("racers", passed=False, lost=1), ran("racers", "winner_not_checked", passed=False)))
     assert "**failed**" in text
+    assert "**1 lost, 0 duplicated" in text
     assert "**not found**" in text
 
 
 def test_page_behavior_without_plants_has_no_second_table() -> None:
-    assert "planted" not in page(record(ran("kills", kills=1)))
+    assert "planted bug |" not in page(record(ran("kills", kills=1)))
 
 
 def test_facts_and_cases() -> None:
-    assert facts({"kills": 10, "unheard_of": 3, "lost": 0}) == "kills 10, lost 0"
-    assert facts({"faults_injected": {"delay": 3, "drop": 4}}) == "faults injected 7"
+    assert facts({"kills": 10, "unheard_of": 3, "accepted": 0}) == "kills 10"
     assert cases({"kills": 10, "actions": 5}) == "10 kills"
     assert cases({}) == ""
+
+
+def test_wrong_behavior_counts_every_break() -> None:
+    assert wrong({"lost": 1, "duplicated": 2, "unfounded": 3, "untrue": 4}) == (1, 2, 7)
+    assert wrong({}) == (0, 0, 0)
+
+
+def test_joined_behavior_keeps_what_was_not_run_again() -> None:
+    earlier = record(ran("kills", kills=5), ran("crashes"), ran("kills", "lost_action"), ran("gone"), size="nightly")
+    both = joined(earlier, record(ran("kills", kills=1000), size="nightly"))
+    assert [(each["part"], each["plant"]) for each in both["runs"]] == [
+        ("crashes", ""),
+        ("kills", ""),
+        ("kills", "lost_action"),
+    ]
+    assert both["runs"][1]["figures"] == {"kills": 1000}
+    assert joined(record(ran("crashes"), machine="another"), record(ran("kills")))["runs"] == [ran("kills")]
 
 
 def test_jobs_of_default() -> None:
