@@ -28,7 +28,7 @@ from tests.proof.solidity import creation_codes, planted_sources
 
 PROOFS: Final = build.PROJECT / "test" / "proof"
 SPLITTING: Final = Path(__file__).with_name("splitting.py")
-SECONDS_MAX: Final = 3600
+SECONDS_MAX: Final = 7200
 """Longest time for one run of Halmos."""
 PASS: Final = 0
 COUNTEREXAMPLE: Final = 1
