@@ -14,7 +14,7 @@ from gamekit.eth.session_validator_abi import SessionRecord
 from gamekit.eth.user_operation import PackedUserOperation
 from gamekit.units import Address, PermissionId
 from tests.proof.parity.campaign import ACCEPTED_SHARE_MIN, STRICTER, Campaign, Result
-from tests.proof.parity.inputs import KINDS
+from tests.proof.parity.inputs import KINDS, Inputs
 from tests.proof.parity.oracle import ContractVerdict, Oracle, validation_errors
 from tests.proof.parity.plants import PLANTS, Plant
 from tests.proof.parity.verdict import OTHER_FORM, Parts
@@ -31,14 +31,15 @@ class Tape:
     def __init__(self, oracle: Oracle) -> None:
         self._oracle = oracle
         self._kept: dict[bytes, ContractVerdict] = {}
-        self._granted: set[bytes] = set()
+        self._granted: list[bytes] = []
         self.ground = oracle.ground
         self.epoch = oracle.epoch
 
     async def grant(self, scopes: Iterable[bytes]) -> None:
-        fresh = [scope for scope in scopes if scope not in self._granted]
-        await self._oracle.grant(fresh)
-        self._granted |= set(fresh)
+        wanted = list(scopes)
+        if wanted != self._granted:
+            await self._oracle.grant(wanted)
+            self._granted = wanted
 
     async def judge(
         self,
@@ -101,6 +102,18 @@ def test_work_is_bounded_by_the_input(recorded: Recorded) -> None:
 def test_every_kind_of_input_is_judged(recorded: Recorded) -> None:
     assert recorded.clean.kinds.keys() == KINDS.keys()
     assert all(sum(told.values()) > COUNT // 100 for told in recorded.clean.kinds.values())
+
+
+async def test_granting_replaces_what_was_granted(tmp_path: Path) -> None:
+    anvil = Anvil.start(tmp_path)
+    try:
+        async with DevnetNode(anvil.url) as node:
+            oracle = await Oracle.create(node)
+            scopes = [each.granted for each in Inputs(SEED, oracle.ground, oracle.epoch).pool(0)]
+            await oracle.grant(scopes)
+            await oracle.grant(scopes)  # refused if any of them were still there
+    finally:
+        anvil.stop()
 
 
 @pytest.mark.parametrize("name", PLANTS)
