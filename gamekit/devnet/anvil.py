@@ -1,7 +1,7 @@
 """anvil as a process of its own: start it, find it again, stop it.
 
 The process is not tied to an event loop, so that a devnet can outlive the server that plays on it (a crash test kills
-the server, never the chain). What identifies a devnet is its folder, which holds `anvil.json` and `anvil.log`.
+the server, never the chain). What identifies a devnet is its folder, which holds `anvil.json`, `anvil.log` and states.
 """
 
 import ctypes
@@ -28,6 +28,9 @@ STOP_S_MAX = 5.0
 """Longest wait for anvil to end by itself before it is killed."""
 POLL_S = 0.01
 """How often a starting or ending process is looked at."""
+STATES = "states"
+"""Subfolder for the states that no longer fit into memory. anvil's own place is the user's home, where it
+leaves them for ever: gigabytes in a long run."""
 ACCOUNT_SEED = 20_260_901
 """Seed of anvil's unlocked accounts, so that they are not the well-known ones."""
 _PR_SET_PDEATHSIG = 1
@@ -96,8 +99,9 @@ class Anvil:
         if cls.attach(folder) is not None:
             raise ConfigInvalid(f"a devnet is already running in {folder}", folder=str(folder))
         folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder / STATES, ignore_errors=True)
         log = folder / "anvil.log"
-        child = _spawn(_command(settings), log, detached=detached)
+        child = _spawn(_command(settings, folder / STATES), log, detached=detached)
         port = _await_answer(child)
         if port is None:
             _end(child)
@@ -135,6 +139,7 @@ class Anvil:
                     os.kill(self.pid, signal.SIGKILL)
                 time.sleep(POLL_S)
         (self.folder / "anvil.json").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / STATES, ignore_errors=True)
 
 
 def executable() -> Path:
@@ -151,8 +156,8 @@ def executable() -> Path:
     return Path(on_path)
 
 
-def _command(settings: AnvilSettings) -> list[str]:
-    """Translate the settings into anvil's own words."""
+def _command(settings: AnvilSettings, states: Path) -> list[str]:
+    """Translate the settings into anvil's own words; old states go to the folder `states`."""
     options: dict[str, object] = {
         "--host": "127.0.0.1",
         "--port": settings.port,
@@ -164,6 +169,7 @@ def _command(settings: AnvilSettings) -> list[str]:
         "--slots-in-an-epoch": 1,
         "--mnemonic-seed-unsafe": ACCOUNT_SEED,
         "--balance": 1_000_000_000,
+        "--cache-path": states,
     }
     if settings.block_time_s:
         options["--block-time"] = settings.block_time_s

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gamekit.chain.rpc import from_quantity
-from gamekit.devnet.anvil import Anvil, AnvilSettings
+from gamekit.devnet.anvil import STATES, Anvil, AnvilSettings
 from gamekit.devnet.node import DevnetNode
 from gamekit.errors import ChainUnavailable, ConfigInvalid
 
@@ -45,6 +45,23 @@ async def test_start_behaviour_final_is_two_blocks_below_the_head(started: Anvil
         await node.mine(5)
         final = await node.request(dict[str, object], "eth_getBlockByNumber", "finalized", False)
         assert final["number"] == hex(await node.block_number() - 2)
+
+
+async def test_stop_behaviour_old_states_go_with_it(started: Anvil) -> None:
+    async with DevnetNode(started.url) as node:
+        await node.mine(600)  # more than it keeps in memory
+    assert any((started.folder / STATES).iterdir())
+    started.stop()
+    assert not (started.folder / STATES).exists()
+
+
+async def test_start_behaviour_states_of_a_killed_one_go(tmp_path: Path) -> None:
+    (tmp_path / STATES / "old").mkdir(parents=True)
+    anvil = Anvil.start(tmp_path)
+    try:
+        assert not (tmp_path / STATES / "old").exists()
+    finally:
+        anvil.stop()
 
 
 def test_start_error_folder_already_runs_one(started: Anvil) -> None:
