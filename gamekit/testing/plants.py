@@ -203,6 +203,19 @@ def forget_sent_on_restart(kit: GameKit) -> None:
     put(kit._relayers, "recover", recover)
 
 
+@plant("lost", "I5", campaign="gas", within=15)
+def sent_once(kit: GameKit) -> None:
+    """What the node was given once is never given to it again, nor outbid."""
+    relayers = kit._relayers
+    real = relayers._push
+
+    async def push(relayer: Any, latest: Any) -> None:  # noqa: ANN401
+        if latest.transaction_hash not in relayers._offered:
+            await real(relayer, latest)
+
+    put(relayers, "_push", push)
+
+
 @plant("I7", "lost", within=100)
 def reuse_last_cursor(kit: GameKit) -> None:
     """A start goes on with the cursor of the last event, which is written over."""

@@ -7,8 +7,8 @@ pool after a reorganisation, and a second backend that lags behind the first.
 
 import asyncio
 import json
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self
 
 import aiohttp
@@ -81,16 +81,27 @@ class Proxy:
             depth: how many.
             rebroadcast: as nodes do it; without, whoever sent them must send them again.
         """
-        head = int(await self.ask("eth_blockNumber"), 16)
-        orphaned: list[str] = []
-        for number in range(max(1, head - depth + 1), head + 1):
-            block = await self.ask(BLOCK, hex(number), False)
-            orphaned += block["transactions"]
-        await self.ask("anvil_reorg", depth, [])
+        async with self._still():
+            head = int(await self.ask("eth_blockNumber"), 16)
+            orphaned: list[str] = []
+            for number in range(max(1, head - depth + 1), head + 1):
+                block = await self.ask(BLOCK, hex(number), False)
+                orphaned += block["transactions"]
+            await self.ask("anvil_reorg", depth, [])
         back = self.pool.again(orphaned) if rebroadcast else []
         for raw in back:
             await self._forward({"jsonrpc": "2.0", "id": 1, "method": SEND, "params": [raw]})
         return len(back)
+
+    @asynccontextmanager
+    async def _still(self) -> AsyncIterator[None]:
+        """Let nothing be mined meanwhile: a block that anvil mines within a reorg leaves a hole in its chain."""
+        interval_s = await self.ask("anvil_getIntervalMining")
+        if interval_s:
+            await self.ask("evm_setIntervalMining", 0)
+        yield
+        if interval_s:
+            await self.ask("evm_setIntervalMining", interval_s)
 
     async def ask(self, method: str, *params: Any) -> Any:
         """Ask the node behind, truthfully. Raises ValueError with the node's error."""

@@ -39,6 +39,8 @@ def answer(request: dict[str, Any]) -> object:
             return receipts()
         case "eth_getTransactionCount":
             return "0x5"
+        case "anvil_getIntervalMining":
+            return 2
         case _:
             return HASH
 
@@ -154,5 +156,13 @@ async def test_a_reorganisation_gives_transactions_back(rpc: JsonRpc, proxy: Pro
     orphaned = BLOCK_7 | {"transactions": [read(one).hash]}
     node.answer = lambda request: orphaned if request["method"] == BLOCK else truthful(request)
     assert await proxy.reorganise(1) == 1
-    assert node.asked[-2:] == [("anvil_reorg", [1, []]), (SEND, [one])]
+    assert node.asked[-3:] == [("anvil_reorg", [1, []]), ("evm_setIntervalMining", [2]), (SEND, [one])]
     assert await proxy.reorganise(1, rebroadcast=False) == 0
+
+
+async def test_nothing_is_mined_within_a_reorganisation(proxy: Proxy, node: Node) -> None:
+    await proxy.reorganise(1)
+    stopped, *_, reorganised, goes_on = node.asked[1:]
+    assert stopped == ("evm_setIntervalMining", [0])
+    assert reorganised == ("anvil_reorg", [1, []])
+    assert goes_on == ("evm_setIntervalMining", [2])
