@@ -2,9 +2,12 @@
 
 What the server may answer is that it is on disk after all (and its outcome follows), that it does not know yet
 (`outcome_unknown`: asked again a second later), or that it never ran (`action_lost`: final).
+They also take actions back. What was cancelled after the copy is in no journal any more, and nobody asks for it again:
+it must never run.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 import uvloop
@@ -12,15 +15,19 @@ import uvloop
 from gamekit.demo import crowd
 from gamekit.demo.crowd import Finished, Player
 from gamekit.demo.tally import Record
+from gamekit.errors import OutcomeUnknown
 from gamekit.protocol.events import Refused, Reorged, Settled
-from gamekit.protocol.messages import ActionRequest
+from gamekit.protocol.messages import ActionRequest, Cancel
 from gamekit.protocol.octets import Octets16, Octets32
 from tests.campaigns.players import Players, Stubborn
 
 ASK_AGAIN_S: Final = 1.0
 FRAME_ACTIONS_MAX: Final = 64
+CANCEL_EVERY: Final = 3
+"""Frames; the last action of one in so many is taken back when the next frame is sent, if it still waits then."""
 UNKNOWN: Final = "unknown"
 LOST: Final = "action_lost"
+CANCELLED: Final = "action_cancelled"
 
 
 class Remembering(Record):
@@ -34,6 +41,8 @@ class Remembering(Record):
         """Answers that nobody knows yet."""
         self.lost = 0
         """Accepted actions of which the server said, after a restore, that they never ran."""
+        self.cancelled = 0
+        """Actions of which the server said that they were taken back in time."""
 
     def settled(self, frame: Settled) -> None:
         """An outcome; one that was told before counts once."""
@@ -54,6 +63,7 @@ class Remembering(Record):
             if action.key not in self._accepted or action.code == LOST or frame.cursor:
                 self.ended.add(action.key)
                 self.lost += action.code == LOST and action.key in self._accepted
+                self.cancelled += action.code == CANCELLED
         final = [action for action in known if action.key in self.ended]
         super().refused(Refused(permission_id=frame.permission_id, actions=final, id=frame.id, cursor=frame.cursor))
 
@@ -71,10 +81,15 @@ class Asking(Stubborn):
     def __init__(self, name: str, place: int, seed: str, record: Remembering) -> None:
         super().__init__(name, place, seed, record)
         self._epochs: dict[str, Octets16] = {}
+        self._frames = 0
 
     async def offer(self) -> None:
-        """Send one frame of actions; note the epoch in which each was asked for."""
+        """Send one frame of actions, and note the epoch in which each was asked for; now and then take one back."""
+        before = next(reversed(self.record.asked), None)
         await super().offer()
+        self._frames += 1
+        if before is not None and self._frames % CANCEL_EVERY == 0:
+            await self._cancel(before)
         if self.welcome is not None:
             for key in self.record.asked.keys() - self._epochs.keys():
                 self._epochs[key] = Octets16(self.welcome.journal_epoch)
@@ -92,6 +107,14 @@ class Asking(Stubborn):
         for epoch, keys in waiting.items():
             for start in range(0, len(keys), FRAME_ACTIONS_MAX):
                 await self._recall(epoch, keys[start : start + FRAME_ACTIONS_MAX])
+
+    async def _cancel(self, key: str) -> None:
+        """Ask once: whether it came in time, the events say."""
+        request = self.proposed
+        if request is None or self.link is None:
+            return
+        with suppress(OutcomeUnknown):  # The server is down.
+            await self.link.ask(lambda request_id: Cancel(request_id, Octets32(request.permission_id), key))
 
     async def _recall(self, epoch: Octets16, keys: list[str]) -> None:
         if self.proposed is None or self.link is None:
@@ -127,6 +150,7 @@ class RestoredPlayers(Players):
         more = {
             "told_unknown": sum(record.unknown for record in records),
             "told_lost": sum(record.lost for record in records),
+            "told_cancelled": sum(record.cancelled for record in records),
         }
         return {**super()._summary(), **more, "open": self._open(), "unanswered": 0}
 

@@ -44,7 +44,7 @@ CASES: Final = ("cases", "crashes", "kills", "rounds", "restores", "actions", "f
 SHOWN: Final = (
     *("kills", "actions", "rounds", "restores", "cases", "crashes", "pairs", "accepted", "settled", "executed"),
     *("executions", "faults", "full", "locked", "ended", "runs", "with_operation_in_flight", "faulty_percent"),
-    *("forged_receipts", "reorgs", "winners", "told_unknown", "told_lost"),
+    *("forged_receipts", "reorgs", "winners", "told_unknown", "told_lost", "told_cancelled"),
 )
 """Figures that the page counts, in this order."""
 BREAKS: Final = (

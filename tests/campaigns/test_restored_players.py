@@ -53,6 +53,12 @@ def test_refused_behavior_a_retry_that_comes_too_early_says_nothing_about_what_w
     assert record.open == ["a"]
 
 
+def test_refused_behavior_what_was_taken_back_is_over(record: Remembering) -> None:
+    event = RefusedAction("a", "action_cancelled", "final", "", {})
+    record.refused(Refused(permission_id=PERMISSION, actions=[event], cursor=7))
+    assert (record.open, record.cancelled) == (["b"], 1)
+
+
 def test_settled_and_reorged(record: Remembering) -> None:
     done = [SettledAction("a", 1, ok=True)]
     record.settled(
