@@ -98,17 +98,12 @@ class DevnetNode(JsonRpc):
         await self.request_optional(object, "evm_increaseTime", to_quantity(seconds))
 
     async def reorganise(self, depth: int) -> None:
-        """Replace the last `depth` blocks by empty ones, while nothing else is mined.
+        """Replace the last `depth` blocks by empty ones.
 
-        Their transactions are gone and not pending again: whoever sent them must send them anew.
+        Their transactions are gone and not pending again: whoever sent them must send them anew. Not for a node that
+        mines by the clock: a block that anvil mines within leaves a height without a block, for ever.
         """
-        # A block that anvil mines by the clock within a reorganisation leaves a height without a block, for ever.
-        interval_s = await self.request_optional(int, "anvil_getIntervalMining")
-        if interval_s:
-            await self.request_optional(object, "evm_setIntervalMining", 0)
         await self.request_optional(object, "anvil_reorg", depth, [])
-        if interval_s:
-            await self.mine_automatically(interval_s)
 
     async def drop(self, transaction_hash: Hash32) -> None:
         """Forget a pending transaction."""

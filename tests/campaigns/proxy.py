@@ -7,8 +7,8 @@ pool after a reorganisation, and a second backend that lags behind the first.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, Self
 
 import aiohttp
@@ -54,6 +54,8 @@ class Proxy:
         self.url = ""
         self.lagged = 0
         """Questions that a backend behind the others answered."""
+        self._mining = asyncio.Lock()
+        """A block that anvil mines within a reorganisation leaves a height without a block, for ever."""
         self._simulated: dict[str, Simulated] = {}
         self._runner: web.AppRunner | None = None
         self._http: aiohttp.ClientSession | None = None
@@ -77,11 +79,13 @@ class Proxy:
     async def reorganise(self, depth: int, *, rebroadcast: bool = True) -> int:
         """Replace the last blocks by empty ones; gives how many transactions came back into the pool.
 
+        Only where `mine` makes the blocks, and no clock of the node's own.
+
         Args:
             depth: how many.
             rebroadcast: as nodes do it; without, whoever sent them must send them again.
         """
-        async with self._still():
+        async with self._mining:
             head = int(await self.ask("eth_blockNumber"), 16)
             orphaned: list[str] = []
             for number in range(max(1, head - depth + 1), head + 1):
@@ -93,15 +97,10 @@ class Proxy:
             await self._forward({"jsonrpc": "2.0", "id": 1, "method": SEND, "params": [raw]})
         return len(back)
 
-    @asynccontextmanager
-    async def _still(self) -> AsyncIterator[None]:
-        """Let nothing be mined meanwhile: a block that anvil mines within a reorg leaves a hole in its chain."""
-        interval_s = await self.ask("anvil_getIntervalMining")
-        if interval_s:
-            await self.ask("evm_setIntervalMining", 0)
-        yield
-        if interval_s:
-            await self.ask("evm_setIntervalMining", interval_s)
+    async def mine(self) -> None:
+        """Mine one block of what waits."""
+        async with self._mining:
+            await self.ask("evm_mine")
 
     async def ask(self, method: str, *params: Any) -> Any:
         """Ask the node behind, truthfully. Raises ValueError with the node's error."""

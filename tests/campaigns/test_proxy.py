@@ -1,5 +1,6 @@
 """The proxy in front of a node that says what it is told: each fault, as the server's own client sees it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -39,8 +40,6 @@ def answer(request: dict[str, Any]) -> object:
             return receipts()
         case "eth_getTransactionCount":
             return "0x5"
-        case "anvil_getIntervalMining":
-            return 2
         case _:
             return HASH
 
@@ -156,13 +155,14 @@ async def test_a_reorganisation_gives_transactions_back(rpc: JsonRpc, proxy: Pro
     orphaned = BLOCK_7 | {"transactions": [read(one).hash]}
     node.answer = lambda request: orphaned if request["method"] == BLOCK else truthful(request)
     assert await proxy.reorganise(1) == 1
-    assert node.asked[-3:] == [("anvil_reorg", [1, []]), ("evm_setIntervalMining", [2]), (SEND, [one])]
+    assert node.asked[-2:] == [("anvil_reorg", [1, []]), (SEND, [one])]
     assert await proxy.reorganise(1, rebroadcast=False) == 0
 
 
 async def test_nothing_is_mined_within_a_reorganisation(proxy: Proxy, node: Node) -> None:
-    await proxy.reorganise(1)
-    stopped, *_, reorganised, goes_on = node.asked[1:]
-    assert stopped == ("evm_setIntervalMining", [0])
-    assert reorganised == ("anvil_reorg", [1, []])
-    assert goes_on == ("evm_setIntervalMining", [2])
+    await asyncio.gather(proxy.reorganise(2), proxy.mine(), proxy.reorganise(1), proxy.mine())
+    heights: tuple[str, list[object]] = ("eth_blockNumber", [])
+    mined: tuple[str, list[object]] = ("evm_mine", [])
+    six, seven = ((BLOCK, [hex(height), False]) for height in (6, 7))
+    first, second = (("anvil_reorg", [depth, []]) for depth in (2, 1))
+    assert node.asked == [heights, six, seven, first, mined, heights, seven, second, mined]

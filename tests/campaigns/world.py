@@ -30,6 +30,7 @@ from tests.campaigns.rules import Dice
 
 ROOT: Final = Path(__file__).parents[2]
 RELAYERS: Final = 4
+BLOCK_S: Final = 1.0
 START_S_MAX: Final = 30.0
 END_S_MAX: Final = 20.0
 PLAY_S_MAX: Final = 3600.0
@@ -58,6 +59,7 @@ class World:
         self._ends: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
         self._started: asyncio.Queue[int] = asyncio.Queue()
         self._listening: asyncio.Task[None] | None = None
+        self._clock: asyncio.Task[None] | None = None
         self.proxy: Proxy
         self.stage: Stage
         self.starts = 0
@@ -67,11 +69,14 @@ class World:
         """How servers ended that nobody killed."""
 
     async def __aenter__(self) -> Self:
-        settings = AnvilSettings(block_time_s=1.0, base_fee_wei=BASE_FEE_WEI)
+        settings = AnvilSettings(block_time_s=BLOCK_S, base_fee_wei=BASE_FEE_WEI)
         self._anvil = await asyncio.to_thread(Anvil.start, self.folder / "chain", settings)
         names = [f"player-{place}" for place in range(self.players)]
         self.stage = await set_stage(self.folder, self._anvil.url, names)
         self.proxy = await Proxy(self._anvil.url, Dice((), self.seed), lags=self._lags).__aenter__()
+        # From here on the blocks come by our clock: anvil must not mine within a reorganisation.
+        await self.proxy.ask("evm_setIntervalMining", 0)
+        self._clock = asyncio.create_task(self._tick())
         self._configure()
         await self._launch()
         return self
@@ -80,12 +85,19 @@ class World:
         if self._launcher is not None and self._launcher.stdin is not None:
             self._launcher.stdin.close()
             await self._launcher.wait()
-        if self._listening is not None:
-            self._listening.cancel()
+        for task in (self._listening, self._clock):
+            if task is not None:
+                task.cancel()
         await self.proxy.__aexit__()
         if self._anvil is not None:
             self._anvil.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _tick(self) -> None:
+        """Mine a block every second."""
+        while True:
+            await asyncio.sleep(BLOCK_S)
+            await self.proxy.mine()
 
     @property
     def url(self) -> str:

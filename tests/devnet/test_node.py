@@ -89,20 +89,6 @@ async def test_reorganise_behaviour_transactions_are_gone(still: DevnetNode) -> 
     assert (await balance(still, SOMEBODY), await still.block_number()) == (0, height)
 
 
-async def test_reorganise_behaviour_nothing_is_mined_within(still: DevnetNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[object, ...]] = []
-    real = still.request_optional
-
-    async def noted(kind: type[object], method: str, *params: object) -> object:
-        asked.append((method, *params))
-        return await real(kind, method, *params)
-
-    monkeypatch.setattr(still, "request_optional", noted)
-    await still.mine(2)
-    await still.reorganise(1)
-    assert asked[-3:] == [("evm_setIntervalMining", 0), ("anvil_reorg", 1, []), ("evm_setIntervalMining", 3600)]
-
-
 async def test_increase_time_default_shows_in_the_next_block(node: DevnetNode) -> None:
     async def timestamp() -> int:
         block = await node.request(dict[str, object], "eth_getBlockByNumber", "latest", False)
