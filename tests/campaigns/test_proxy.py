@@ -161,8 +161,7 @@ async def test_a_reorganisation_gives_transactions_back(rpc: JsonRpc, proxy: Pro
 
 async def test_nothing_is_mined_within_a_reorganisation(proxy: Proxy, node: Node) -> None:
     await asyncio.gather(proxy.reorganise(2), proxy.mine(), proxy.reorganise(1), proxy.mine())
-    heights: tuple[str, list[object]] = ("eth_blockNumber", [])
-    mined: tuple[str, list[object]] = ("evm_mine", [])
-    six, seven = ((BLOCK, [hex(height), False]) for height in (6, 7))
-    first, second = (("anvil_reorg", [depth, []]) for depth in (2, 1))
-    assert node.asked == [heights, six, seven, first, mined, heights, seven, second, mined]
+    assert [method for method, _ in node.asked] == [
+        *("eth_blockNumber", BLOCK, BLOCK, "anvil_reorg", "evm_mine"),
+        *("eth_blockNumber", BLOCK, "anvil_reorg", "evm_mine"),
+    ]
