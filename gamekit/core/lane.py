@@ -102,6 +102,10 @@ class Lane:
         """Whether a new slot may be opened now: something waits, nothing is in flight, nothing stopped the lane."""
         return bool(self.ready) and not self.stopped and self.usage_known and not self.in_flight
 
+    def holds(self, live: LiveSlot) -> bool:
+        """Whether a slot is still one of this lane's, and may be signed for: it may have been given up in an await."""
+        return self.slots.get(live.slot.sequence) is live and live.slot.state == LIVE
+
     @property
     def in_flight(self) -> bool:
         """Whether an operation of this lane may still land."""
@@ -122,11 +126,26 @@ class Lane:
         return Wei(self.scope.value.total_wei_max - self.usage.value_spent_wei - waiting - flying)
 
     def charge(self, actions: Sequence[Action], operation: Operation) -> Usage | Denied:
-        """What validation would charge for this operation on top of what is included, or which policy refuses it."""
+        """What validation would charge for an operation that is to be signed, or which policy refuses it.
+
+        What other slots may still be charged for gas counts as spent: a reorg can make several live again.
+        """
+        beside = sum(
+            max(variant.max_cost for variant in live.variants.values())
+            for sequence, live in self.slots.items()
+            if live.slot.state == LIVE and sequence != operation.sequence
+        )
+        return self._charged(self.usage.with_gas(Wei(beside)) if beside else self.usage, actions, operation)
+
+    def charged(self, actions: Sequence[Action], operation: Operation) -> Usage | Denied:
+        """What validation has charged for an operation that is included, on top of what was before."""
+        return self._charged(self.usage, actions, operation)
+
+    def _charged(self, usage: Usage, actions: Sequence[Action], operation: Operation) -> Usage | Denied:
         amounts = (sum(a.lane_amounts[0] for a in actions), sum(a.lane_amounts[1] for a in actions))
         value = Wei(sum(action.value for action in actions))
         claimed_at, cost = operation.claimed_at, operation.max_cost
-        after = charge(self.scope, self.usage, claimed_at, len(actions), value, amounts, cost)
+        after = charge(self.scope, usage, claimed_at, len(actions), value, amounts, cost)
         limit = self.session.sponsored_wei_max
         if limit and isinstance(after, Usage) and after.gas_spent_wei > limit:
             return Denied(SPONSOR_POLICY, limit, after.gas_spent_wei, f"the game pays for {limit} wei of gas in all")

@@ -9,6 +9,7 @@ Source: SessionValidator.sol, which must never allow less than this does.
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gamekit.core.policy import CALLS_MAX_LIMIT, SLACK_S, Denied
 from gamekit.core.scope import VALUE_LANE, Scope, lane_limits
@@ -33,6 +34,10 @@ class Usage(Struct, frozen=True, gc=False):
     value_spent_wei: Wei = Wei(0)
     lane_amounts: tuple[int, int] = (0, 0)
     """What spending limits have counted; always 0 on the lane that counts value."""
+
+    def with_gas(self, more: Wei) -> "Usage":
+        """The same with more gas spent, in wei."""
+        return replace(self, gas_spent_wei=Wei(self.gas_spent_wei + more))
 
 
 def charge(

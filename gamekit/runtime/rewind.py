@@ -9,20 +9,20 @@ each action from running twice.
 import logging
 from collections.abc import Mapping, Sequence
 
-from gamekit.core.journal import Meta
 from gamekit.core.pausing import FINALITY
 from gamekit.core.session import Session
 from gamekit.core.tracking import FINAL, Operation
 from gamekit.errors import ChainMismatch
 from gamekit.eth.block import Head
 from gamekit.ports import ChainReader, Store
+from gamekit.runtime.known_blocks import known_blocks, placeholder
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.observe import BY_ITSELF, Observe
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.resolve import Resolve
 from gamekit.runtime.state import State
 from gamekit.runtime.withdraw import Withdraw
-from gamekit.units import BlockHash, BlockNumber, Gas, UnixSeconds, Wei
+from gamekit.units import BlockHash, BlockNumber
 
 log = logging.getLogger(__name__)
 
@@ -96,14 +96,3 @@ class Rewind:
             text = f"no block of the journal up to {number} is in the chain: they do not belong together"
             raise ChainMismatch(text, expected=known.get(number, b""), found=b"")
         return shared
-
-
-async def known_blocks(store: Store) -> dict[BlockNumber, BlockHash]:
-    """The latest blocks that the journal has read, by height."""
-    rows = [row.value for row in await store.select(Meta) if row.name.startswith("block/")]
-    return {BlockNumber(int.from_bytes(value[:8], "big")): BlockHash(value[8:]) for value in rows}
-
-
-def placeholder(number: BlockNumber, block_hash: BlockHash) -> Head:
-    """A block of which only height and hash are known."""
-    return Head(number, block_hash, BlockHash(b""), UnixSeconds(0), Wei(0), Gas(0))

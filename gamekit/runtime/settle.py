@@ -38,20 +38,17 @@ from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.ports import ChainReader, Clock, Store
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
+from gamekit.runtime.known_blocks import known_blocks, placeholder, row_of
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.poison import WATCHED_OPERATIONS
 from gamekit.runtime.replay import replayed
-from gamekit.runtime.rewind import Rewind, known_blocks, placeholder
+from gamekit.runtime.rewind import Rewind
 from gamekit.runtime.state import State
 from gamekit.units import BlockHash, BlockNumber, UnixSeconds
 
 log = logging.getLogger(__name__)
 
 WEI_PER_GWEI = 10**9
-
-BLOCK_ROWS = 65_536
-"""Meta rows that name the latest blocks that were read, by their number modulo this: how far back a rewind reaches."""
-
 
 FINAL_EVERY = 16
 """Blocks after which what is final is written while many are read at once."""
@@ -125,7 +122,7 @@ class Settle:
                 known = await known_blocks(self._store)
                 self._unread = {each: known[each] for each in known if each > number}
             else:
-                await self._replaced(number, await self._chain.finalized())
+                await self._replaced(placeholder(number, BlockHash(block_hash)), await self._chain.finalized())
         await self.step()
 
     async def _begin(self, final: Head) -> None:
@@ -140,18 +137,23 @@ class Settle:
         if head.number > final.number:
             self._state.history.apply(Step((), (head,)))
 
-    async def _replaced(self, number: BlockNumber, final: Head) -> None:
+    async def _replaced(self, ours: Head, final: Head) -> None:
         """A final block of ours is another one now: go back to the last that stands, once the chain insists on it.
 
         Args:
-            number: the height of our final block.
+            ours: our final block.
             final: what the node calls final.
 
-        Raises: ChainUnavailable while the node calls nothing final at that height: it may be behind, or on a fork that
-            never becomes final.
+        Raises: ChainUnavailable while the node calls nothing final at that height, or does not say it twice: it may be
+            behind, or on a fork that never becomes final.
         """
+        number = ours.number
         if final.number < number:
             raise ChainUnavailable(f"block {number} contradicts a final block, in a chain that is not final there")
+        # Asked again, and what builds on it: one answer of one backend must not take back what was told to be final.
+        again, above = await self._chain.block(number), await self._chain.block(BlockNumber(number + 1))
+        if again is None or again.hash == ours.hash or (above is not None and above.parent_hash != again.hash):
+            raise ChainUnavailable(f"the node does not say again that another block is final at {number}")
         shared, gone = await self._rewind.below(number)
         await self._orphan(gone)
         self._unread.clear()
@@ -187,7 +189,10 @@ class Settle:
             await self._climb(head, final)
             step = await self._branch(head)
             if step is None:
-                await self._replaced(BlockNumber(self._state.history.lowest), final)
+                lowest = self._state.history.at(self._state.history.lowest)
+                if lowest is None:
+                    return False
+                await self._replaced(lowest, final)
                 return await self.step()
             await self._orphan(step.orphaned)
             self._state.history.apply(Step(step.orphaned, ()))
@@ -254,7 +259,7 @@ class Settle:
             rows.extend(follower.on_receipts(head, receipts))
         self._state.history.apply(Step((), (head,)))
         settled = self._settle(head, rows)
-        rows.append(Meta(f"block/{head.number % BLOCK_ROWS}", head.number.to_bytes(8, "big") + head.hash))
+        rows.append(row_of(head))
         await self._write(rows)
         for live in settled:
             self._state.wake(live.actions)
@@ -311,7 +316,7 @@ class Settle:
             slot.foreign_at = found.receipt.block_number
 
     def _charge(self, lane: Lane, live: LiveSlot, operation: Operation) -> None:
-        charged = lane.charge(live.actions, operation)
+        charged = lane.charged(live.actions, operation)
         if isinstance(charged, Usage):
             lane.usage = charged
         else:

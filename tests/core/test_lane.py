@@ -129,6 +129,27 @@ class TestCharge:
         charged = found.charge(actions(1), operation())
         assert isinstance(charged, Denied) is denied
 
+    @pytest.mark.parametrize(("budget", "denied"), [(7_000_000, False), (6_999_999, True)])
+    def test_counts_what_other_live_slots_may_still_cost(self, budget: int, denied: bool) -> None:
+        """A reorg made the slot before it live again, and it was signed twice: its dearest variant counts."""
+        found = lane(gas=GasPolicy(Wei(budget), Wei(budget)))
+        first = live(0, action(1))
+        cheaper = operation(7, max_fee_per_gas=Wei(9))
+        first.variants = {each.user_op_hash: each for each in (cheaper, operation(8))}
+        found.open_slot(first)
+        second = operation(2, sequence=NonceSequence(1))
+        assert isinstance(found.charge(actions(2), second), Denied) is denied
+        assert isinstance(found.charge(actions(1), operation(9)), Usage)
+        assert isinstance(found.charged(actions(2), second), Usage)
+
+    def test_holds_only_what_is_live(self) -> None:
+        found, slot = lane(), live(0, action(1))
+        found.open_slot(slot)
+        assert found.holds(slot)
+        assert not found.holds(live(0, action(1)))
+        slot.slot = replace(slot.slot, state=CONSUMED)
+        assert not found.holds(slot)
+
 
 class TestSponsored:
     """What the game pays at most for a session, beside the scope's own budget."""
