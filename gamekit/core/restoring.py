@@ -60,7 +60,7 @@ class Stranger(Row, frozen=True):
     user_op_hash: UserOpHash
     permission_id: PermissionId
     block_number: BlockNumber
-    """0 once a reorg took it back."""
+    """Where it was seen last."""
     place: int
     """Its place among the operations of its block."""
     is_done: bool = False

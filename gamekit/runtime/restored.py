@@ -47,10 +47,11 @@ from gamekit.ports import ChainReader, Store
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.intake import Accepted, Answer
+from gamekit.runtime.known_blocks import known_hash
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.observe import BY_ITSELF
 from gamekit.runtime.state import State
-from gamekit.units import Address, BlockNumber, PermissionId, PlayerId, UnixSeconds
+from gamekit.units import Address, PermissionId, PlayerId, UnixSeconds
 
 log = logging.getLogger(__name__)
 
@@ -209,9 +210,11 @@ class Restored(Follower):
         return calls, is_readable
 
     async def _find(self, stranger: Stranger) -> Inclusion | None:
-        head = await self._chain.block(BlockNumber(stranger.block_number))
-        if head is None:
-            raise ChainUnavailable(f"the node has no block {stranger.block_number}")
+        number = stranger.block_number
+        head, known = await self._chain.block(number), await known_hash(self._store, number)
+        if head is None or (known is not None and head.hash != known):
+            # Whatever another fork's block says: it would make what ran look as if a reorg had taken it back.
+            raise ChainUnavailable(f"the node does not have block {number} as it was read")
         for found in self._inclusions(await self._chain.receipts(head)):
             if found.logs.event.user_op_hash == stranger.user_op_hash:
                 return found
