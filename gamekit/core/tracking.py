@@ -80,6 +80,11 @@ class Slot(Row, frozen=True):
     state: str = LIVE
     consumed_by: bytes = b""
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its actions are in no slot any more: it expired, or somebody else's operation consumed it."""
+        return self.state == EXPIRED or (self.state == CONSUMED and not self.consumed_by)
+
     def admit(self, stored: "Slot | None") -> str:
         """Signing protection: another set of actions enters a slot only after the slot expired."""
         if stored is None:

@@ -161,8 +161,14 @@ class Dispatch:
 
     async def _halved(self, poison: Poison, lane: Lane, live: LiveSlot, operation: Operation) -> Planned | None:
         found: Planned | None = (lane, live, operation)
-        while found is not None and poison.is_due(lane) and not await poison.is_harmless(*found):
+        while found is not None and poison.is_due(lane):
             _, live, _ = found
+            is_harmless = await poison.is_harmless(*found)
+            if not lane.holds(live):  # Somebody else used its nonce up meanwhile, and its actions wait again.
+                found = None
+                break
+            if is_harmless:
+                break
             # Nothing of it is on disk: it is as if it had never been planned.
             self._state.unindex(live)
             lane.close_slot(live.slot.sequence)
@@ -274,9 +280,9 @@ class Dispatch:
         return operation.max_cost > most >= gas * self._state.config.fees.priority_fee_min_wei
 
     def _is_barred(self, lane: Lane, live: LiveSlot) -> bool:
-        """Whether these actions must not be signed now: the lane stopped, a pause, or their own `not_after`."""
+        """Whether these actions must not be signed now: given up, the lane stopped, a pause, or their `not_after`."""
         pauses, game = self._state.pauses, lane.session.game
-        if lane.stopped or batching.any_stale(live.actions, self._state.head.timestamp):
+        if not lane.holds(live) or lane.stopped or batching.any_stale(live.actions, self._state.head.timestamp):
             return True
         return bool(pauses) and any(pauses.find(game, action.function) for action in live.actions)
 
@@ -306,6 +312,8 @@ class Dispatch:
 
     async def _drop(self, lane: Lane, live: LiveSlot, operation: Operation) -> None:
         """Nothing of this variant was released: without others, its actions are free, and wait again or are refused."""
+        if lane.slots.get(live.slot.sequence) is not live:
+            return  # It was given up while the plan was written, and its actions with it.
         others = {key: op for key, op in live.variants.items() if key != operation.user_op_hash}
         self._state.slots_by_operation.pop(operation.user_op_hash, None)
         live.variants = others

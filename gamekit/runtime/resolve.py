@@ -45,7 +45,7 @@ from gamekit.core.tracking import (
     may_resign,
 )
 from gamekit.core.usage import Usage, stored_usage
-from gamekit.errors import ChainError, ChainUnavailable, StoreError
+from gamekit.errors import ChainError, ChainUnavailable, EncodingInvalid, StoreError
 from gamekit.eth.block import Head
 from gamekit.eth.entry_point import encode_get_nonce
 from gamekit.eth.session_validator_abi import SESSION_OF, decode_session
@@ -53,6 +53,7 @@ from gamekit.ports import ChainReader, Store
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
+from gamekit.runtime.known_blocks import known_blocks
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
 from gamekit.runtime.sponsor import Sponsor
@@ -66,6 +67,8 @@ QUESTIONS_MAX = 32
 
 TOLD_BELOW = "told_below"
 """Meta row: every action with a lower id has an outcome that is final. Only those above are read at start-up."""
+SEQUENCE_MAX = (1 << 63) - 1
+"""Highest that the journal can hold; no lane ever comes near."""
 PAGE = 4096
 """Actions that are read at once when a server starts."""
 
@@ -197,13 +200,15 @@ class Resolve(Follower):
         """Give the actions back to their lane, in their order; or refuse them when the lane has stopped."""
         exit_state = FOREIGN if live.foreign_at else DEAD
         slot = replace(live.slot, state=CONSUMED if live.foreign_at else EXPIRED)
-        await self._store.commit((slot, *(op.moved(exit_state) for op in live.variants.values())))
+        freed = self._store.commit((slot, *(op.moved(exit_state) for op in live.variants.values())))
+        # In memory at once: else, before that is on disk, somebody writes of its operations as if they were in flight.
         live.slot = slot
         self._state.unindex(live)
         lane.close_slot(slot.sequence)
         batching.put_back(lane.ready, live.actions)
         self._state.accepted += len(live.actions)
         lane.usage_known = False  # Its sequence may not be the chain's: asked again before the next is planned.
+        await freed
         if lane.stopped:
             why = live.latest().rejected or "the session stopped, and the operation can no longer land"
             await self._dispatch.refuse(lane, live.actions, lane.stopped, why)
@@ -263,10 +268,13 @@ class Resolve(Follower):
                     self._dispatch.schedule(lane)
 
     async def chain_usage(self, session: Session, head: Head) -> Usage:
-        """What the chain has charged a session, at one block."""
+        """What the chain has charged a session, at one block. Raises: ChainUnavailable for an answer that is none."""
         data = SESSION_OF.encode_call(session.account, session.permission_id)
-        record = decode_session(await self._chain.call(session.validator, data, block=head.hash))
-        return stored_usage(self._scope(session), record)
+        answer = await self._chain.call(session.validator, data, block=head.hash)
+        try:
+            return stored_usage(self._scope(session), decode_session(answer))
+        except EncodingInvalid as error:
+            raise ChainUnavailable(f"the node's answer is no session record: {error}") from error
 
     async def chain_sequence(self, session: Session, head: Head) -> int:
         """The next nonce sequence of a session's lane, at one block.
@@ -276,6 +284,8 @@ class Resolve(Follower):
         data = encode_get_nonce(session.account, session.key)
         nonce = int.from_bytes(await self._chain.call(session.entry_point, data, block=head.hash), "big")
         sequence = nonce & UINT64_MAX
+        if nonce >> 64 != session.key or sequence > SEQUENCE_MAX:
+            raise ChainUnavailable(f"the node's answer is no nonce of key {session.key:#x}: {nonce:#x}")
         slot = await self._store.get(Slot, session.account, session.nonce_key, sequence)
         if slot is not None and slot.state == CONSUMED:
             raise ChainUnavailable(f"the node calls sequence {sequence} unused, and its blocks do not")
@@ -303,8 +313,7 @@ class Resolve(Follower):
                 await self._load_session(session)
         final = await self._store.get(Meta, FINAL_BLOCK)
         final_number = int.from_bytes(final.value[:8], "big") if final is not None else 0
-        blocks = [row.value[:8] for row in await self._store.select(Meta) if row.name.startswith("block/")]
-        for number in sorted({int.from_bytes(block, "big") for block in blocks}):
+        for number in sorted(await known_blocks(self._store)):
             for session in await self._store.select(Session, revoked_at_block=number) if number > final_number else ():
                 await self._load_session(session)
         operations = [
@@ -318,7 +327,7 @@ class Resolve(Follower):
             by_slot.setdefault(key, {})[operation.user_op_hash] = operation
         for key, variants in by_slot.items():
             slot = await self._store.get(Slot, *key)
-            if slot is not None and slot.state != EXPIRED:
+            if slot is not None and not slot.is_given_up:
                 ours = {key: op for key, op in variants.items() if op.action_ids == slot.action_ids}
                 await self._load_slot(slot, ours)
         self._state.unsettled = deque(sorted(self._state.unsettled, key=lambda each: each[0]))

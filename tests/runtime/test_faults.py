@@ -247,6 +247,7 @@ AWAITED: dict[str, str] = {
     "lock.acquire()": "inside `timeout_at`",
     "before": "the frame before it of the same session, which has a deadline itself",
     "answers": "a commit",
+    "freed": "a commit",
     "asyncio.shield(written)": "a commit",
     "self._empty.wait()": "inside `asyncio.timeout`",
     "self._room": "inside `asyncio.timeout`",

@@ -122,6 +122,32 @@ async def test_planted_without_looking_ahead_others_are_lost(keys: Keys) -> None
     assert await ok(world) == set()
 
 
+@pytest.mark.parametrize("poisonous", [False, True])
+async def test_a_slot_that_a_stranger_uses_up_while_it_is_asked_about(keys: Keys, poisonous: bool) -> None:
+    world = World(keys, config(batch=BatchConfig(calls_max=8, simulate="always")))
+    await world.start()
+    session = await world.open()
+    if poisonous:
+        burning(world, "p")
+    await world.accepted(session, "a", "p")
+    row, real = world.kit.session_row(session), world.chain.call
+
+    async def taken(to: Address, data: bytes, **how: Any) -> bytes:
+        if data[:4] == EXECUTE_SELECTOR:
+            world.chain.call = real  # type: ignore[method-assign]
+            world.chain.consume(row.account, row.key)
+            await world.block(4)
+        return bytes(await real(to, data, **how))
+
+    world.chain.call = taken  # type: ignore[method-assign]
+    await world.quiet()
+    assert {operation.sequence for operation in await world.operations() if operation.signature} == {1, 2} - {
+        2 * (not poisonous)
+    }
+    assert await ok(world) == {"a", "p"} - set("p" * poisonous)
+    await world.check()
+
+
 async def test_a_revocation_while_it_is_halved(keys: Keys) -> None:
     world = World(keys, config(batch=BatchConfig(calls_max=8, simulate="always")))
     await world.start()

@@ -1,16 +1,19 @@
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gamekit.core import tracking
 from gamekit.core.action import Action
 from gamekit.core.event import AlarmEvent
 from gamekit.core.session import REVOKED, Session
-from gamekit.core.tracking import DEAD, FOREIGN, SUPERSEDED
+from gamekit.core.tracking import CONSUMED, DEAD, FOREIGN, SUPERSEDED, Operation
 from gamekit.errors import ChainUnavailable, StoreError
-from gamekit.eth.entry_point import GET_NONCE
-from gamekit.units import PermissionId
+from gamekit.eth.entry_point import GET_NONCE, FailedOp
+from gamekit.eth.session_validator_abi import SESSION_OF
+from gamekit.units import Address, PermissionId
 from tests.runtime.world import World, targets
 
 
@@ -126,6 +129,42 @@ class TestForeign:
         assert world.lane(session).sequence == 2
         await world.check()
 
+    async def test_nothing_is_written_of_a_slot_while_its_end_goes_to_disk(self, world: World) -> None:
+        """Else a start finds an operation in flight in a slot that somebody else used up, and frees nothing, ever."""
+        session = await sent(world, "a")
+        lane, (ours,) = world.lane(session), await world.operations()
+        world.chain.drop()
+        world.chain.consume(lane.session.account, lane.session.key)
+        commit = world.store.commit
+
+        def slow(rows: Any) -> Any:
+            ends = any(isinstance(row, Operation) and row.state == FOREIGN for row in rows)
+            return asyncio.gather(commit(rows), refused()) if ends else commit(rows)
+
+        async def refused() -> None:
+            await world.kit._bundler._reject(ours, FailedOp(0, "AA25 invalid account nonce", None, b""))
+
+        world.store.commit = slow  # type: ignore[method-assign]
+        while not lane.ready:
+            await world.block()
+        assert {operation.state for operation in await world.operations()} == {FOREIGN}
+        await world.restart()
+        await world.quiet()
+        assert await world.told("a") == ["settled", "final"]
+        await world.check()
+
+    async def test_what_a_stranger_consumed_is_not_loaded_as_ours(self, world: World) -> None:
+        session = await sent(world, "a")
+        slot = next(iter(world.lane(session).slots.values())).slot
+        await world.store.commit((replace(slot, state=CONSUMED),))
+        world.chain.drop()
+        world.chain.consume(slot.sender, world.lane(session).session.key)
+        await world.block()
+        await world.restart()
+        await world.quiet()
+        assert await world.told("a") == ["settled", "final"]
+        await world.check()
+
     async def test_a_reorg_takes_the_foreign_operation_back_and_ours_lands(self, world: World) -> None:
         session = await sent(world, "a")
         lane = world.lane(session)
@@ -138,6 +177,33 @@ class TestForeign:
         await world.quiet()
         assert await world.told("a") == ["settled", "final"]
         await world.check()
+
+
+@pytest.mark.parametrize(
+    ("selector", "answer"),
+    [
+        (SESSION_OF.selector, b""),
+        (SESSION_OF.selector, b"\xff" * 32 * 7),
+        (GET_NONCE.selector, b""),
+        (GET_NONCE.selector, (1 << 63).to_bytes(32, "big")),
+    ],
+)
+async def test_an_answer_that_is_none_is_asked_for_again(world: World, selector: bytes, answer: bytes) -> None:
+    await sent(world, "a")
+    told: list[bytes] = []
+    real = world.chain.call
+
+    async def once(to: Address, data: bytes, **how: Any) -> bytes:
+        if data[:4] == selector and not told:
+            told.append(data)
+            return answer
+        return bytes(await real(to, data, **how))
+
+    world.chain.call = once  # type: ignore[method-assign]
+    await world.restart()
+    await world.quiet()
+    assert told
+    await world.check()
 
 
 class TestResign:
