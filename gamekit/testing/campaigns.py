@@ -34,6 +34,7 @@ def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> S
     nature = dice.choice([STILL, WILD, PEOPLED])
     simulation.skew_s = dice.choice([-300.0, 0.0, 300.0])
     is_disk_bad = dice.random() < 0.3
+    _slow_down(simulation, report.seed, case)
     power = dice.choice([0.0, 0.3, 1.0])
     from_the_start = dice.random() < 0.2
     pace = dice.choice([4, 8, 16])
@@ -63,6 +64,12 @@ def crashes(shop: Workshop, report: Report, case: int, plant: Plant | None) -> S
         await simulation.rest()
 
     return simulation.lived(story())
+
+
+def _slow_down(simulation: Simulation, seed: int, case: int) -> None:
+    """Let a third of all disks take their time, a hundredth of a second or a fifth."""
+    chance = simulation.disk.chance = random.Random(f"{seed}/{case}/disk")
+    simulation.disk.slow_s = chance.choice([0.0, 0.0, 0.0, 0.0, 0.02, 0.4])
 
 
 async def _damage(simulation: Simulation, dice: random.Random) -> None:

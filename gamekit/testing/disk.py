@@ -5,13 +5,22 @@ what was synced, and of the rest whatever the disk had got to. No call goes to t
 means is decided here.
 """
 
+import asyncio
 import random
 import shutil
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import apsw
 from msgspec import Struct
+
+from gamekit.store import InlineExecutor
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FAULTS: dict[str, type[apsw.Error]] = {"IOERR": apsw.IOError, "FULL": apsw.FullError}
 
@@ -43,6 +52,10 @@ class Disk:
         """Whether what is not durable is written down: a power failure needs it, and it costs time."""
         self.dies: Callable[[str], bool] = lambda operation: False  # noqa: ARG005
         """Asked at each write and sync whether the process dies there; it has then died already."""
+        self.slow_s = 0.0
+        """Virtual seconds that a commit takes at most: what happens meanwhile meets a journal that does not know it."""
+        self.chance = random.Random(0)
+        """How long each takes."""
         self._deaths = 0
         self._fail_at = -1
         self._fail_for = 1
@@ -65,6 +78,10 @@ class Disk:
     def disarm(self) -> None:
         """Work again."""
         self._fail_at = -1
+
+    def takes_s(self) -> float:
+        """How long the next commit takes, in virtual seconds."""
+        return self.chance.uniform(0, self.slow_s) if self.slow_s else 0.0
 
     @property
     def struck(self) -> bool:
@@ -144,6 +161,33 @@ class Disk:
     @staticmethod
     def _files(folder: Path) -> list[Path]:
         return [path for path in sorted(folder.iterdir()) if not path.name.endswith(("-lock", "-shm"))]
+
+
+class DiskExecutor(InlineExecutor):
+    """Where a journal on such a disk writes: one call after the other, each as long as the disk takes."""
+
+    def __init__(self, disk: Disk, loop: asyncio.AbstractEventLoop) -> None:
+        self._disk = disk
+        self._loop = loop
+        self._free_at = 0.0
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run `fn` when the disk has done all that was asked of it before, and its own share of time is over."""
+        now, takes_s = self._loop.time(), self._disk.takes_s()
+        if not takes_s and self._free_at <= now:
+            return super().submit(fn, *args, **kwargs)
+        self._free_at = max(now, self._free_at) + takes_s
+        later: Future[T] = Future()
+        self._loop.call_at(self._free_at, self._run, later, partial(fn, *args, **kwargs))
+        return later
+
+    def _run(self, later: "Future[T]", work: Callable[[], T]) -> None:
+        done = super().submit(work)
+        error = done.exception()
+        if error is None:
+            later.set_result(done.result())
+        else:
+            later.set_exception(error)
 
 
 class _File(apsw.VFSFile):

@@ -20,10 +20,10 @@ from gamekit.keys.keystore import StoredKey
 from gamekit.keys.signer import LocalSigner
 from gamekit.kit import KINDS, GameKit, Ports
 from gamekit.ports import SealedKey
-from gamekit.store import InlineExecutor, SqliteStore
+from gamekit.store import SqliteStore
 from gamekit.testing.chain import FakeChain
 from gamekit.testing.crash import Crash, Points, commit_kind
-from gamekit.testing.disk import Disk
+from gamekit.testing.disk import Disk, DiskExecutor
 from gamekit.testing.network import Network, Sky
 from gamekit.testing.scenery import Keys
 from gamekit.testing.stops import unexcused
@@ -87,7 +87,11 @@ class Life:
         path = stage.disk.folder / "journal.sqlite"
         try:
             self._journal = SqliteStore.open(
-                path, kinds=KINDS, executor=InlineExecutor(), entropy=stage.chance.randbytes, vfs=stage.vfs
+                path,
+                kinds=KINDS,
+                executor=DiskExecutor(stage.disk, self.loop),
+                entropy=stage.chance.randbytes,
+                vfs=stage.vfs,
             )
         except StoreError as error:
             if self.dead:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gamekit.errors import ChainUnavailable, SubmitError, SubmitterUnavailable
 from gamekit.eth.block import Head, TransactionReceipt
@@ -18,7 +19,7 @@ from gamekit.eth.session_validator_abi import SESSION_OF
 from gamekit.runtime.patience import Relayed
 from gamekit.testing.chain import FakeChain
 from gamekit.testing.lies import bend, committed, lie_about_receipts, read_receipts
-from gamekit.units import Address, BlockHash, Gas
+from gamekit.units import Address, BlockHash, BlockNumber, Gas
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class Weather(Struct, frozen=True):
     """Reads of receipts about which the node lies: it adds one of a bundle that is only pending, leaves one out, or
     turns an outcome."""
     bend: float = 0.0
-    """Answers about nonces and sessions that are false, and look right."""
+    """Answers about blocks and nonces that are false, and look right."""
     lose_reply: float = 0.0
     """Sends that arrive, and are not answered."""
     lose: float = 0.0
@@ -130,6 +131,15 @@ class Network(Relayed):
                 await asyncio.sleep(dice.uniform(0, weather.delay_s))
             return answer
         return await question()
+
+    async def block(self, number: BlockNumber) -> Head | None:
+        """See `ports.ChainReader`: now and then it is one of another fork, of which nothing else is ever heard."""
+        found = await super().block(number)
+        bent = self._sky.weather.bend
+        if found is not None and bent and self._sky.chance.random() < bent:
+            self._count("block of another fork")
+            return replace(found, hash=BlockHash(self._sky.chance.randbytes(32)))
+        return found
 
     async def receipts(self, block: Head) -> tuple[TransactionReceipt, ...]:
         """See `ports.ChainReader`: what a lying node says passes through the adapter that is shipped."""

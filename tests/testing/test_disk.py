@@ -1,5 +1,6 @@
 """A disk that fails, a process that dies on it, the power going off: the real journal on it."""
 
+import asyncio
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from gamekit.core.journal import Meta
 from gamekit.errors import StoreError, StoreUnavailable
 from gamekit.store import InlineExecutor, SqliteStore
-from gamekit.testing.disk import Disk, DiskVfs
+from gamekit.testing.disk import Disk, DiskExecutor, DiskVfs
+from gamekit.testing.loop import VirtualLoop
 
 VFS = "gamekit-test-disk"
 
@@ -115,3 +117,45 @@ async def test_a_process_may_die_in_the_middle_of_a_write(disk: Disk) -> None:
     disk.dies = lambda operation: False
     assert await values(disk) == ["k1"]
     assert asked[:3] == ["write"] * 3
+
+
+def test_a_slow_disk_writes_in_order_each_in_its_time(disk: Disk) -> None:
+    """In virtual time: whoever waits for the disk sees the world go on meanwhile."""
+    disk.slow_s = 0.4
+    disk.chance = random.Random(1)
+    loop = VirtualLoop()
+    ended: list[tuple[int, float]] = []
+
+    async def write() -> None:
+        executor = DiskExecutor(disk, asyncio.get_running_loop())
+        store = SqliteStore.open(disk.folder / "j", kinds=(), executor=executor, vfs=VFS)
+        for number in range(3):
+            await store.commit([Meta(f"k{number}", b"")])
+            ended.append((number, loop.time()))
+        store.abandon()
+
+    began = loop.time()
+    loop.run(write())
+    loop.close()
+    takes = random.Random(1)
+    expected = began
+    for number, at in ended:
+        expected += takes.uniform(0, 0.4)
+        assert at == pytest.approx(expected), number
+    assert asyncio.run(values(disk)) == ["k0", "k1", "k2"]
+
+
+def test_a_slow_disk_that_fails_says_so(disk: Disk) -> None:
+    disk.slow_s = 0.1
+    loop = VirtualLoop()
+
+    async def write() -> None:
+        executor = DiskExecutor(disk, asyncio.get_running_loop())
+        store = SqliteStore.open(disk.folder / "j", kinds=(), executor=executor, vfs=VFS)
+        disk.arm(0, "FULL")
+        with pytest.raises(StoreUnavailable):
+            await store.commit([Meta("k", b"")])
+        store.abandon()
+
+    loop.run(write())
+    loop.close()

@@ -12,6 +12,7 @@ from gamekit.testing.chain import FakeChain
 from gamekit.testing.loop import VirtualLoop
 from gamekit.testing.network import CALM, STORM, Network, Sky, Weather
 from gamekit.testing.scenery import ENTRY_POINT, MODULE, OPENER, OWNER_VALIDATOR
+from gamekit.units import BlockNumber
 
 T = TypeVar("T")
 
@@ -119,3 +120,14 @@ def test_the_same_seed_has_the_same_faults() -> None:
     run(many(second))
     assert faults(first) == faults(second)
     assert len(faults(first)) == 3
+
+
+def test_a_block_of_another_fork_has_another_hash_and_no_receipts() -> None:
+    network = make(Weather(bend=1.0))
+    true = network.chain.blocks[5].head
+    other = run(network.block(BlockNumber(5)))
+    assert other is not None
+    assert (other.parent_hash, other.hash == true.hash) == (true.parent_hash, False)
+    assert faults(network) == {"block of another fork": 1}
+    with pytest.raises(ChainUnavailable):
+        run(network.receipts(other))
