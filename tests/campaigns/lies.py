@@ -4,6 +4,10 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from gamekit.chain.blocks import HEADER, QUANTITIES
+from gamekit.eth.hashing import keccak256, to_hex
+from gamekit.eth.rlp import RlpItem, rlp_encode
+
 HANDLE_OPS: Final = "765e827f"
 GET_USER_OP_HASH: Final = "22cdde4c"
 """getUserOpHash(PackedUserOperation) of EntryPoint 0.7 and later."""
@@ -109,6 +113,20 @@ def with_wrong_hash(result: object) -> object | None:
     if isinstance(result, dict) and "hash" in result:
         return {**result, "hash": with_wrong_hash(result["hash"])}
     return None
+
+
+def of_another_fork(block: object) -> object | None:
+    """A block that could stand beside this one: its hash is that of its own header. None when it is no block."""
+    if not isinstance(block, dict) or "receiptsRoot" not in block:
+        return None
+    other = {**block, "extraData": block["extraData"] + "f0"}
+    fields: list[RlpItem] = []
+    for name in HEADER:
+        first, *rest = name.split("_")
+        word = other.get(first + "".join(map(str.capitalize, rest)))
+        if word is not None:
+            fields.append(int(word, 16) if name in QUANTITIES else bytes.fromhex(word[2:]))
+    return {**other, "hash": to_hex(keccak256(rlp_encode(fields)))}
 
 
 def at_height(method: str, params: Sequence[Any], height: int) -> list[Any] | None:

@@ -199,6 +199,8 @@ class Proxy:
             return {**reply, "result": None}
         if fault == "wrong_hash":
             bent = lies.with_wrong_hash(result)
+        elif fault == "other_fork":
+            bent = lies.of_another_fork(result)
         elif fault == "forged_spent" and method == COUNT:
             bent = hex(int(result, 16) + 1)
         elif method == RECEIPTS and result is not None:

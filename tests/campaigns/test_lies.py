@@ -2,7 +2,11 @@ import copy
 from typing import Any
 
 import pytest
+from msgspec import convert
+from msgspec.structs import fields
 
+from gamekit.chain.blocks import RpcBlock, check_block
+from gamekit.errors import ChainUnavailable
 from gamekit.eth.abi import decode
 from gamekit.eth.abi_text import parse_type
 from gamekit.eth.entry_point import USER_OPERATION_EVENT, encode_handle_ops
@@ -124,3 +128,17 @@ def test_at_height_default() -> None:
     assert lies.at_height("eth_getBlockByNumber", ["finalized", False], 5) is None
     assert lies.at_height("eth_call", [{"to": "0x"}, {"blockHash": HASH}], 5) is None
     assert lies.at_height("eth_chainId", [], 5) is None
+
+
+def test_of_another_fork_proves_itself() -> None:
+    names = (field.encode_name for field in fields(RpcBlock))
+    left_out = {"requestsHash", "blobGasUsed", "hash", "transactions"}
+    block = {name: "0x07" for name in names if name not in left_out} | {"hash": HASH, "transactions": []}
+    other = lies.of_another_fork(block)
+    assert isinstance(other, dict)
+    assert {name for name in block if block[name] != other[name]} == {"extraData", "hash"}
+    check_block(convert(other, RpcBlock))
+    with pytest.raises(ChainUnavailable):
+        check_block(convert(block, RpcBlock))
+    assert lies.of_another_fork(None) is None
+    assert lies.of_another_fork({"hash": HASH}) is None

@@ -44,7 +44,7 @@ def test_byzantine_behavior_three_of_ten_and_more(method: str, most: float) -> N
 
 
 def test_shaken_behavior_tells_no_lies() -> None:
-    lies = {"null", "wrong_hash", "forged_receipt", "forged_outcome", "hidden_receipt", "forged_spent"}
+    lies = {"null", "wrong_hash", "other_fork", "forged_receipt", "forged_outcome", "hidden_receipt", "forged_spent"}
     assert not lies & {rule.fault for rule in shaken(0.1)}
 
 
