@@ -5,7 +5,7 @@ One pool serves bundles, grants and revocations; withdrawals have a pool of thei
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
 from gamekit.core.fees import Fees, bid, outbid
 from gamekit.core.journal import Meta, Row
@@ -260,14 +260,14 @@ class Relayers(Follower):
 
     async def on_head(self) -> None:
         """With each head: send again what is not mined, outbid what waits too long; watch nonces and balances."""
-        await asyncio.gather(*[self._resync(relayer) for relayer in self._relayers.values()])
+        await _all_ended([self._resync(relayer) for relayer in self._relayers.values()])
         waiting = [
             (relayer, attempts[-1])
             for relayer in self._relayers.values()
             for _, attempts in sorted(relayer.unmined.items())
             if attempts[-1].state != PLANNED
         ]
-        await asyncio.gather(*[self._push(relayer, latest) for relayer, latest in waiting])
+        await _all_ended([self._push(relayer, latest) for relayer, latest in waiting])
 
     async def _push(self, relayer: Relayer, latest: RelayTransaction) -> None:
         """Move one unmined transaction on: outbid it when it has waited too long, else give it to the node again.
@@ -373,8 +373,9 @@ class Relayers(Follower):
             gas = await self._reader.estimate_gas(relayer.address, b"", sender=relayer.address)
         except CallReverted:
             gas = TRANSFER_GAS
-        if not attempt and nonce in relayer.unmined:
-            return  # Given back and taken meanwhile.
+        attempts = relayer.unmined.get(nonce)
+        if attempt != (attempts[-1].attempt + 1 if attempts else 0):
+            return  # Mined, outbid, or given back and taken meanwhile.
         row = self._signed(relayer, nonce, attempt, CANCEL, relayer.address, b"", Wei(0), gas, (), fees, ())
         await self.send(row)
 
@@ -463,6 +464,15 @@ class Relayers(Follower):
         relayer.plan(row)
         self._by_hash[row.transaction_hash] = row
         return row
+
+
+async def _all_ended(steps: Iterable[Awaitable[None]]) -> None:
+    """Let every one end, whatever becomes of the others: what ran on beside the next head would sign beside it."""
+    for error in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(error, ChainError):
+            log.warning("asked again with the next head: %s", error)
+        elif error is not None:
+            raise error
 
 
 def _in_order(attempts: Iterable[RelayTransaction]) -> list[RelayTransaction]:

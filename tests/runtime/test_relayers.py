@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,8 +8,8 @@ from gamekit.core.relay import CANCEL, FINAL, MINED, REPLACED, SENT, RelayNonce,
 from gamekit.errors import ChainUnavailable, ConfigInvalid, FeeTooLow, StoreConflict
 from gamekit.testing.scenery import Keys, config
 from gamekit.testing.wire import DecodedTransaction
-from gamekit.units import Address, Hash32, PermissionId, PlayerId, Wei
-from tests.runtime.world import World
+from gamekit.units import Address, Gas, Hash32, PermissionId, PlayerId, Wei
+from tests.runtime.world import World, turns
 
 
 async def sent(world: World, *keys: str) -> PermissionId:
@@ -157,6 +158,57 @@ async def test_while_gas_costs_more_than_the_cap_nothing_is_cancelled(keys: Keys
     await world.block(6, empty=True)
     assert [row.kind for row in await world.store.select(RelayTransaction) if row.kind == CANCEL] == []
     world.chain.base_fee = Wei(10**9)
+    await world.quiet()
+    await world.check()
+
+
+async def test_no_head_ends_before_all_that_it_began(keys: Keys) -> None:
+    """One cancel's estimate fails, another one's is slow: with the next head that one would be made twice."""
+    world = World(keys, config(relay=RelayConfig(replacements_max=0, replace_after_blocks=1, operations_max=1)))
+    await world.start()
+    for number in range(2):
+        session = await world.open(PlayerId(f"p{number}"), Address(bytes([1 + number]) * 20))
+        await world.accepted(session, f"k{number}")
+    await world.sign()
+    await world.send()
+    estimate, answer = world.chain.estimate_gas, asyncio.Event()
+    asked: list[Address] = []
+
+    async def slow(to: Address, data: bytes, **how: Any) -> Gas:
+        asked.append(to)
+        if len(asked) == 1:
+            raise ChainUnavailable("no answer")
+        await answer.wait()
+        return await estimate(to, data, **how)
+
+    world.chain.estimate_gas = slow  # type: ignore[method-assign]
+    head = asyncio.create_task(world.block(empty=True))
+    await turns()
+    assert (len(asked), head.done()) == (2, False)
+    answer.set()
+    await head
+    await world.quiet()
+    await world.check()
+
+
+async def test_what_lands_before_its_cancel_is_signed_is_not_cancelled(keys: Keys) -> None:
+    world = World(keys, config(relay=RelayConfig(replacements_max=0, replace_after_blocks=1)))
+    await world.start()
+    await sent(world)
+    bundle = list(world.chain.pending)
+    estimate = world.chain.estimate_gas
+
+    async def late(to: Address, data: bytes, **how: Any) -> Gas:
+        world.chain.pending = bundle
+        world.chain.mine()
+        head = world.chain.top.head
+        await world.store.commit(world.kit._relayers.on_receipts(head, await world.chain.receipts(head)))
+        return await estimate(to, data, **how)
+
+    world.chain.estimate_gas = late  # type: ignore[method-assign]
+    await world.block(empty=True)
+    world.chain.estimate_gas = estimate  # type: ignore[method-assign]
+    assert [row.kind for row in await world.store.select(RelayTransaction) if row.kind == CANCEL] == []
     await world.quiet()
     await world.check()
 
