@@ -23,7 +23,7 @@ from gamekit.errors import CallReverted, ChainUnavailable, FeeTooLow, SubmitErro
 from gamekit.eth.block import Head, Log, TransactionReceipt
 from gamekit.eth.signature import parse_signature
 from gamekit.eth.transaction import SignedAuthorization
-from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
+from gamekit.units import UINT64_MAX, Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
 
 KNOWN = ("already known", "already imported", "known transaction", "transaction already in pool")
 """Words of nodes for a transaction that they have: success."""
@@ -147,9 +147,15 @@ class EvmChain:
     async def transaction_count(
         self, address: Address, *, pending: bool = False, block: BlockHash | None = None
     ) -> int:
-        """The next nonce of an externally owned account: at the head, with what is `pending`, or at one block."""
+        """The next nonce of an externally owned account: at the head, with what is `pending`, or at one block.
+
+        Raises: ChainUnavailable for more than an account can use. Source: EIP-2681.
+        """
         at = "pending" if pending else _at(block)
-        return from_quantity(await self._rpc.request(str, "eth_getTransactionCount", to_data(address), at))
+        count = from_quantity(await self._rpc.request(str, "eth_getTransactionCount", to_data(address), at))
+        if count > UINT64_MAX:
+            raise ChainUnavailable(f"{address.hex()} cannot have used {count} nonces", got=count)
+        return count
 
     async def estimate_gas(
         self, to: Address, data: bytes, *, sender: Address, authorizations: Sequence[SignedAuthorization] = ()

@@ -23,12 +23,13 @@ from gamekit.core.relay import (
     released,
 )
 from gamekit.core.restoring import RESTORED
-from gamekit.errors import CallReverted, ChainError, ConfigInvalid, FeeTooLow, StoreError, SubmitError
+from gamekit.errors import CallReverted, ChainError, ChainUnavailable, ConfigInvalid, FeeTooLow, StoreError, SubmitError
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.transaction import SignedAuthorization, Transaction, signing_hash, with_signature
 from gamekit.ports import ChainReader, SealedKey, Signer, Store, TransactionSender
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
+from gamekit.runtime.patience import STARTING
 from gamekit.runtime.state import State
 from gamekit.units import UINT64_MAX, ZERO_ADDRESS, Address, BlockNumber, ChainId, Gas, Hash32, Wei
 
@@ -73,17 +74,31 @@ class Relayers(Follower):
     async def recover(self) -> None:
         """Read nonces from the journal and the chain; what is not final is watched again."""
         for address in self._keys:
-            spent = await self._reader.transaction_count(address)
-            relayer = Relayer(address, spent, await self._reader.balance(address))
-            self._relayers[address] = relayer
             row = await self._store.get(Meta, released(address).name)
-            relayer.skip_to(int.from_bytes(row.value, "big") if row is not None else 0)
-            lowest = spent
+            known = int.from_bytes(row.value, "big") if row is not None else 0
+            relayer = Relayer(address, known, await self._reader.balance(address))
+            self._relayers[address] = relayer
+            lowest = UINT64_MAX
             for state in (SENT, MINED):
                 for live in await self._store.select(RelayTransaction, relayer=address, state=state):
                     lowest = min(lowest, live.nonce)
                     relayer.skip_to(live.nonce + 1)
-            await self._load(relayer, lowest)
+            spent = await self._spent(relayer)
+            relayer.skip_to(spent)
+            await self._load(relayer, min(lowest, spent))
+
+    async def _spent(self, relayer: Relayer) -> int:
+        """The chain's count at a start; where it says more than the journal, or that is new, what was said twice.
+
+        Raises: ChainUnavailable: one wrong number would be believed for ever, and leave a gap as wide as it is wrong.
+        """
+        said: set[int] = set()
+        for _ in range(STARTING):
+            spent = await self._reader.transaction_count(relayer.address)
+            if spent in said or 0 < relayer.next_nonce >= spent:
+                return spent
+            said.add(spent)
+        raise ChainUnavailable(f"the node counts {sorted(said)} transactions of relayer {relayer.address.hex()}")
 
     async def load_final(self, shared: Head) -> None:
         """Watch again what was final above a block: the chain has replaced everything that came after it.

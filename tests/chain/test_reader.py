@@ -166,6 +166,13 @@ class TestState:
         tags = [params[1] for method, params in node.asked if method == "eth_getTransactionCount"]
         assert tags == ["latest", "pending"]
 
+    async def test_a_count_that_no_account_can_reach_is_no_answer(self, node: Node, chain: EvmChain) -> None:
+        node.says(eth_getTransactionCount="0xffffffffffffffff")
+        assert await chain.transaction_count(A) == 2**64 - 1
+        node.says(eth_getTransactionCount="0x10000000000000000")
+        with pytest.raises(ChainUnavailable, match="cannot have used"):
+            await chain.transaction_count(A)
+
     async def test_at_one_block(self, node: Node, chain: EvmChain) -> None:
         node.says(eth_getCode="0x", eth_getTransactionCount="0x5")
         await chain.code(A, block=HEAD.hash)

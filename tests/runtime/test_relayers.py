@@ -26,6 +26,20 @@ async def rows(world: World) -> list[RelayTransaction]:
     return sorted((row for row in found if row.kind == "handle_ops"), key=lambda row: (row.nonce, row.attempt))
 
 
+def miscount(world: World, relayer: Address, wrong: list[int]) -> list[int]:
+    """Let the node's next counts of a relayer be wrong, each by so many. Gives what it has said."""
+    count, by, said = world.chain.transaction_count, iter(wrong), list[int]()
+
+    async def lie(address: Address, **how: Any) -> int:
+        if address != relayer:
+            return await count(address, **how)
+        said.append(await count(address, **how) + next(by, 0))
+        return said[-1]
+
+    world.chain.transaction_count = lie  # type: ignore[method-assign]
+    return said
+
+
 async def test_a_transaction_is_durable_before_it_leaves(world: World) -> None:
     await world.open()
     seen: list[str] = []
@@ -389,6 +403,33 @@ class TestRecovery:
         assert [attempt.transaction_hash for attempt in relayer.unmined[row.nonce]] == [row.transaction_hash]
         await world.quiet()
         await world.check()
+
+    @pytest.mark.parametrize(("wrong", "asked"), [([], 1), ([1000], 2), ([1, 2], 3)])
+    async def test_a_count_that_is_too_high_once_is_not_believed(
+        self, world: World, wrong: list[int], asked: int
+    ) -> None:
+        await sent(world)
+        await world.quiet()
+        relayer = next(iter(world.keys.pool))
+        counted = miscount(world, relayer, wrong)
+        await world.kit._relayers.recover()
+        assert (world.kit._relayers._relayers[relayer].next_nonce, len(counted)) == (2, asked)
+
+    @pytest.mark.parametrize(("wrong", "asked"), [([], 2), ([1], 3), ([-1], 3), ([5, 1], 4)])
+    async def test_what_only_the_chain_knows_is_believed_when_it_was_said_twice(
+        self, world: World, wrong: list[int], asked: int
+    ) -> None:
+        relayer = next(iter(world.keys.pool))
+        world.chain.push(relayer, relayer, b"elsewhere")
+        world.chain.mine()
+        counted = miscount(world, relayer, wrong)
+        await world.kit._relayers.recover()
+        assert (world.kit._relayers._relayers[relayer].next_nonce, len(counted)) == (1, asked)
+
+    async def test_a_node_that_counts_anew_each_time_is_no_witness(self, world: World) -> None:
+        miscount(world, next(iter(world.keys.pool)), [1, 2, 3, 4])
+        with pytest.raises(ChainUnavailable, match=r"counts \[1, 2, 3, 4\] transactions"):
+            await world.kit._relayers.recover()
 
     async def test_attempts_are_found_in_their_order(self, world: World) -> None:
         await sent(world)
