@@ -245,14 +245,14 @@ class Relayers(Follower):
                 relayer = self._relayers[row.relayer]
                 for other in relayer.unmined.pop(row.nonce, ()):
                     if other.transaction_hash != row.transaction_hash:
-                        self._by_hash[other.transaction_hash] = other.moved(REPLACED)
+                        self._by_hash[other.transaction_hash] = other.moved(REPLACED, mined_at_block=BlockNumber(0))
                         rows.append(self._by_hash[other.transaction_hash])
         return rows
 
     def on_orphaned(self, head: Head) -> list[Row]:
         """A block that is canonical no more: what was mined in it, and what that stood for, may land again."""
         rows: list[Row] = []
-        for row in [row for row in self._by_hash.values() if row.state == MINED and row.mined_at_block == head.number]:
+        for row in [row for row in self._by_hash.values() if row.mined_at_block == head.number]:
             place = row.relayer, row.nonce
             rows += self._bring_back(each for each in self._by_hash.values() if (each.relayer, each.nonce) == place)
         return rows
@@ -328,10 +328,12 @@ class Relayers(Follower):
         lost = [nonce for nonce in relayer.unmined if nonce < sure]
         relayer.skip_to(sure)
         for nonce in lost:
-            rows = [row.moved(REPLACED) for row in relayer.unmined.pop(nonce)]
+            rows = [row.moved(MINED if row.mined_at_block else REPLACED) for row in relayer.unmined.pop(nonce)]
             for row in rows:
                 self._by_hash[row.transaction_hash] = row
             await self._store.commit(rows)
+            if any(row.state == MINED for row in rows):
+                continue  # It was ours, as its receipt said: the node that doubted it was behind.
             relayer.quarantined_until = self._state.head.number + QUARANTINE_BLOCKS
             await self._alarm("relayer_nonce_taken", relayer.address, nonce, "was used by another sender")
 
@@ -342,7 +344,10 @@ class Relayers(Follower):
             return
         rows = await self._store.select(RelayTransaction, relayer=relayer.address, nonce=spent)
         if any(row.state in (MINED, FINAL) for row in rows):
-            return  # The node is behind: this nonce was ours.
+            # Either the node is behind, or the receipt was another transaction's: no header commits to its hash. The
+            # same bytes hurt nobody. Not written: the journal keeps what it was told until a block says otherwise.
+            self._bring_back(rows, sent_at_block=self._state.head.number)
+            return
         if rows:
             # Given up, for something else had used the nonce, and a reorg took that back: what was ours goes on.
             await self._store.commit(self._bring_back(rows))
@@ -394,9 +399,13 @@ class Relayers(Follower):
         row = self._signed(relayer, nonce, attempt, CANCEL, relayer.address, b"", Wei(0), gas, (), fees, ())
         await self.send(row)
 
-    def _bring_back(self, attempts: Iterable[RelayTransaction]) -> list[RelayTransaction]:
-        """Every attempt at one nonce may land again: give them in order, the latest to be sent as it is."""
-        back = _in_order(row.moved(SENT, mined_at_block=BlockNumber(0)) for row in attempts)
+    def _bring_back(self, attempts: Iterable[RelayTransaction], **doubted: BlockNumber) -> list[RelayTransaction]:
+        """Every attempt at one nonce may land again: give them in order, the latest to be sent as it is.
+
+        Of one that is only `doubted` the block stays, in which it was said to be mined.
+        """
+        changes = doubted or {"mined_at_block": BlockNumber(0)}
+        back = sorted((row.moved(SENT, **changes) for row in attempts), key=lambda row: row.attempt)
         self._relayers[back[0].relayer].unmined[back[0].nonce] = back
         for row in back:
             self._by_hash[row.transaction_hash] = row
@@ -488,7 +497,3 @@ async def _all_ended(steps: Iterable[Awaitable[None]]) -> None:
             log.warning("asked again with the next head: %s", error)
         elif error is not None:
             raise error
-
-
-def _in_order(attempts: Iterable[RelayTransaction]) -> list[RelayTransaction]:
-    return sorted(attempts, key=lambda row: row.attempt)
