@@ -13,6 +13,7 @@ from gamekit.chain.blocks import (
     RpcTransaction,
     check_block,
     check_receipts,
+    list_hash,
     read_head,
     read_log,
     read_receipt,
@@ -86,6 +87,10 @@ class EvmChain:
         if block.transaction_count not in (None, len(receipts)):
             text = f"block {block.number} has {block.transaction_count} transactions, and got {len(receipts)} receipts"
             raise ChainUnavailable(text, asked=block.transaction_count, got=len(receipts))
+        listed = list_hash(receipt.transaction_hash for receipt in receipts)
+        if block.transactions_listed not in (b"", listed):
+            text = f"the receipts that came for block {block.number} are not of the transactions that it lists"
+            raise ChainUnavailable(text, asked=block.transactions_listed, got=listed)
         for receipt in receipts:
             if receipt.block_hash != block.hash:
                 text = f"a receipt of block {receipt.block_hash.hex()} came for block {block.hash.hex()}"
