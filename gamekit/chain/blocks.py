@@ -1,10 +1,11 @@
 """Blocks and receipts as JSON-RPC gives them, and the check that they prove themselves.
 
 A block's hash is that of its header, and the header commits to the receipts: a node that invents one, leaves one out or
-bends an outcome cannot do so under a hash that other blocks build on.
+bends an outcome cannot do so under a hash that other blocks build on. Only which transaction a receipt is of stands in
+no header: that the block's own list must say, which is the node's word as well.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -100,6 +101,7 @@ class RpcTransaction(msgspec.Struct):
 def read_head(block: RpcBlock) -> Head:
     """Read a block's head. Raises ChainUnavailable for a field that is no number or hash."""
     root = block.receipts_root
+    listed = None if block.transactions is None else [Hash32(from_data(each, 32)) for each in block.transactions]
     return Head(
         BlockNumber(from_quantity(block.number)),
         BlockHash(from_data(block.hash, 32)),
@@ -107,9 +109,15 @@ def read_head(block: RpcBlock) -> Head:
         UnixSeconds(from_quantity(block.timestamp)),
         Wei(from_quantity(block.base_fee_per_gas or "0x0")),
         Gas(from_quantity(block.gas_limit)),
-        None if block.transactions is None else len(block.transactions),
+        None if listed is None else len(listed),
         Hash32(b"") if root is None else Hash32(from_data(root, 32)),
+        Hash32(b"") if listed is None else list_hash(listed),
     )
+
+
+def list_hash(transactions: Iterable[Hash32]) -> Hash32:
+    """Hash a list of transactions' hashes, so that two can be compared."""
+    return Hash32(keccak256(b"".join(transactions)))
 
 
 def read_log(log: RpcLog) -> Log:

@@ -13,6 +13,7 @@ from gamekit.chain.blocks import (
     RpcTransaction,
     check_block,
     check_receipts,
+    list_hash,
     read_head,
     read_log,
     read_receipt,
@@ -23,7 +24,7 @@ from gamekit.errors import CallReverted, ChainUnavailable, FeeTooLow, SubmitErro
 from gamekit.eth.block import Head, Log, TransactionReceipt
 from gamekit.eth.signature import parse_signature
 from gamekit.eth.transaction import SignedAuthorization
-from gamekit.units import Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
+from gamekit.units import UINT64_MAX, Address, BlockHash, BlockNumber, ChainId, Gas, Hash32, Wei
 
 KNOWN = ("already known", "already imported", "known transaction", "transaction already in pool")
 """Words of nodes for a transaction that they have: success."""
@@ -86,6 +87,10 @@ class EvmChain:
         if block.transaction_count not in (None, len(receipts)):
             text = f"block {block.number} has {block.transaction_count} transactions, and got {len(receipts)} receipts"
             raise ChainUnavailable(text, asked=block.transaction_count, got=len(receipts))
+        listed = list_hash(receipt.transaction_hash for receipt in receipts)
+        if block.transactions_listed not in (b"", listed):
+            text = f"the receipts that came for block {block.number} are not of the transactions that it lists"
+            raise ChainUnavailable(text, asked=block.transactions_listed, got=listed)
         for receipt in receipts:
             if receipt.block_hash != block.hash:
                 text = f"a receipt of block {receipt.block_hash.hex()} came for block {block.hash.hex()}"
@@ -147,9 +152,15 @@ class EvmChain:
     async def transaction_count(
         self, address: Address, *, pending: bool = False, block: BlockHash | None = None
     ) -> int:
-        """The next nonce of an externally owned account: at the head, with what is `pending`, or at one block."""
+        """The next nonce of an externally owned account: at the head, with what is `pending`, or at one block.
+
+        Raises: ChainUnavailable for more than an account can use. Source: EIP-2681.
+        """
         at = "pending" if pending else _at(block)
-        return from_quantity(await self._rpc.request(str, "eth_getTransactionCount", to_data(address), at))
+        count = from_quantity(await self._rpc.request(str, "eth_getTransactionCount", to_data(address), at))
+        if count > UINT64_MAX:
+            raise ChainUnavailable(f"{address.hex()} cannot have used {count} nonces", got=count)
+        return count
 
     async def estimate_gas(
         self, to: Address, data: bytes, *, sender: Address, authorizations: Sequence[SignedAuthorization] = ()

@@ -21,6 +21,9 @@ class Head(Struct, frozen=True, gc=False):
     """How many transactions, hence receipts, the block has; None when that was not read."""
     receipts_root: Hash32 = Hash32(b"")
     """What the block commits to as its receipts; empty when that was not read."""
+    transactions_listed: Hash32 = Hash32(b"")
+    """Hash of the list of its transactions' hashes, as the node gave it; empty when that was not read. The header
+    commits to their bodies only."""
 
 
 class Log(Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ One pool serves bundles, grants and revocations; withdrawals have a pool of thei
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
 from gamekit.core.fees import Fees, bid, outbid
 from gamekit.core.journal import Meta, Row
@@ -23,12 +23,13 @@ from gamekit.core.relay import (
     released,
 )
 from gamekit.core.restoring import RESTORED
-from gamekit.errors import CallReverted, ChainError, ConfigInvalid, FeeTooLow, StoreError, SubmitError
+from gamekit.errors import CallReverted, ChainError, ChainUnavailable, ConfigInvalid, FeeTooLow, StoreError, SubmitError
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.transaction import SignedAuthorization, Transaction, signing_hash, with_signature
 from gamekit.ports import ChainReader, SealedKey, Signer, Store, TransactionSender
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
+from gamekit.runtime.patience import STARTING
 from gamekit.runtime.state import State
 from gamekit.units import UINT64_MAX, ZERO_ADDRESS, Address, BlockNumber, ChainId, Gas, Hash32, Wei
 
@@ -73,17 +74,31 @@ class Relayers(Follower):
     async def recover(self) -> None:
         """Read nonces from the journal and the chain; what is not final is watched again."""
         for address in self._keys:
-            spent = await self._reader.transaction_count(address)
-            relayer = Relayer(address, spent, await self._reader.balance(address))
-            self._relayers[address] = relayer
             row = await self._store.get(Meta, released(address).name)
-            relayer.skip_to(int.from_bytes(row.value, "big") if row is not None else 0)
-            lowest = spent
+            known = int.from_bytes(row.value, "big") if row is not None else 0
+            relayer = Relayer(address, known, await self._reader.balance(address))
+            self._relayers[address] = relayer
+            lowest = UINT64_MAX
             for state in (SENT, MINED):
                 for live in await self._store.select(RelayTransaction, relayer=address, state=state):
                     lowest = min(lowest, live.nonce)
                     relayer.skip_to(live.nonce + 1)
-            await self._load(relayer, lowest)
+            spent = await self._spent(relayer)
+            relayer.skip_to(spent)
+            await self._load(relayer, min(lowest, spent))
+
+    async def _spent(self, relayer: Relayer) -> int:
+        """The chain's count at a start; where it says more than the journal, or that is new, what was said twice.
+
+        Raises: ChainUnavailable: one wrong number would be believed for ever, and leave a gap as wide as it is wrong.
+        """
+        said: set[int] = set()
+        for _ in range(STARTING):
+            spent = await self._reader.transaction_count(relayer.address)
+            if spent in said or 0 < relayer.next_nonce >= spent:
+                return spent
+            said.add(spent)
+        raise ChainUnavailable(f"the node counts {sorted(said)} transactions of relayer {relayer.address.hex()}")
 
     async def load_final(self, shared: Head) -> None:
         """Watch again what was final above a block: the chain has replaced everything that came after it.
@@ -230,14 +245,14 @@ class Relayers(Follower):
                 relayer = self._relayers[row.relayer]
                 for other in relayer.unmined.pop(row.nonce, ()):
                     if other.transaction_hash != row.transaction_hash:
-                        self._by_hash[other.transaction_hash] = other.moved(REPLACED)
+                        self._by_hash[other.transaction_hash] = other.moved(REPLACED, mined_at_block=BlockNumber(0))
                         rows.append(self._by_hash[other.transaction_hash])
         return rows
 
     def on_orphaned(self, head: Head) -> list[Row]:
         """A block that is canonical no more: what was mined in it, and what that stood for, may land again."""
         rows: list[Row] = []
-        for row in [row for row in self._by_hash.values() if row.state == MINED and row.mined_at_block == head.number]:
+        for row in [row for row in self._by_hash.values() if row.mined_at_block == head.number]:
             place = row.relayer, row.nonce
             rows += self._bring_back(each for each in self._by_hash.values() if (each.relayer, each.nonce) == place)
         return rows
@@ -260,14 +275,14 @@ class Relayers(Follower):
 
     async def on_head(self) -> None:
         """With each head: send again what is not mined, outbid what waits too long; watch nonces and balances."""
-        await asyncio.gather(*[self._resync(relayer) for relayer in self._relayers.values()])
+        await _all_ended([self._resync(relayer) for relayer in self._relayers.values()])
         waiting = [
             (relayer, attempts[-1])
             for relayer in self._relayers.values()
             for _, attempts in sorted(relayer.unmined.items())
             if attempts[-1].state != PLANNED
         ]
-        await asyncio.gather(*[self._push(relayer, latest) for relayer, latest in waiting])
+        await _all_ended([self._push(relayer, latest) for relayer, latest in waiting])
 
     async def _push(self, relayer: Relayer, latest: RelayTransaction) -> None:
         """Move one unmined transaction on: outbid it when it has waited too long, else give it to the node again.
@@ -313,10 +328,12 @@ class Relayers(Follower):
         lost = [nonce for nonce in relayer.unmined if nonce < sure]
         relayer.skip_to(sure)
         for nonce in lost:
-            rows = [row.moved(REPLACED) for row in relayer.unmined.pop(nonce)]
+            rows = [row.moved(MINED if row.mined_at_block else REPLACED) for row in relayer.unmined.pop(nonce)]
             for row in rows:
                 self._by_hash[row.transaction_hash] = row
             await self._store.commit(rows)
+            if any(row.state == MINED for row in rows):
+                continue  # It was ours, as its receipt said: the node that doubted it was behind.
             relayer.quarantined_until = self._state.head.number + QUARANTINE_BLOCKS
             await self._alarm("relayer_nonce_taken", relayer.address, nonce, "was used by another sender")
 
@@ -327,7 +344,10 @@ class Relayers(Follower):
             return
         rows = await self._store.select(RelayTransaction, relayer=relayer.address, nonce=spent)
         if any(row.state in (MINED, FINAL) for row in rows):
-            return  # The node is behind: this nonce was ours.
+            # Either the node is behind, or the receipt was another transaction's: no header commits to its hash. The
+            # same bytes hurt nobody. Not written: the journal keeps what it was told until a block says otherwise.
+            self._bring_back(rows, sent_at_block=self._state.head.number)
+            return
         if rows:
             # Given up, for something else had used the nonce, and a reorg took that back: what was ours goes on.
             await self._store.commit(self._bring_back(rows))
@@ -373,14 +393,19 @@ class Relayers(Follower):
             gas = await self._reader.estimate_gas(relayer.address, b"", sender=relayer.address)
         except CallReverted:
             gas = TRANSFER_GAS
-        if not attempt and nonce in relayer.unmined:
-            return  # Given back and taken meanwhile.
+        attempts = relayer.unmined.get(nonce)
+        if attempt != (attempts[-1].attempt + 1 if attempts else 0):
+            return  # Mined, outbid, or given back and taken meanwhile.
         row = self._signed(relayer, nonce, attempt, CANCEL, relayer.address, b"", Wei(0), gas, (), fees, ())
         await self.send(row)
 
-    def _bring_back(self, attempts: Iterable[RelayTransaction]) -> list[RelayTransaction]:
-        """Every attempt at one nonce may land again: give them in order, the latest to be sent as it is."""
-        back = _in_order(row.moved(SENT, mined_at_block=BlockNumber(0)) for row in attempts)
+    def _bring_back(self, attempts: Iterable[RelayTransaction], **doubted: BlockNumber) -> list[RelayTransaction]:
+        """Every attempt at one nonce may land again: give them in order, the latest to be sent as it is.
+
+        Of one that is only `doubted` the block stays, in which it was said to be mined.
+        """
+        changes = doubted or {"mined_at_block": BlockNumber(0)}
+        back = sorted((row.moved(SENT, **changes) for row in attempts), key=lambda row: row.attempt)
         self._relayers[back[0].relayer].unmined[back[0].nonce] = back
         for row in back:
             self._by_hash[row.transaction_hash] = row
@@ -465,5 +490,10 @@ class Relayers(Follower):
         return row
 
 
-def _in_order(attempts: Iterable[RelayTransaction]) -> list[RelayTransaction]:
-    return sorted(attempts, key=lambda row: row.attempt)
+async def _all_ended(steps: Iterable[Awaitable[None]]) -> None:
+    """Let every one end, whatever becomes of the others: what ran on beside the next head would sign beside it."""
+    for error in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(error, ChainError):
+            log.warning("asked again with the next head: %s", error)
+        elif error is not None:
+            raise error

@@ -203,7 +203,7 @@ def forget_sent_on_restart(kit: GameKit) -> None:
     put(kit._relayers, "recover", recover)
 
 
-@plant("lost", "I5", campaign="gas", within=15)
+@plant("lost", "I5", campaign="gas", within=80)
 def sent_once(kit: GameKit) -> None:
     """What the node was given once is never given to it again, nor outbid."""
     relayers = kit._relayers

@@ -4,6 +4,7 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
+from gamekit.chain.blocks import list_hash
 from gamekit.chain.reader import EvmChain, NonceSpent
 from gamekit.chain.rpc import JsonRpc
 from gamekit.config import ChainConfig
@@ -18,10 +19,17 @@ TEXT_A, TEXT_B = "0x" + "aa" * 20, "0x" + "bb" * 20
 HASH, PARENT = "0x" + "01" * 32, "0x" + "02" * 32
 BLOCK = {
     "number": "0x7", "hash": HASH, "parentHash": PARENT, "timestamp": "0x64", "gasLimit": "0x1c9c380",
-    "baseFeePerGas": "0x3b9aca00", "transactions": ["0x03"], "extra": "ignored",
+    "baseFeePerGas": "0x3b9aca00", "transactions": ["0x" + "03" * 32], "extra": "ignored",
 }  # fmt: skip
 HEAD = Head(
-    BlockNumber(7), BlockHash(b"\x01" * 32), BlockHash(b"\x02" * 32), UnixSeconds(100), Wei(10**9), Gas(30_000_000), 1
+    BlockNumber(7),
+    BlockHash(b"\x01" * 32),
+    BlockHash(b"\x02" * 32),
+    UnixSeconds(100),
+    Wei(10**9),
+    Gas(30_000_000),
+    1,
+    transactions_listed=list_hash([Hash32(b"\x03" * 32)]),
 )
 RECEIPT = {
     "transactionHash": "0x" + "03" * 32, "blockHash": HASH, "blockNumber": "0x7", "from": TEXT_A, "to": TEXT_B,
@@ -112,6 +120,15 @@ class TestReceipts:
             await chain.receipts(HEAD)
         assert error.value.compared == {"asked": 1, "got": count}
 
+    async def test_of_a_transaction_that_the_block_does_not_list_is_no_answer(
+        self, node: Node, chain: EvmChain
+    ) -> None:
+        node.says(eth_getBlockByNumber=BLOCK, eth_getBlockReceipts=[RECEIPT | {"transactionHash": "0x" + "04" * 32}])
+        head = await chain.head()
+        with pytest.raises(ChainUnavailable, match="not of the transactions that it lists"):
+            await chain.receipts(head)
+        assert len(await chain.receipts(replace(head, transactions_listed=Hash32(b"")))) == 1
+
     async def test_the_calldata_of_a_transaction(self, node: Node, chain: EvmChain) -> None:
         node.says(eth_getTransactionByHash={"hash": HASH, "input": "0xbeef"})
         assert await chain.transaction_data(Hash32(HEAD.hash)) == b"\xbe\xef"
@@ -165,6 +182,13 @@ class TestState:
         assert await chain.max_priority_fee_per_gas() == 3
         tags = [params[1] for method, params in node.asked if method == "eth_getTransactionCount"]
         assert tags == ["latest", "pending"]
+
+    async def test_a_count_that_no_account_can_reach_is_no_answer(self, node: Node, chain: EvmChain) -> None:
+        node.says(eth_getTransactionCount="0xffffffffffffffff")
+        assert await chain.transaction_count(A) == 2**64 - 1
+        node.says(eth_getTransactionCount="0x10000000000000000")
+        with pytest.raises(ChainUnavailable, match="cannot have used"):
+            await chain.transaction_count(A)
 
     async def test_at_one_block(self, node: Node, chain: EvmChain) -> None:
         node.says(eth_getCode="0x", eth_getTransactionCount="0x5")

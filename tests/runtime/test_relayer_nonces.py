@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gamekit.core.relay import CANCEL, FINAL, MINED, REPLACED, SENT, RelayTransaction
 from gamekit.errors import StoreUnavailable
-from gamekit.units import Address, Gas, Wei
+from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.units import Address, Gas, PermissionId, Wei
 from tests.runtime.test_relayers import rows, sent
 from tests.runtime.world import OWNER, World, released
 
@@ -109,6 +111,104 @@ async def test_a_count_that_lags_at_the_start_takes_no_nonce_twice(world: World)
     await world.accepted(session, "c")
     await world.quiet()
     await world.check()
+
+
+class TestAReceiptUnderOurHash:
+    """No header commits to a transaction's hash: what a receipt says of a nonce, the chain's count may contradict."""
+
+    @pytest.mark.parametrize("since", ["", "final", "restarted", "final and restarted"])
+    async def test_that_was_another_transactions(self, world: World, since: str) -> None:
+        session, row = await self._lied(world)
+        lied_at = world.chain.top.head.number
+        if "final" in since:
+            await world.block(2)
+        assert (await rows(world))[0].state == (FINAL if "final" in since else MINED)
+        if "restarted" in since:
+            await world.restart()
+        await world.accepted(session, "b")
+        await world.quiet()
+        found = await world.store.get(RelayTransaction, row.transaction_hash)
+        assert found is not None
+        assert (found.state, found.mined_at_block > lied_at) == (FINAL, True)
+        assert world.chain.top.world.counts[row.relayer] == world.kit._relayers._relayers[row.relayer].next_nonce
+        await world.check()
+
+    async def test_that_was_another_transactions_while_gas_became_dearer(self, world: World) -> None:
+        _, row = await self._lied(world)
+        await world.block(2)
+        world.chain.base_fee = Wei(20 * 10**9)
+        await world.quiet()
+        await world.block(2)
+        first, second = [each for each in await rows(world) if each.nonce == row.nonce]
+        assert (first.state, first.mined_at_block, second.state) == (REPLACED, 0, FINAL)
+        assert world.kit._relayers._by_hash == {}
+        await world.check()
+
+    @pytest.mark.parametrize("state", [MINED, FINAL])
+    async def test_is_believed_again_when_the_node_was_only_behind(self, world: World, state: str) -> None:
+        world.chain.finality = 2 if state == FINAL else 30
+        row = await self._doubted(world, state)
+        assert await world.store.get(RelayTransaction, row.transaction_hash) == row, "nothing is written for a doubt"
+        await world.block(2, empty=True)
+        (relayer,) = world.kit._relayers._relayers.values()
+        assert (list(relayer.unmined), relayer.quarantined_until) == ([row.nonce + 1], 0)
+        await world.quiet()
+        await world.block(3)
+        found = await world.store.get(RelayTransaction, row.transaction_hash)
+        assert found is not None
+        assert (found.state, found.mined_at_block, await world.events("alarm")) == (FINAL, row.mined_at_block, [])
+        await world.check()
+
+    async def test_whose_block_is_replaced_while_it_is_doubted(self, world: World) -> None:
+        world.chain.finality = 30
+        row = await self._doubted(world, MINED)
+        world.chain.reorg(world.chain.top.head.number - row.mined_at_block + 1, forget=True, length=6)
+        await world.step()
+        found = await world.store.get(RelayTransaction, row.transaction_hash)
+        assert found is not None
+        assert (found.state, found.mined_at_block) == (SENT, 0)
+        world.chain.finality = 2
+        await world.quiet()
+        assert (await rows(world))[0].state == FINAL
+        await world.check()
+
+    async def _lied(self, world: World) -> tuple[PermissionId, RelayTransaction]:
+        """A transaction that the node has dropped, and that is mined as it says; its session."""
+        session = await sent(world)
+        (row,) = await rows(world)
+        world.chain.drop()
+        world.chain.push(OWNER, OWNER, b"elsewhere")
+        receipts = world.chain.receipts
+
+        async def lie(block: Head) -> tuple[TransactionReceipt, ...]:
+            return tuple(replace(each, transaction_hash=row.transaction_hash) for each in await receipts(block))
+
+        world.chain.receipts = lie  # type: ignore[method-assign]
+        await world.block()
+        world.chain.receipts = receipts  # type: ignore[method-assign]
+        return session, row
+
+    async def _doubted(self, world: World, state: str) -> RelayTransaction:
+        """A transaction that was mined, at whose nonce the node says at two heads that nothing was sent."""
+        session = await sent(world)
+        await world.block(3)
+        (row,) = await rows(world)
+        assert row.state == state
+        await world.accepted(session, "b")
+        await world.sign()
+        await world.send()
+
+        count = world.chain.transaction_count
+
+        async def behind(address: Address, **how: Any) -> int:
+            return row.nonce
+
+        world.chain.transaction_count = behind  # type: ignore[method-assign]
+        await world.block(2, empty=True)
+        world.chain.transaction_count = count  # type: ignore[method-assign]
+        (relayer,) = world.kit._relayers._relayers.values()
+        assert (sorted(relayer.unmined), row.raw in world.chain.sent[-2:]) == ([row.nonce, row.nonce + 1], True)
+        return row
 
 
 class TestWhatTheDiskRefuses:

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,8 +8,8 @@ from gamekit.core.relay import CANCEL, FINAL, MINED, REPLACED, SENT, RelayNonce,
 from gamekit.errors import ChainUnavailable, ConfigInvalid, FeeTooLow, StoreConflict
 from gamekit.testing.scenery import Keys, config
 from gamekit.testing.wire import DecodedTransaction
-from gamekit.units import Address, Hash32, PermissionId, PlayerId, Wei
-from tests.runtime.world import World
+from gamekit.units import Address, Gas, Hash32, PermissionId, PlayerId, Wei
+from tests.runtime.world import World, turns
 
 
 async def sent(world: World, *keys: str) -> PermissionId:
@@ -23,6 +24,20 @@ async def rows(world: World) -> list[RelayTransaction]:
     """Bundles by (nonce, attempt)."""
     found = await world.store.select(RelayTransaction)
     return sorted((row for row in found if row.kind == "handle_ops"), key=lambda row: (row.nonce, row.attempt))
+
+
+def miscount(world: World, relayer: Address, wrong: list[int]) -> list[int]:
+    """Let the node's next counts of a relayer be wrong, each by so many. Gives what it has said."""
+    count, by, said = world.chain.transaction_count, iter(wrong), list[int]()
+
+    async def lie(address: Address, **how: Any) -> int:
+        if address != relayer:
+            return await count(address, **how)
+        said.append(await count(address, **how) + next(by, 0))
+        return said[-1]
+
+    world.chain.transaction_count = lie  # type: ignore[method-assign]
+    return said
 
 
 async def test_a_transaction_is_durable_before_it_leaves(world: World) -> None:
@@ -157,6 +172,57 @@ async def test_while_gas_costs_more_than_the_cap_nothing_is_cancelled(keys: Keys
     await world.block(6, empty=True)
     assert [row.kind for row in await world.store.select(RelayTransaction) if row.kind == CANCEL] == []
     world.chain.base_fee = Wei(10**9)
+    await world.quiet()
+    await world.check()
+
+
+async def test_no_head_ends_before_all_that_it_began(keys: Keys) -> None:
+    """One cancel's estimate fails, another one's is slow: with the next head that one would be made twice."""
+    world = World(keys, config(relay=RelayConfig(replacements_max=0, replace_after_blocks=1, operations_max=1)))
+    await world.start()
+    for number in range(2):
+        session = await world.open(PlayerId(f"p{number}"), Address(bytes([1 + number]) * 20))
+        await world.accepted(session, f"k{number}")
+    await world.sign()
+    await world.send()
+    estimate, answer = world.chain.estimate_gas, asyncio.Event()
+    asked: list[Address] = []
+
+    async def slow(to: Address, data: bytes, **how: Any) -> Gas:
+        asked.append(to)
+        if len(asked) == 1:
+            raise ChainUnavailable("no answer")
+        await answer.wait()
+        return await estimate(to, data, **how)
+
+    world.chain.estimate_gas = slow  # type: ignore[method-assign]
+    head = asyncio.create_task(world.block(empty=True))
+    await turns()
+    assert (len(asked), head.done()) == (2, False)
+    answer.set()
+    await head
+    await world.quiet()
+    await world.check()
+
+
+async def test_what_lands_before_its_cancel_is_signed_is_not_cancelled(keys: Keys) -> None:
+    world = World(keys, config(relay=RelayConfig(replacements_max=0, replace_after_blocks=1)))
+    await world.start()
+    await sent(world)
+    bundle = list(world.chain.pending)
+    estimate = world.chain.estimate_gas
+
+    async def late(to: Address, data: bytes, **how: Any) -> Gas:
+        world.chain.pending = bundle
+        world.chain.mine()
+        head = world.chain.top.head
+        await world.store.commit(world.kit._relayers.on_receipts(head, await world.chain.receipts(head)))
+        return await estimate(to, data, **how)
+
+    world.chain.estimate_gas = late  # type: ignore[method-assign]
+    await world.block(empty=True)
+    world.chain.estimate_gas = estimate  # type: ignore[method-assign]
+    assert [row.kind for row in await world.store.select(RelayTransaction) if row.kind == CANCEL] == []
     await world.quiet()
     await world.check()
 
@@ -337,6 +403,33 @@ class TestRecovery:
         assert [attempt.transaction_hash for attempt in relayer.unmined[row.nonce]] == [row.transaction_hash]
         await world.quiet()
         await world.check()
+
+    @pytest.mark.parametrize(("wrong", "asked"), [([], 1), ([1000], 2), ([1, 2], 3)])
+    async def test_a_count_that_is_too_high_once_is_not_believed(
+        self, world: World, wrong: list[int], asked: int
+    ) -> None:
+        await sent(world)
+        await world.quiet()
+        relayer = next(iter(world.keys.pool))
+        counted = miscount(world, relayer, wrong)
+        await world.kit._relayers.recover()
+        assert (world.kit._relayers._relayers[relayer].next_nonce, len(counted)) == (2, asked)
+
+    @pytest.mark.parametrize(("wrong", "asked"), [([], 2), ([1], 3), ([-1], 3), ([5, 1], 4)])
+    async def test_what_only_the_chain_knows_is_believed_when_it_was_said_twice(
+        self, world: World, wrong: list[int], asked: int
+    ) -> None:
+        relayer = next(iter(world.keys.pool))
+        world.chain.push(relayer, relayer, b"elsewhere")
+        world.chain.mine()
+        counted = miscount(world, relayer, wrong)
+        await world.kit._relayers.recover()
+        assert (world.kit._relayers._relayers[relayer].next_nonce, len(counted)) == (1, asked)
+
+    async def test_a_node_that_counts_anew_each_time_is_no_witness(self, world: World) -> None:
+        miscount(world, next(iter(world.keys.pool)), [1, 2, 3, 4])
+        with pytest.raises(ChainUnavailable, match=r"counts \[1, 2, 3, 4\] transactions"):
+            await world.kit._relayers.recover()
 
     async def test_attempts_are_found_in_their_order(self, world: World) -> None:
         await sent(world)
