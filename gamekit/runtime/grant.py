@@ -24,6 +24,7 @@ from gamekit.core.sponsoring import VOUCHER, revert_text
 from gamekit.core.unit import Unit
 from gamekit.errors import (
     CallReverted,
+    ChainError,
     ConfigInvalid,
     Overloaded,
     SessionExpired,
@@ -260,12 +261,18 @@ class Grant(Follower):
         return rows
 
     async def on_head(self) -> None:
-        """Send grants again that are on no way to the chain; give up those whose deadline has passed."""
+        """Send grants again that are on no way to the chain; give up those whose deadline has passed.
+
+        One that the node gives no answer about holds up none of the others.
+        """
         waiting = [session for session in self._state.sessions.values() if session.state in (PROPOSED, GRANTING)]
         carried = self._relayers.carried() if waiting else set()
         for session in waiting:
             if session.permission_id not in self._seen:
-                await self._move_on(session.permission_id, carried)
+                try:
+                    await self._move_on(session.permission_id, carried)
+                except ChainError as error:
+                    log.warning("grant of %s waits: %s", session.permission_id.hex(), error)
 
     async def _move_on(self, permission_id: PermissionId, carried: set[bytes]) -> None:
         spent = await self._delegations.spent(self._state.sessions[permission_id])

@@ -153,7 +153,10 @@ class Revoke(Follower):
         return rows
 
     async def on_head(self) -> None:
-        """Send revocations that are on no way to the chain; end sessions whose time has passed."""
+        """Send revocations that are on no way to the chain; end sessions whose time has passed.
+
+        One that the node gives no answer about holds up none of the others.
+        """
         carried: set[bytes] | None = None
         await self._look_at_doubted()
         self._look_at_dead()
@@ -162,7 +165,10 @@ class Revoke(Follower):
             if session.state == REVOKING:
                 carried = self._relayers.carried() if carried is None else carried
                 if session.permission_id not in carried:
-                    await self._send(session)
+                    try:
+                        await self._send(session)
+                    except ChainError as error:
+                        log.warning("revocation of %s waits: %s", session.permission_id.hex(), error)
             elif session.state == OPEN and now > session.valid_until:
                 self._warned.discard(session.permission_id)
                 await self._end(session.moved(EXPIRED, ended_reason="its time passed"), "session_expired")
@@ -196,7 +202,12 @@ class Revoke(Follower):
             session = self._state.sessions.get(permission_id)
             if session is None or session.state != OPEN:
                 continue
-            reason = await self._broken(session)
+            try:
+                reason = await self._broken(session)
+            except ChainError as error:
+                log.warning("doubted session %s: %s", permission_id.hex(), error)
+                self._state.doubted.add(permission_id)  # Asked about again with the next head.
+                continue
             session = self._state.sessions[permission_id]
             if reason and session.state == OPEN:
                 # As if the head had said so: a reorg that gives the module back finds the session ended all the same.

@@ -160,6 +160,17 @@ async def test_a_grant_that_got_lost_is_sent_again(world: World) -> None:
     assert world.kit.session_row(permission).state == "open"
 
 
+async def test_one_that_the_node_gives_no_estimate_for_holds_up_no_other(world: World) -> None:
+    first = await proposed(world)
+    second = (await world.kit.propose(PlayerId("bob"), "arena", "play", Address(b"\x0c" * 20))).permission_id
+    world.refuse(released, times=2)
+    for permission in (first, second):
+        await world.kit.open(permission, b"signature")
+    world.no_estimate(world.kit.session_row(first).account)
+    await world.block(2)
+    assert [world.kit.session_row(each).state for each in (first, second)] == ["granting", "open"]
+
+
 async def test_a_grant_goes_on_after_a_restart(world: World) -> None:
     permission = await proposed(world)
     world.chain.deaf = 1

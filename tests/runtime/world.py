@@ -15,7 +15,7 @@ from gamekit.core.journal import Event, Row
 from gamekit.core.lane import Lane
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.tracking import Operation
-from gamekit.errors import GamekitError, StoreUnavailable
+from gamekit.errors import ChainUnavailable, GamekitError, StoreUnavailable
 from gamekit.eth.calldata import Call
 from gamekit.keys.signer import LocalSigner
 from gamekit.kit import KINDS, GameKit, Ports
@@ -25,7 +25,7 @@ from gamekit.store.memory import MemoryStore
 from gamekit.testing.chain import FakeChain
 from gamekit.testing.contracts import Executed
 from gamekit.testing.scenery import ENTRY_POINT, MODULE, NO_STAMINA, OPENER, OWNER_VALIDATOR, Keys, arena, config
-from gamekit.units import Address, Cursor, PermissionId, PlayerId, UserOpHash
+from gamekit.units import Address, Cursor, Gas, PermissionId, PlayerId, UserOpHash
 
 OWNER = Address(b"\x0b" * 20)
 ALICE = PlayerId("alice")
@@ -127,6 +127,17 @@ class World:
 
         self.store.commit = slow  # type: ignore[method-assign]
         return lambda: held[0].set_exception(StoreUnavailable("disk full"))
+
+    def no_estimate(self, about: bytes) -> None:
+        """The node gives no estimate for what names these bytes: geth's word for a call that takes all the gas."""
+        estimate = self.chain.estimate_gas
+
+        async def refusing(to: Address, data: bytes, **how: Any) -> Gas:
+            if about in data:
+                raise ChainUnavailable("eth_estimateGas: gas required exceeds allowance (30000000) (-32000)")
+            return await estimate(to, data, **how)
+
+        self.chain.estimate_gas = refusing  # type: ignore[method-assign]
 
     async def open(
         self, player: PlayerId = ALICE, owner: Address = OWNER, *, game: str = "arena", unit: str = "play"
