@@ -25,6 +25,7 @@ from gamekit.core.unit import Unit
 from gamekit.errors import (
     CallReverted,
     ChainError,
+    ChainUnavailable,
     ConfigInvalid,
     Overloaded,
     SessionExpired,
@@ -34,6 +35,7 @@ from gamekit.errors import (
 )
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.eth.proxy import told_address
 from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.session_opener import encode_open
 from gamekit.eth.session_paymaster import SESSION_PAYMASTER
@@ -46,6 +48,7 @@ from gamekit.eth.session_validator_abi import (
 )
 from gamekit.eth.transaction import SignedAuthorization
 from gamekit.ports import ChainReader, KeyMaker, Store
+from gamekit.runtime.answer import read_answer
 from gamekit.runtime.approvals import find_approvals
 from gamekit.runtime.delegations import Delegations
 from gamekit.runtime.follow import Follower
@@ -97,7 +100,9 @@ class Grant(Follower):
         It is nobody's until its owner signs: anybody may name anybody's wallet.
         """
         plan = stack(where.name).deployment(owner, salt, where.contracts)
-        address = plan.address or Address((await self._chain.call(plan.factory, plan.address_query))[-20:])
+        address = plan.address or told_address(await self._chain.call(plan.factory, plan.address_query))
+        if address is None:
+            raise ChainUnavailable(f"the factory {plan.factory.hex()} names no address for an account")
         known = self._state.accounts.get(address) or await self._store.get(Account, address)
         if known is None:
             known = Account(
@@ -345,7 +350,7 @@ class Grant(Follower):
     async def _epoch(self, account: Account) -> int:
         """The epoch that the grant must name: the account's own, or the first if it is not deployed yet."""
         data = ACCOUNT_OF.encode_call(account.address)
-        record = decode_account(await self._chain.call(self._setup.session_validator, data))
+        record = read_answer(decode_account, await self._chain.call(self._setup.session_validator, data))
         return record.epoch if record.installed else FIRST_EPOCH
 
     async def _opening(self, session: Session, signature: bytes) -> bytes:

@@ -31,6 +31,7 @@ from gamekit.eth.session_validator_abi import (
 from gamekit.eth.session_validator_grant import revoke_typed_data
 from gamekit.eth.typed_data import typed_data_digest
 from gamekit.ports import ChainReader, Clock, Signer, Store
+from gamekit.runtime.answer import read_answer
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
@@ -223,7 +224,7 @@ class Revoke(Follower):
         """Why the account would take no operation of the session any more; empty if it may."""
         head = self._state.head
         asked = SESSION_OF.encode_call(session.account, session.permission_id)
-        record = decode_session(await self._chain.call(session.validator, asked, block=head.hash))
+        record = read_answer(decode_session, await self._chain.call(session.validator, asked, block=head.hash))
         if record.state is not SessionState.LIVE:
             return f"the module holds the session as {record.state.name.lower()}"
         question = IS_MODULE_INSTALLED.encode_call(VALIDATOR_MODULE, session.validator, b"")

@@ -7,9 +7,8 @@ from gamekit.accounts.stack import IS_MODULE_INSTALLED
 from gamekit.core.action import Action
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.session import Session
-from gamekit.errors import CallReverted, ChainUnavailable, SessionNotFound, StoreUnavailable
+from gamekit.errors import CallReverted, SessionNotFound, StoreUnavailable
 from gamekit.eth.entry_point import FAILED_OP, HANDLE_OPS
-from gamekit.eth.session_validator_abi import SESSION_OF
 from gamekit.testing.scenery import Keys, chain_config, config
 from gamekit.units import Address, Gas, PermissionId
 from tests.runtime.world import ALICE, OWNER, World, released, targets, turns, writes
@@ -485,26 +484,6 @@ async def test_a_module_that_was_torn_out_ends_the_session(world: World) -> None
     assert len(world.signed) == signed
     assert await world.states() == {"a": "refused"}
     assert "session_broken" in str([event.body for event in await world.events("alarm")])
-
-
-async def test_a_doubt_that_the_node_does_not_answer_holds_up_no_end_and_is_asked_again(world: World) -> None:
-    doubted, second = await world.open(), await world.open()
-    world.refuse(released)
-    await world.kit.revoke(second)
-    real: Any = world.chain.call
-
-    async def silent(to: Address, data: bytes, **how: Any) -> bytes:
-        if data[:4] == SESSION_OF.selector:
-            raise ChainUnavailable("no answer")
-        return bytes(await real(to, data, **how))
-
-    world.chain.call = silent  # type: ignore[method-assign]
-    world.kit.state.doubted.add(doubted)
-    await world.block(2)
-    assert (world.kit.session_row(second).state, world.kit.state.doubted) == ("revoked", {doubted})
-    world.chain.call = real
-    await world.block()
-    assert not world.kit.state.doubted
 
 
 async def test_a_refusal_of_an_account_that_has_the_module_ends_nothing(world: World) -> None:

@@ -17,6 +17,7 @@ from gamekit.core.relay import RelayTransaction
 from gamekit.core.tracking import Operation
 from gamekit.errors import ChainUnavailable, GamekitError, StoreUnavailable
 from gamekit.eth.calldata import Call
+from gamekit.eth.interface import Function
 from gamekit.keys.signer import LocalSigner
 from gamekit.kit import KINDS, GameKit, Ports
 from gamekit.runtime.ask import BeforeAction
@@ -127,6 +128,19 @@ class World:
 
         self.store.commit = slow  # type: ignore[method-assign]
         return lambda: held[0].set_exception(StoreUnavailable("disk full"))
+
+    def bend(self, question: Function, answer: bytes | None) -> None:
+        """The node answers every call of a function with this from now on; None is no answer."""
+        call = self.chain.call
+
+        async def bent(to: Address, data: bytes, **how: Any) -> bytes:
+            if data[:4] != question.selector:
+                return await call(to, data, **how)
+            if answer is None:
+                raise ChainUnavailable("no answer")
+            return answer
+
+        self.chain.call = bent  # type: ignore[method-assign]
 
     def no_estimate(self, about: bytes) -> None:
         """The node gives no estimate for what names these bytes: geth's word for a call that takes all the gas."""
