@@ -89,7 +89,7 @@ class Revoke(Follower):
 
         Raises: SessionNotFound. Revoking again is harmless.
         """
-        session = self._state.sessions.get(permission_id)
+        session = self._state.sessions.get(permission_id) or await self._store.get(Session, permission_id)
         if session is None:
             raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)
         asked_at = self._clock.monotonic()
@@ -110,7 +110,7 @@ class Revoke(Follower):
                 log.warning("revocation of %s waits: %s", permission_id.hex(), error)
         else:
             await self._store.commit(())  # Another call may be writing it.
-            if self._state.sessions[permission_id].state not in (REVOKING, *ENDED):
+            if self._state.sessions.get(permission_id, session).state not in (REVOKING, *ENDED):
                 raise StoreUnavailable("the revocation was not written", session=permission_id)
         return answer
 
