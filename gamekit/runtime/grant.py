@@ -173,7 +173,8 @@ class Grant(Follower):
         try:
             await self._store.commit((self._state.accounts[account.address], session))
         except StoreError:
-            del self._state.sessions[session.permission_id]  # Nobody was told of it; its lane number is passed over.
+            # Nobody was told of it; its lane number is passed over.
+            self._state.sessions.pop(session.permission_id, None)
             raise
         return consent(session, scopes[0], unit.game, owner, proxies, approvals, delegation)
 
@@ -188,9 +189,7 @@ class Grant(Follower):
             would refuse the signature; AuthorizationInvalid, AuthorizationSpent where the owner's own address is the
             account and would not delegate.
         """
-        session = self._state.sessions.get(permission_id)
-        if session is None:
-            raise SessionNotFound(f"no session {permission_id.hex()} was proposed", session=permission_id)
+        session = self._session_now(permission_id)
         if session.state != PROPOSED:
             return await self._as_written(permission_id)
         now = self._state.head.timestamp
@@ -208,7 +207,7 @@ class Grant(Follower):
                 raise ConfigInvalid(f"the paymaster refuses the voucher: {reason}", reason=reason) from error
             reason = revert_text(SESSION_VALIDATOR.decode_revert(error.data))
             raise ConfigInvalid(f"the account refuses the grant: {reason}", reason=reason) from error
-        session = self._state.sessions[permission_id]
+        session = self._session_now(permission_id)
         if session.state != PROPOSED:
             return await self._as_written(permission_id)  # Opened or revoked while the chain was asked.
         granting = session.moved(GRANTING, grant_data=data, authorization=authorization)
@@ -220,7 +219,7 @@ class Grant(Follower):
             await self._store.commit((granting, account))
         except StoreError:
             # Not on disk, so not sent: asked again, it is written.
-            if self._state.sessions[permission_id] is granting:
+            if self._state.sessions.get(permission_id) is granting:
                 self._state.sessions[permission_id] = session
             raise
         try:
@@ -228,7 +227,7 @@ class Grant(Follower):
         except StoreUnavailable as error:
             # The grant is durable and its transaction is not: no refusal, for the next head sends it.
             log.warning("grant of %s waits: %s", permission_id.hex(), error)
-        return self._state.sessions[permission_id]
+        return self._session_now(permission_id)
 
     async def _as_written(self, permission_id: PermissionId) -> Session:
         """A session that another call is opening or has opened, once the journal says so too.
@@ -236,9 +235,16 @@ class Grant(Follower):
         Raises: StoreUnavailable when the journal refused it.
         """
         await self._store.commit(())
-        session = self._state.sessions[permission_id]
+        session = self._session_now(permission_id)
         if session.state == PROPOSED:
             raise StoreUnavailable("the grant was not written", session=permission_id)
+        return session
+
+    def _session_now(self, permission_id: PermissionId) -> Session:
+        """A session as it is. Raises SessionNotFound, for one that ended long ago too."""
+        session = self._state.sessions.get(permission_id)
+        if session is None:
+            raise SessionNotFound(f"no session {permission_id.hex()} was proposed", session=permission_id)
         return session
 
     def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
@@ -407,11 +413,11 @@ class Grant(Follower):
         deep = head.number - self._state.config.chain.included_depth + 1
         for permission_id, number in list(self._seen.items()):
             if number <= deep:
-                session = self._state.sessions[permission_id]
-                if session.state == REVOKING:
+                session = self._state.sessions.get(permission_id)
+                if session is not None and session.state == REVOKING:
                     continue  # It never opens, unless the disk refuses the revocation.
                 del self._seen[permission_id]
-                if session.state not in (GRANTING, PROPOSED):
+                if session is None or session.state not in (GRANTING, PROPOSED):
                     continue
                 opened = session.moved(OPEN, granted_at_block=number)
                 self._state.put(opened)
