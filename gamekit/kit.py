@@ -243,7 +243,7 @@ class GameKit:
         return SessionHandle(self, permission_id)
 
     def session_row(self, permission_id: PermissionId) -> Session:
-        """The session as it is now. Raises SessionNotFound."""
+        """The session as it is now. Raises SessionNotFound, for one that ended long ago too."""
         row = self.state.sessions.get(permission_id)
         if row is None:
             raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)

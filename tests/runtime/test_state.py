@@ -3,11 +3,11 @@ from msgspec.structs import replace
 
 from gamekit.core.pausing import FINALITY
 from gamekit.core.session import Session
-from gamekit.errors import ChainUnavailable, IdempotencyConflict, SessionNotFound, SessionRevoked
+from gamekit.errors import CallReverted, ChainUnavailable, IdempotencyConflict, SessionNotFound, SessionRevoked
 from gamekit.runtime.intake import Accepted
 from gamekit.runtime.state import State
 from gamekit.testing.scenery import config
-from gamekit.units import PermissionId
+from gamekit.units import Gas, PermissionId
 from tests.runtime.world import ALICE, OWNER, World, attack, targets
 
 
@@ -69,22 +69,24 @@ class TestEnded:
         await world.quiet()
         await world.kit.propose(ALICE, "arena", "play", OWNER)
         await world.block(seconds=700)
+        await world.block()
         assert [row.state for row in world.kit.state.sessions.values()] == ["expired", "expired", "proposed"]
         assert list(world.kit.state.lanes) == expired[:1], "the block that ended it is not final"
-        await world.block(3)
+        await world.block(2)
         assert [row.state for row in world.kit.state.sessions.values()] == ["lapsed"]
         assert world.kit.state.lanes == {}
         rows = [await world.store.get(Session, each) for each in expired]
         assert [row.state for row in rows if row] == ["expired", "expired"]
 
     async def test_not_before_no_reorg_can_bring_them_back(self, world: World) -> None:
-        world.chain.finality = 8
         session = await world.open()
         await world.accepted(session, "a")
-        await world.turn(2)
+        await world.quiet()
         await world.kit.revoke(session)
-        await world.block(3)
+        await world.block(2)
         assert (world.kit.session_row(session).state, session in world.kit.state.lanes) == ("revoked", True)
+        await world.block()
+        assert (world.kit.session_row(session).is_final, session in world.kit.state.lanes) == (True, False)
 
     async def test_not_while_something_of_theirs_may_still_land(self, world: World) -> None:
         session = await world.open()
@@ -116,6 +118,31 @@ class TestEnded:
         await world.block()
         assert world.kit.state.lanes == {}, "the lane that answered is gone with the next final block"
         await world.check()
+
+    @pytest.mark.parametrize(
+        "answer", [Gas(100_000), CallReverted("reverted: SessionNotLive")], ids=["gas", "reverted"]
+    )
+    async def test_one_may_go_while_its_revocation_is_asked_about(
+        self, world: World, answer: Gas | CallReverted
+    ) -> None:
+        session = await world.open()
+        await ended(world, "a")
+        estimate = world.chain.estimate_gas
+
+        async def late(*_: object, **__: object) -> Gas:
+            world.chain.estimate_gas = estimate  # type: ignore[method-assign]
+            await world.block(6)  # Another attempt is sent, mined and final before this one has its answer.
+            assert session not in world.kit.state.sessions
+            if isinstance(answer, CallReverted):
+                raise answer
+            return answer
+
+        world.chain.estimate_gas = late  # type: ignore[method-assign]
+        sent = len(world.chain.sent)
+        assert (await world.kit.revoke(session)).permission_id == session
+        row = await world.store.get(Session, session)
+        assert row is not None
+        assert (row.state, row.is_final, len(world.chain.sent)) == ("revoked", True, sent + 1)
 
     async def test_a_reorg_below_a_final_block_loads_them_again(self, world: World) -> None:
         session = await ended(world, "a")
