@@ -35,6 +35,7 @@ from gamekit.core.revocation import Revocation
 from gamekit.core.session import ENDED, GRANTING, OPEN, PROPOSED, Account, Session, ended_error
 from gamekit.core.setup import ChainSetup, chain_setup
 from gamekit.core.unit import Unit
+from gamekit.core.usage import Usage
 from gamekit.core.withdrawal import Withdrawal
 from gamekit.errors import ChainMismatch, ConfigInvalid, OutcomeUnknown, SessionNotFound, SessionNotOpen
 from gamekit.eth.calldata import Call
@@ -242,7 +243,7 @@ class GameKit:
         return SessionHandle(self, permission_id)
 
     def session_row(self, permission_id: PermissionId) -> Session:
-        """The session as it is now. Raises SessionNotFound."""
+        """The session as it is now. Raises SessionNotFound, for one that ended long ago too."""
         row = self.state.sessions.get(permission_id)
         if row is None:
             raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)
@@ -404,8 +405,9 @@ class GameKit:
             raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)
         if row.state in (PROPOSED, GRANTING):
             raise SessionNotOpen(f"the session is {row.state}", state=row.state)
-        # One that has ended gets a lane too: a retry of what it accepted gets the first answer.
-        self.state.sessions.setdefault(permission_id, row)
+        if row.state in ENDED:
+            # A retry of what it accepted gets the first answer; nothing is signed again, so the chain is not asked.
+            return self.state.lanes.get(permission_id) or self._resolve.make_lane(row, Usage(), 0)
         return await self._resolve.lane_of(row)
 
     def _engine(self) -> Engine:

@@ -62,13 +62,14 @@ def subjects(games: Mapping[str, Iterable[str]]) -> list[str]:
 
 
 class Pauses:
-    """The pauses that are active."""
+    """The pauses that are active, and what holds games back like one for a moment."""
 
     def __init__(self) -> None:
         self._active: dict[str, Pause] = {}
+        self._held: dict[str, Pause] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._active)
+        return bool(self._active or self._held)
 
     def __iter__(self) -> Iterator[Pause]:
         return iter(self._active.values())
@@ -83,13 +84,18 @@ class Pauses:
         else:
             self._active.pop(pause.subject, None)
 
+    def hold(self, pauses: Iterable[Pause]) -> None:
+        """Hold back exactly these games: in memory only, told to nobody, and not for an operator to end."""
+        self._held = {pause.subject: pause for pause in pauses}
+
     def find(self, game: str, function: str = "") -> Pause | None:
         """The pause that stops this game (and function), the widest first; None when nothing does."""
-        if not self._active:
+        if not self:
             return None
         active = self._active
         widest = active.get(CHAIN) or active.get(FINALITY) or active.get(RESTORED)
-        return widest or active.get(game_subject(game)) or active.get(function_subject(game, function))
+        subject = game_subject(game)
+        return widest or active.get(subject) or active.get(function_subject(game, function)) or self._held.get(subject)
 
 
 class RevertRate:

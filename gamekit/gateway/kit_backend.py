@@ -60,8 +60,18 @@ class KitBackend:
         self, player: PlayerId, permission_id: PermissionId, actions: Sequence[messages.ActionRequest]
     ) -> "Future[list[Answer]]":
         """Take actions in order."""
-        self._own(player, permission_id)
+        row = self._kit.state.sessions.get(permission_id)
+        if row is None:
+            return asyncio.ensure_future(self._act_in_ended(player, permission_id, actions))
+        _require_own(player, permission_id, row)
         return self._kit.accept(permission_id, _requests(actions))
+
+    async def _act_in_ended(
+        self, player: PlayerId, permission_id: PermissionId, actions: Sequence[messages.ActionRequest]
+    ) -> list[Answer]:
+        """Only the journal may know the session still: a retry of what it accepted gets the first answer."""
+        await self._own(player, permission_id)
+        return await self._kit.accept(permission_id, _requests(actions))
 
     def recall(
         self, player: PlayerId, permission_id: PermissionId, actions: Sequence[messages.ActionRequest]
@@ -71,12 +81,12 @@ class KitBackend:
 
     async def cancel(self, player: PlayerId, permission_id: PermissionId, key: str) -> bool:
         """Take an action back."""
-        self._own(player, permission_id)
+        await self._own(player, permission_id)
         return await self._kit.cancel(permission_id, key)
 
     async def revoke(self, player: PlayerId, permission_id: PermissionId) -> None:
         """Stop signing for a session."""
-        self._own(player, permission_id)
+        await self._own(player, permission_id)
         await self._kit.revoke(permission_id, "revoked by the player")
 
     async def propose_session(
@@ -115,7 +125,7 @@ class KitBackend:
             permission_id = PermissionId(bytes.fromhex(request_id))
         except ValueError as error:
             raise SessionNotFound("no such request") from error
-        self._own(player, permission_id)
+        await self._own(player, permission_id)
         await self._kit.open(permission_id, signature, authorization)
 
     async def events(self, player: PlayerId, since: Cursor, limit: int) -> list[Event]:
@@ -130,17 +140,21 @@ class KitBackend:
         if events:
             self._told = max(self._told, events[-1].cursor)
 
-    def _own(self, player: PlayerId, permission_id: PermissionId) -> Session:
-        """Find the player's own session. Another player's does not exist: the answer is the same."""
-        row = self._kit.state.sessions.get(permission_id)
-        if row is None or row.player != player:
-            raise SessionNotFound("no such session", permission_id=permission_id)
-        return row
+    async def _own(self, player: PlayerId, permission_id: PermissionId) -> None:
+        """Find the player's own session, in the journal if it ended long ago."""
+        row = self._kit.state.sessions.get(permission_id) or await self._kit.store.get(Session, permission_id)
+        _require_own(player, permission_id, row)
 
     def _view(self, row: Session) -> SessionView:
         unit = self._kit.game(row.game).units.get(row.unit)
         functions = tuple(function.key for function in unit.functions) if unit else ()
         return SessionView(row.permission_id, row.game, row.unit, row.account, row.state, row.valid_until, functions)
+
+
+def _require_own(player: PlayerId, permission_id: PermissionId, row: Session | None) -> None:
+    """Another player's session does not exist: the answer is the same."""
+    if row is None or row.player != player:
+        raise SessionNotFound("no such session", permission_id=permission_id)
 
 
 def _requests(actions: Sequence[messages.ActionRequest]) -> list[ActionRequest]:

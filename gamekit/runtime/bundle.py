@@ -211,7 +211,9 @@ class Bundler(Follower):
     async def _stop(self, operation: Operation, error: PaymasterRejected) -> bool:
         """The paymaster met a limit: nothing more is accepted for whom it concerns. Whether it says so by itself."""
         state = self._state
-        session, now = state.sessions[operation.permission_id], state.head.timestamp
+        session, now = state.sessions.get(operation.permission_id), state.head.timestamp
+        if session is None:
+            return False  # It ended for good while the rejection was written.
         known = state.stops.find(session, operation.paymaster, now)
         stop = state.stops.note(session, operation.paymaster, operation.max_cost, error, now)
         if stop is not None and known is None:

@@ -24,6 +24,8 @@ from gamekit.core.sponsoring import VOUCHER, revert_text
 from gamekit.core.unit import Unit
 from gamekit.errors import (
     CallReverted,
+    ChainError,
+    ChainUnavailable,
     ConfigInvalid,
     Overloaded,
     SessionExpired,
@@ -33,6 +35,7 @@ from gamekit.errors import (
 )
 from gamekit.eth import session_validator
 from gamekit.eth.block import Head, TransactionReceipt
+from gamekit.eth.proxy import told_address
 from gamekit.eth.scope_form import ScopeForm
 from gamekit.eth.session_opener import encode_open
 from gamekit.eth.session_paymaster import SESSION_PAYMASTER
@@ -45,6 +48,7 @@ from gamekit.eth.session_validator_abi import (
 )
 from gamekit.eth.transaction import SignedAuthorization
 from gamekit.ports import ChainReader, KeyMaker, Store
+from gamekit.runtime.answer import read_answer
 from gamekit.runtime.approvals import find_approvals
 from gamekit.runtime.delegations import Delegations
 from gamekit.runtime.follow import Follower
@@ -96,7 +100,9 @@ class Grant(Follower):
         It is nobody's until its owner signs: anybody may name anybody's wallet.
         """
         plan = stack(where.name).deployment(owner, salt, where.contracts)
-        address = plan.address or Address((await self._chain.call(plan.factory, plan.address_query))[-20:])
+        address = plan.address or told_address(await self._chain.call(plan.factory, plan.address_query))
+        if address is None:
+            raise ChainUnavailable(f"the factory {plan.factory.hex()} names no address for an account")
         known = self._state.accounts.get(address) or await self._store.get(Account, address)
         if known is None:
             known = Account(
@@ -167,7 +173,8 @@ class Grant(Follower):
         try:
             await self._store.commit((self._state.accounts[account.address], session))
         except StoreError:
-            del self._state.sessions[session.permission_id]  # Nobody was told of it; its lane number is passed over.
+            # Nobody was told of it; its lane number is passed over.
+            self._state.sessions.pop(session.permission_id, None)
             raise
         return consent(session, scopes[0], unit.game, owner, proxies, approvals, delegation)
 
@@ -182,9 +189,7 @@ class Grant(Follower):
             would refuse the signature; AuthorizationInvalid, AuthorizationSpent where the owner's own address is the
             account and would not delegate.
         """
-        session = self._state.sessions.get(permission_id)
-        if session is None:
-            raise SessionNotFound(f"no session {permission_id.hex()} was proposed", session=permission_id)
+        session = self._session_now(permission_id)
         if session.state != PROPOSED:
             return await self._as_written(permission_id)
         now = self._state.head.timestamp
@@ -202,7 +207,7 @@ class Grant(Follower):
                 raise ConfigInvalid(f"the paymaster refuses the voucher: {reason}", reason=reason) from error
             reason = revert_text(SESSION_VALIDATOR.decode_revert(error.data))
             raise ConfigInvalid(f"the account refuses the grant: {reason}", reason=reason) from error
-        session = self._state.sessions[permission_id]
+        session = self._session_now(permission_id)
         if session.state != PROPOSED:
             return await self._as_written(permission_id)  # Opened or revoked while the chain was asked.
         granting = session.moved(GRANTING, grant_data=data, authorization=authorization)
@@ -214,7 +219,7 @@ class Grant(Follower):
             await self._store.commit((granting, account))
         except StoreError:
             # Not on disk, so not sent: asked again, it is written.
-            if self._state.sessions[permission_id] is granting:
+            if self._state.sessions.get(permission_id) is granting:
                 self._state.sessions[permission_id] = session
             raise
         try:
@@ -222,7 +227,7 @@ class Grant(Follower):
         except StoreUnavailable as error:
             # The grant is durable and its transaction is not: no refusal, for the next head sends it.
             log.warning("grant of %s waits: %s", permission_id.hex(), error)
-        return self._state.sessions[permission_id]
+        return self._session_now(permission_id)
 
     async def _as_written(self, permission_id: PermissionId) -> Session:
         """A session that another call is opening or has opened, once the journal says so too.
@@ -230,9 +235,16 @@ class Grant(Follower):
         Raises: StoreUnavailable when the journal refused it.
         """
         await self._store.commit(())
-        session = self._state.sessions[permission_id]
+        session = self._session_now(permission_id)
         if session.state == PROPOSED:
             raise StoreUnavailable("the grant was not written", session=permission_id)
+        return session
+
+    def _session_now(self, permission_id: PermissionId) -> Session:
+        """A session as it is. Raises SessionNotFound, for one that ended long ago too."""
+        session = self._state.sessions.get(permission_id)
+        if session is None:
+            raise SessionNotFound(f"no session {permission_id.hex()} was proposed", session=permission_id)
         return session
 
     def on_receipts(self, head: Head, receipts: Sequence[TransactionReceipt]) -> Sequence[Row]:
@@ -260,12 +272,18 @@ class Grant(Follower):
         return rows
 
     async def on_head(self) -> None:
-        """Send grants again that are on no way to the chain; give up those whose deadline has passed."""
+        """Send grants again that are on no way to the chain; give up those whose deadline has passed.
+
+        One that the node gives no answer about holds up none of the others.
+        """
         waiting = [session for session in self._state.sessions.values() if session.state in (PROPOSED, GRANTING)]
         carried = self._relayers.carried() if waiting else set()
         for session in waiting:
             if session.permission_id not in self._seen:
-                await self._move_on(session.permission_id, carried)
+                try:
+                    await self._move_on(session.permission_id, carried)
+                except ChainError as error:
+                    log.warning("grant of %s waits: %s", session.permission_id.hex(), error)
 
     async def _move_on(self, permission_id: PermissionId, carried: set[bytes]) -> None:
         spent = await self._delegations.spent(self._state.sessions[permission_id])
@@ -338,7 +356,7 @@ class Grant(Follower):
     async def _epoch(self, account: Account) -> int:
         """The epoch that the grant must name: the account's own, or the first if it is not deployed yet."""
         data = ACCOUNT_OF.encode_call(account.address)
-        record = decode_account(await self._chain.call(self._setup.session_validator, data))
+        record = read_answer(decode_account, await self._chain.call(self._setup.session_validator, data))
         return record.epoch if record.installed else FIRST_EPOCH
 
     async def _opening(self, session: Session, signature: bytes) -> bytes:
@@ -395,11 +413,11 @@ class Grant(Follower):
         deep = head.number - self._state.config.chain.included_depth + 1
         for permission_id, number in list(self._seen.items()):
             if number <= deep:
-                session = self._state.sessions[permission_id]
-                if session.state == REVOKING:
+                session = self._state.sessions.get(permission_id)
+                if session is not None and session.state == REVOKING:
                     continue  # It never opens, unless the disk refuses the revocation.
                 del self._seen[permission_id]
-                if session.state not in (GRANTING, PROPOSED):
+                if session is None or session.state not in (GRANTING, PROPOSED):
                     continue
                 opened = session.moved(OPEN, granted_at_block=number)
                 self._state.put(opened)

@@ -21,7 +21,7 @@ from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import ALL, Notify
 from gamekit.runtime.proxies import read_target
 from gamekit.runtime.state import State
-from gamekit.units import Address, BlockNumber, PlayerId
+from gamekit.units import Address, BlockHash, BlockNumber, PlayerId
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ class Observe(Follower):
         self._dispatch = dispatch
         self._notify = notify
         self._code: dict[Address, GameCode] = {}
+        self._suspected: dict[Address, tuple[GameCode, BlockHash]] = {}
+        """Contracts that one answer had changed: as what, and at which head."""
         self._checked_at = BlockNumber(0)
         """The head at which the games' code was last compared."""
         self._reverts: dict[str, RevertRate] = {}
@@ -86,7 +88,8 @@ class Observe(Follower):
             window = self._state.config.pause.revert_window
             await self.pause(subject, f"more than {share} % of the latest {window} calls reverted", BY_ITSELF)
         # Counted from the last look: heads are skipped when several blocks come at once.
-        if self._state.head.number - self._checked_at >= self._state.config.pause.code_check_blocks:
+        blocks = self._state.head.number - self._checked_at
+        if self._suspected or blocks >= self._state.config.pause.code_check_blocks:
             try:
                 await self.compare_code()
             except ChainError as error:
@@ -95,34 +98,59 @@ class Observe(Follower):
     async def compare_code(self) -> None:
         """Pause each game one of whose contracts is not what it was; one that was never seen is taken as it is.
 
+        One answer proves no change, for nothing proves the answer: the next head must give the same one. Until then
+        nothing is signed for the game, so a change stops signing at once, and a false answer for a block.
+
         At start-up too, before anything is signed: an upgrade does not wait for the server to be there.
 
         Raises: ChainUnavailable when a contract cannot be read; those before it are compared.
         """
+        was_suspected = bool(self._suspected)
         targets: dict[Address, list[str]] = {}
         for game in self._state.games.values():
             for target in game.targets:
                 targets.setdefault(target, []).append(game.name)
         for target, games in targets.items():
             await self._compare(target, games)
-        self._checked_at = self._state.head.number
+        if not (was_suspected or self._suspected):
+            # Else with the next head again: that nothing has changed is no more than an answer, either.
+            self._checked_at = self._state.head.number
 
     async def _compare(self, target: Address, games: Sequence[str]) -> None:
-        """Look at one contract, and pause all games that call it if it has changed."""
+        """Look at one contract, and pause all games that call it if it has changed, as two heads have it."""
         read = await read_target(self._chain, target, self._setup.session_validator)
         now = GameCode(target, keccak256(read.code), read.word, read.told or b"", read.behind or b"")
         before = self._code.get(target)
-        if now == before:
-            return
         if before is None:
             await self._store.commit((now,))
-        else:
+            self._code[target] = now
+        elif now != before and self._is_confirmed(target, now):
             reason = f"the game's contract {checksum_address(target)} changed its {_change(before, now)}"
             for place, game in enumerate(games, 1):
                 # What was seen is written with the last pause: a crash in between leads here again.
                 why = (now,) if place == len(games) else ()
                 await self._pause(game_subject(game), reason, BY_ITSELF, *why)
-        self._code[target] = now
+            self._code[target] = now
+        if self._code[target] == now:
+            self._suspected.pop(target, None)
+        self._hold()
+
+    def _is_confirmed(self, target: Address, now: GameCode) -> bool:
+        """Whether another head has said the same of a contract; if not, it is suspected from here on."""
+        head = self._state.head.hash
+        seen, at = self._suspected.get(target, (None, head))
+        if seen != now:
+            self._suspected[target] = now, head
+        return seen == now and at != head
+
+    def _hold(self) -> None:
+        """Sign nothing for games whose contract may have changed, until the next head says whether it has."""
+        text = "one of the game's contracts may have changed: it is read again with the next block"
+        suspected = [
+            game.name for game in self._state.games.values() if not self._suspected.keys().isdisjoint(game.targets)
+        ]
+        now = self._state.head.timestamp
+        self._state.pauses.hold(Pause(game_subject(game), text, BY_ITSELF, now) for game in suspected)
 
     def _on_events(self, told: Sequence[Event]) -> None:
         """Count reverts per function."""

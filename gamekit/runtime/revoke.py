@@ -31,11 +31,12 @@ from gamekit.eth.session_validator_abi import (
 from gamekit.eth.session_validator_grant import revoke_typed_data
 from gamekit.eth.typed_data import typed_data_digest
 from gamekit.ports import ChainReader, Clock, Signer, Store
+from gamekit.runtime.answer import read_answer
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
-from gamekit.runtime.state import State
+from gamekit.runtime.state import ENDED_SESSIONS, State
 from gamekit.units import Address, Gas, PermissionId, UnixSeconds
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Revoke(Follower):
 
         Raises: SessionNotFound. Revoking again is harmless.
         """
-        session = self._state.sessions.get(permission_id)
+        session = self._state.sessions.get(permission_id) or await self._store.get(Session, permission_id)
         if session is None:
             raise SessionNotFound(f"no session {permission_id.hex()}", session=permission_id)
         asked_at = self._clock.monotonic()
@@ -109,7 +110,7 @@ class Revoke(Follower):
                 log.warning("revocation of %s waits: %s", permission_id.hex(), error)
         else:
             await self._store.commit(())  # Another call may be writing it.
-            if self._state.sessions[permission_id].state not in (REVOKING, *ENDED):
+            if self._state.sessions.get(permission_id, session).state not in (REVOKING, *ENDED):
                 raise StoreUnavailable("the revocation was not written", session=permission_id)
         return answer
 
@@ -150,10 +151,30 @@ class Revoke(Follower):
                 done = session.moved(REVOKED, is_final=True)
                 self._state.put(done)
                 rows += (done, self._event(events.SESSION_REVOKED, done))
+        self._forget(final)
         return rows
 
+    def _forget(self, final: Head) -> None:
+        """Let go of sessions that have ended for good: their lanes at once, their rows when there are many.
+
+        The journal has them: it answers who still asks, and a reorg below the final block loads them again.
+        """
+        state = self._state
+        for lane in list(state.lanes.values()):
+            if _is_over(lane.session, final) and not (lane.ready or lane.slots or lane.accepting):
+                state.drop_lane(lane)
+        over = [each.permission_id for each in state.sessions.values() if _is_over(each, final)]
+        for permission_id in over[:-ENDED_SESSIONS]:
+            if permission_id not in state.lanes:
+                del state.sessions[permission_id]
+                self._warned.discard(permission_id)
+                self._asked_at.pop(permission_id, None)
+
     async def on_head(self) -> None:
-        """Send revocations that are on no way to the chain; end sessions whose time has passed."""
+        """Send revocations that are on no way to the chain; end sessions whose time has passed.
+
+        One that the node gives no answer about holds up none of the others.
+        """
         carried: set[bytes] | None = None
         await self._look_at_doubted()
         self._look_at_dead()
@@ -162,7 +183,10 @@ class Revoke(Follower):
             if session.state == REVOKING:
                 carried = self._relayers.carried() if carried is None else carried
                 if session.permission_id not in carried:
-                    await self._send(session)
+                    try:
+                        await self._send(session)
+                    except ChainError as error:
+                        log.warning("revocation of %s waits: %s", session.permission_id.hex(), error)
             elif session.state == OPEN and now > session.valid_until:
                 self._warned.discard(session.permission_id)
                 await self._end(session.moved(EXPIRED, ended_reason="its time passed"), "session_expired")
@@ -196,7 +220,12 @@ class Revoke(Follower):
             session = self._state.sessions.get(permission_id)
             if session is None or session.state != OPEN:
                 continue
-            reason = await self._broken(session)
+            try:
+                reason = await self._broken(session)
+            except ChainError as error:
+                log.warning("doubted session %s: %s", permission_id.hex(), error)
+                self._state.doubted.add(permission_id)  # Asked about again with the next head.
+                continue
             session = self._state.sessions[permission_id]
             if reason and session.state == OPEN:
                 # As if the head had said so: a reorg that gives the module back finds the session ended all the same.
@@ -212,7 +241,7 @@ class Revoke(Follower):
         """Why the account would take no operation of the session any more; empty if it may."""
         head = self._state.head
         asked = SESSION_OF.encode_call(session.account, session.permission_id)
-        record = decode_session(await self._chain.call(session.validator, asked, block=head.hash))
+        record = read_answer(decode_session, await self._chain.call(session.validator, asked, block=head.hash))
         if record.state is not SessionState.LIVE:
             return f"the module holds the session as {record.state.name.lower()}"
         question = IS_MODULE_INSTALLED.encode_call(VALIDATOR_MODULE, session.validator, b"")
@@ -236,7 +265,7 @@ class Revoke(Follower):
         except StoreError:
             # Not on disk, so not ended: asked again, it is written.
             self._asked_at.pop(session.permission_id, None)
-            if self._state.sessions[session.permission_id] is session:  # Else the chain has ended it meanwhile.
+            if self._state.sessions.get(session.permission_id) is session:  # Else the chain has ended it meanwhile.
                 self._state.put(before)
                 if lane is not None:
                     lane.stopped = stopped
@@ -270,15 +299,16 @@ class Revoke(Follower):
         except CallReverted as error:
             # Revoked already, and the block that says so is not read yet; or never granted.
             log.info("revocation of %s: %s", session.permission_id.hex(), error)
-            final = self._state.final
-            session = self._state.sessions[session.permission_id]
-            is_ungranted = session.state == REVOKING and not session.granted_at_block
-            if is_ungranted and final is not None and final.timestamp > session.grant_deadline:
-                never = session.moved(LAPSED, ended_reason=f"{session.ended_reason}; its grant never landed")
+            final, found = self._state.final, self._state.sessions.get(session.permission_id)
+            if found is None or found.state != REVOKING or found.granted_at_block:
+                return
+            if final is not None and final.timestamp > found.grant_deadline:
+                never = found.moved(LAPSED, ended_reason=f"{found.ended_reason}; its grant never landed")
                 self._state.put(never)
                 await self._store.commit((never,))
             return
-        if self._state.sessions[session.permission_id].state != REVOKING:
+        found = self._state.sessions.get(session.permission_id)
+        if found is None or found.state != REVOKING:
             return  # The chain has it, and was read while it was asked.
         limit = Gas(gas * 5 // 4)
         await self._relayers.relay(
@@ -322,3 +352,10 @@ class Revoke(Follower):
             session.revoked_at_block,
         )
         return self._notify.event(kind, session.player, body)
+
+
+def _is_over(session: Session, final: Head) -> bool:
+    """Whether a session has ended, and no reorg of blocks that are not final can change that."""
+    if session.state == EXPIRED:
+        return final.timestamp > session.valid_until
+    return session.is_final if session.state == REVOKED else session.state == LAPSED

@@ -6,6 +6,7 @@ ends by itself with the day, or here when the chain says that there is room agai
 
 import logging
 from collections.abc import Mapping
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -37,6 +38,7 @@ from gamekit.eth.session_paymaster import (
 )
 from gamekit.eth.user_operation import UserOperation
 from gamekit.ports import ChainReader, SealedKey, Signer
+from gamekit.runtime.answer import read_answer
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
@@ -168,12 +170,14 @@ class Sponsor(Follower):
 
     async def _read_game(self, paymaster: Address, game: str) -> GameRecord:
         answer = await self._chain.call(paymaster, GAME_OF.encode_call(game_number(game)))
-        record = self._games[paymaster, game] = decode_game(answer)
+        record = self._games[paymaster, game] = read_answer(decode_game, answer)
         return record
 
     async def _deposit(self, paymaster: Address) -> Wei:
         entry_point = self._setup.paymasters[paymaster]
-        return Wei(int.from_bytes(await self._chain.call(entry_point, BALANCE_OF.encode_call(paymaster)), "big"))
+        answer = await self._chain.call(entry_point, BALANCE_OF.encode_call(paymaster))
+        (deposit,) = read_answer(BALANCE_OF.decode_result, answer)
+        return Wei(cast("int", deposit))
 
     async def _watch(self, paymaster: Address, deposit: Wei) -> None:
         """Tell an operator when a deposit is low: once, and again only after it was not."""
@@ -202,7 +206,7 @@ class Sponsor(Follower):
         permission_id = session.permission_id
         record = self._games[stop.paymaster, stop.game]
         asked = SPONSORSHIP_OF.encode_call(session.account, permission_id)
-        known = decode_sponsorship(await self._chain.call(stop.paymaster, asked))
+        known = read_answer(decode_sponsorship, await self._chain.call(stop.paymaster, asked))
         if known.generation == record.generation and known.generation:
             self._state.stops.end(stop)
             return

@@ -27,6 +27,9 @@ RECENT_KEYS = 2048
 RECENT_KEYS_TOTAL = 262_144
 """The same over all lanes: about 300 bytes each, 80 MB."""
 
+ENDED_SESSIONS = 1024
+"""Sessions whose end is final that stay in memory, 3 kB each; the journal answers for those that were opened before."""
+
 
 class State:
     """Everything that the verbs share."""
@@ -38,8 +41,9 @@ class State:
         # Changed by grant, revoke and settle, each after the commit that says so.
         self.accounts: dict[Address, Account] = {}
         self.sessions: dict[PermissionId, Session] = {}
-        """Sessions that have not ended, and those that ended since start-up."""
+        """Sessions that have not ended, and of those that ended for good since start-up the latest."""
         self.lanes: dict[PermissionId, Lane] = {}
+        """Of sessions in which somebody acted since start-up, and that have not ended for good."""
         self.lanes_by_key: dict[tuple[Address, int], Lane] = {}
         """The same lanes by (account, nonce key)."""
 
@@ -100,6 +104,11 @@ class State:
         """Make a lane findable."""
         self.lanes[lane.session.permission_id] = lane
         self.lanes_by_key[lane.session.account, lane.session.key] = lane
+
+    def drop_lane(self, lane: Lane) -> None:
+        """Let go of a lane on which nothing waits or flies; if somebody asks again, another one is made."""
+        del self.lanes[lane.session.permission_id]
+        del self.lanes_by_key[lane.session.account, lane.session.key]
 
     def signatures(self, game: str) -> list[str]:
         """The texts of a game's play functions, which packed scopes do not hold."""

@@ -154,7 +154,7 @@ async def upgrade_game(scene: Scene) -> None:
     """The game's contract changes its code: gamekit pauses; an operator goes on."""
     simulation = scene.simulation
     simulation.chain.codes[ARENA] = b"\x60" * (2 + simulation.new_number() % 64)
-    await scene.wait(simulation.config.pause.code_check_blocks + 1)
+    await scene.wait(simulation.config.pause.code_check_blocks + 2)
     await resume(scene)
 
 

@@ -1,5 +1,6 @@
 """Targets that can run code of others: what Python reads of them is what the session validator asks for in a grant."""
 
+import asyncio
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from gamekit.chain.reader import EvmChain
 from gamekit.chain.rpc import to_data
 from gamekit.contracts import artifact
+from gamekit.core.event import PAUSED
 from gamekit.core.game import build_game
 from gamekit.core.manifest import parse_manifest
 from gamekit.core.pausing import Pause
@@ -20,7 +22,7 @@ from gamekit.eth.proxy import BEACON_SLOT, IMPLEMENTATION, IMPLEMENTATION_SLOT, 
 from gamekit.eth.session_validator_abi import GRANT_SESSION, SESSION_VALIDATOR
 from gamekit.kit import GameKit
 from gamekit.runtime.proxies import accepted
-from gamekit.units import ZERO_ADDRESS, Address, Hash32, PlayerId
+from gamekit.units import ZERO_ADDRESS, Address, Cursor, Hash32, PlayerId
 from tests.accounts.test_through_the_kit import Owner
 from tests.accounts.world import CHAIN_ID, MANIFEST, World
 from tests.eth.test_proxy import CLONE
@@ -164,6 +166,12 @@ async def test_a_game_behind_a_proxy_through_the_kit(own_chain: Anvil, tmp_path:
             else:
                 await _store(node, arena, slot, TARGET)
             await kit._observe.compare_code()
+            assert await kit.store.select(Pause) == []
+            await node.mine()  # A change is believed when another block has it too.
+            async with asyncio.timeout(20):
+                async for event in kit.events(Cursor(0)):
+                    if event.kind == PAUSED:
+                        break
             (pause,) = await kit.store.select(Pause)
             assert (pause.subject, pause.active) == ("game:arena", True)
             assert pause.reason.endswith("beacon's implementation" if beacon else "changed its implementation")

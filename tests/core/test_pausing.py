@@ -40,6 +40,22 @@ class TestPauses:
         found = pauses("function:arena.attack", "game:arena", "chain")
         assert found.find("arena", "attack") == pause("chain")
 
+    def test_what_holds_a_game_back_is_no_pause_and_outlasts_one(self) -> None:
+        found = pauses("game:arena")
+        found.hold([pause("game:arena"), pause("game:chess")])
+        assert [each.subject for each in found] == ["game:arena"]
+        found.put(pause("game:arena", active=False))
+        assert found
+        assert [found.find(game) for game in ("arena", "chess", "go")] == [
+            pause("game:arena"),
+            pause("game:chess"),
+            None,
+        ]
+        found.hold([pause("game:chess")])
+        assert found.find("arena", "attack") is None
+        found.hold([])
+        assert not found
+
     def test_one_that_ended(self) -> None:
         found = pauses("chain")
         found.put(pause("chain", active=False))

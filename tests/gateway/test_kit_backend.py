@@ -10,6 +10,7 @@ import pytest
 from gamekit.core.action import ActionRequest
 from gamekit.core.consent import GrantRequest
 from gamekit.core.journal import Event
+from gamekit.core.session import Session
 from gamekit.errors import ActionInvalid, GamekitError, SessionNotFound
 from gamekit.eth.transaction import Authorization, SignedAuthorization
 from gamekit.eth.typed_data import Field, TypedData
@@ -23,6 +24,7 @@ from gamekit.units import ActionId, ChainId, Cursor, PermissionId, PlayerId, Uni
 from tests.gateway.memory import ACCOUNT, ALICE, EPOCH, PERMISSION
 
 BOB = PlayerId("bob")
+ENDED = PermissionId(b"\xed" * 32)
 SIGNED = SignedAuthorization(Authorization(chain_id=ChainId(1), delegate=ACCOUNT, nonce=3), bytes(65))
 
 
@@ -41,11 +43,16 @@ class FakeKit:
         )
         functions = (SimpleNamespace(key="attack"), SimpleNamespace(key="move"))
         self.state = SimpleNamespace(sessions={PERMISSION: row}, ended_epochs={b"before": 3})
-        self.store = SimpleNamespace(journal_epoch=EPOCH)
+        self.journal: dict[PermissionId, Any] = {}
+        self.store = SimpleNamespace(journal_epoch=EPOCH, get=self._stored)
         self.cursor = Cursor(4)
         self.calls: list[tuple[Any, ...]] = []
         self.publish: Callable[..., None] = print
         self._game = SimpleNamespace(units={"play": SimpleNamespace(functions=functions)})
+
+    async def _stored(self, kind: type[Session], permission_id: PermissionId) -> Any:
+        assert kind is Session
+        return self.journal.get(permission_id)
 
     def sessions(self, player: PlayerId) -> list[Any]:
         return [row for row in self.state.sessions.values() if row.player == player]
@@ -142,7 +149,11 @@ async def test_actions_are_handed_over(backend: KitBackend, kit: FakeKit) -> Non
     ],
     ids=["act", "cancel", "revoke", "open"],
 )
-@pytest.mark.parametrize(("player", "name"), [(BOB, PERMISSION), (ALICE, bytes(32))], ids=["of another", "unknown"])
+@pytest.mark.parametrize(
+    ("player", "name"),
+    [(BOB, PERMISSION), (ALICE, bytes(32)), (BOB, ENDED)],
+    ids=["of another", "unknown", "that ended, of another"],
+)
 async def test_what_is_not_the_players_own_does_not_exist(
     backend: KitBackend,
     kit: FakeKit,
@@ -150,9 +161,20 @@ async def test_what_is_not_the_players_own_does_not_exist(
     player: PlayerId,
     name: bytes,
 ) -> None:
+    kit.journal[ENDED] = kit.state.sessions[PERMISSION]
     with pytest.raises(SessionNotFound, match="no such session"):
         await ask(backend, player, name)
     assert kit.calls == []
+
+
+async def test_a_session_that_only_the_journal_knows_is_the_players_own_too(backend: KitBackend, kit: FakeKit) -> None:
+    """It ended long ago, or before this process began: whoever asks again must get the first answer."""
+    kit.journal[ENDED] = kit.state.sessions[PERMISSION]
+    (answer,) = await backend.act(ALICE, ENDED, [request("a")])
+    assert answer == Accepted("a", ActionId(7))
+    await backend.cancel(ALICE, ENDED, "a")
+    await backend.revoke(ALICE, ENDED)
+    assert [(call[0], call[1]) for call in kit.calls] == [("accept", ENDED), ("cancel", ENDED), ("revoke", ENDED)]
 
 
 async def test_the_rest_is_handed_over(backend: KitBackend, kit: FakeKit) -> None:

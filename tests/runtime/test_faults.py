@@ -12,10 +12,11 @@ from gamekit.core.event import ALARM
 from gamekit.core.relay import RelayTransaction
 from gamekit.errors import CallReverted, GamekitError, Overloaded, ScopeDenied, StoreUnavailable
 from gamekit.eth.entry_point import FAILED_OP
+from gamekit.eth.session_validator_abi import SESSION_OF
 from gamekit.runtime.intake import Accepted
 from gamekit.testing.scenery import Keys, chain_config, config
 from gamekit.units import Address, PlayerId, Wei
-from tests.runtime.world import ALICE, World, attack, reverting, targets
+from tests.runtime.world import ALICE, World, attack, released, reverting, targets
 
 ROOT = Path(__file__).parents[2]
 
@@ -219,6 +220,21 @@ async def test_a_spike_of_gas_queues_and_does_not_fail(keys: Keys) -> None:
     world.chain.base_fee = Wei(10**9)
     await world.quiet()
     await world.check()
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"\xff" * 7 * 32], ids=["none", "empty", "garbage"])
+async def test_a_doubt_without_an_answer_holds_up_no_end_and_is_asked_again(world: World, answer: bytes | None) -> None:
+    doubted, second = await world.open(), await world.open()
+    world.refuse(released)
+    await world.kit.revoke(second)
+    call = world.chain.call
+    world.bend(SESSION_OF, answer)
+    world.kit.state.doubted.add(doubted)
+    await world.block(2)
+    assert (world.kit.session_row(second).state, world.kit.state.doubted) == ("revoked", {doubted})
+    world.chain.call = call  # type: ignore[method-assign]
+    await world.block()
+    assert (world.kit.session_row(doubted).state, world.kit.state.doubted) == ("open", set())
 
 
 async def test_the_player_is_warned_before_the_session_ends(world: World) -> None:

@@ -3,9 +3,11 @@ from typing import Any, cast
 
 import pytest
 
+from gamekit.accounts.reference import ACCOUNT_ADDRESS
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.session import Account, Session
 from gamekit.errors import (
+    ChainUnavailable,
     ConfigInvalid,
     OutcomeUnknown,
     Overloaded,
@@ -16,8 +18,10 @@ from gamekit.errors import (
 )
 from gamekit.eth.block import Log
 from gamekit.eth.hashing import checksum_address
+from gamekit.eth.interface import Function
 from gamekit.eth.proxy import IMPLEMENTATION_SLOT
 from gamekit.eth.session_opener import OPEN
+from gamekit.eth.session_validator_abi import ACCOUNT_OF
 from gamekit.eth.token import ALLOWANCE, APPROVAL
 from gamekit.testing.scenery import ARENA
 from gamekit.units import Address, Gas, Hash32, PermissionId, PlayerId
@@ -40,6 +44,15 @@ async def test_a_session_opens_when_the_chain_has_its_grant(world: World) -> Non
     assert (row.state, row.granted_at_block) == ("open", world.chain.top.head.number)
     assert len(await world.events("session_opened")) == 1
     assert await world.store.get(Session, permission) == row
+
+
+@pytest.mark.parametrize("answer", [b"", b"\xff" * 32], ids=["empty", "garbage"])
+@pytest.mark.parametrize("asked", [ACCOUNT_ADDRESS, ACCOUNT_OF], ids=["address", "epoch"])
+async def test_answers_that_do_not_decode_propose_nothing(world: World, asked: Function, answer: bytes) -> None:
+    world.bend(asked, answer)
+    with pytest.raises(ChainUnavailable):
+        await proposed(world)
+    assert (await world.store.select(Account), await world.store.select(Session)) == ([], [])
 
 
 async def test_a_proposal_is_durable_with_its_lane_number(world: World) -> None:
@@ -158,6 +171,17 @@ async def test_a_grant_that_got_lost_is_sent_again(world: World) -> None:
     await world.kit.open(permission, b"signature")
     await world.block(3)
     assert world.kit.session_row(permission).state == "open"
+
+
+async def test_one_that_the_node_gives_no_estimate_for_holds_up_no_other(world: World) -> None:
+    first = await proposed(world)
+    second = (await world.kit.propose(PlayerId("bob"), "arena", "play", Address(b"\x0c" * 20))).permission_id
+    world.refuse(released, times=2)
+    for permission in (first, second):
+        await world.kit.open(permission, b"signature")
+    world.no_estimate(world.kit.session_row(first).account)
+    await world.block(2)
+    assert [world.kit.session_row(each).state for each in (first, second)] == ["granting", "open"]
 
 
 async def test_a_grant_goes_on_after_a_restart(world: World) -> None:

@@ -2,10 +2,11 @@ from msgspec.structs import replace
 
 from gamekit.config import PauseConfig
 from gamekit.core.pausing import Pause
-from gamekit.errors import ChainUnavailable
+from gamekit.errors import ChainUnavailable, Paused
 from gamekit.eth.proxy import BEACON_SLOT, IMPLEMENTATION
 from gamekit.testing.scenery import ARENA, Keys, config
 from gamekit.units import Address, Hash32, PlayerId
+from tests.core.towns import BANK, TOWN, town
 from tests.runtime.world import ALICE, OWNER, World, targets
 
 
@@ -52,7 +53,7 @@ async def test_a_pause_of_another_function_stops_nothing(world: World) -> None:
 class TestCode:
     async def test_a_contract_that_changes_its_code_pauses_its_game(self, world: World) -> None:
         world.chain.codes[ARENA] = b"\x61"
-        await world.block(10)
+        await world.block(11)
         (pause,) = await world.store.select(Pause)
         assert (pause.subject, pause.by, pause.active) == ("game:arena", "gamekit", True)
         assert "code" in pause.reason
@@ -64,7 +65,7 @@ class TestCode:
             return b"\x01" * 32
 
         world.chain.storage = other  # type: ignore[assignment, method-assign]
-        await world.block(10)
+        await world.block(11)
         world.chain.storage = storage  # type: ignore[method-assign]
         (pause,) = await world.store.select(Pause)
         assert "implementation" in pause.reason
@@ -73,20 +74,20 @@ class TestCode:
         beacon = Address(b"\xbe" * 20)
         world.chain.words[ARENA, BEACON_SLOT] = Hash32(beacon.rjust(32, b"\0"))
         world.chain.answers[beacon, IMPLEMENTATION.encode_call()] = b"\x01".rjust(32, b"\0")
-        await world.block(10)
+        await world.block(11)
         await world.kit.resume("game:arena", "we put it behind a beacon", "olga")
         world.chain.answers[beacon, IMPLEMENTATION.encode_call()] = b"\x02".rjust(32, b"\0")
-        await world.block(10)
+        await world.block(11)
         (pause,) = await world.store.select(Pause)
         assert pause.active
         assert "beacon's implementation" in pause.reason
 
     async def test_so_does_a_proxy_that_answers_another_from_a_place_of_its_own(self, world: World) -> None:
         world.chain.codes[ARENA] = b"\xf4"
-        await world.block(10)
+        await world.block(11)
         await world.kit.resume("game:arena", "we put it behind a proxy", "olga")
         world.chain.answers[ARENA, IMPLEMENTATION.encode_call()] = b"\x02".rjust(32, b"\0")
-        await world.block(10)
+        await world.block(11)
         (pause,) = await world.store.select(Pause)
         assert pause.active
         assert "changed its implementation" in pause.reason
@@ -96,27 +97,32 @@ class TestCode:
         assert await world.store.select(Pause) == []
 
     async def test_a_change_while_the_server_is_down_pauses_it_at_start(self, world: World) -> None:
+        session = await world.open()
+        await world.accepted(session, "a")
         world.chain.codes[ARENA] = b"\x61"
         await world.restart()
+        await world.sign()
+        assert world.signed == []
+        await world.block()
         (pause,) = await world.store.select(Pause)
         assert (pause.subject, pause.by, pause.active) == ("game:arena", "gamekit", True)
 
     async def test_what_an_operator_resumed_is_not_paused_again(self, world: World) -> None:
         world.chain.codes[ARENA] = b"\x61"
-        await world.block(10)
+        await world.block(11)
         await world.kit.resume("game:arena", "an upgrade of ours", "olga")
         await world.restart()
-        await world.block(10)
+        await world.block(11)
         assert [pause.active for pause in await world.store.select(Pause)] == [False]
 
     async def test_heads_that_are_skipped_skip_no_look(self, world: World) -> None:
-        """Whatever the numbers of the heads that are read, ten blocks are a look."""
+        """Whatever the numbers of the heads that are read, ten blocks are a look, and the next head is another."""
         world.chain.codes[ARENA] = b"\x61"
         while world.kit.state.head.number % 10 != 9:
             await world.block()
         world.chain.mine(2)
         await world.step()
-        for _ in range(4):
+        for _ in range(5):
             world.chain.mine(2)
             await world.step()
             assert world.kit.state.head.number % 10 != 0
@@ -129,6 +135,94 @@ class TestCode:
         world.chain.code = silent  # type: ignore[method-assign]
         await world.block(12)
         assert await world.store.select(Pause) == []
+
+
+class TestOneAnswer:
+    """Nothing proves what a node says of a contract: a change is believed when another block says the same."""
+
+    async def test_a_false_one_pauses_nothing_and_holds_the_game_for_a_block(self, world: World) -> None:
+        session = await world.open()
+        await until_look(world)
+        await world.accepted(session, "a")
+        await codes(world, OTHER)
+        (refused,) = await world.act(session, "b")
+        assert isinstance(refused, Paused)
+        await world.sign()
+        assert world.signed == []
+        await codes(world, SAME)
+        await world.quiet()
+        assert world.ran() == targets("a")
+        assert (await world.store.select(Pause), await world.events("paused")) == ([], [])
+
+    async def test_one_at_the_start_is_nothing_but_a_wait(self, world: World) -> None:
+        world.chain.codes[ARENA] = OTHER
+        await world.restart()
+        await codes(world, SAME)
+        await world.block(12)
+        assert (await world.store.select(Pause), bool(world.kit.state.pauses)) == ([], False)
+
+    async def test_a_true_one_stops_signing_with_the_first_head_and_pauses_with_the_second(self, world: World) -> None:
+        session = await world.open()
+        await until_look(world)
+        await world.accepted(session, "a")
+        await codes(world, OTHER)
+        await world.sign()
+        assert (world.signed, await world.store.select(Pause)) == ([], [])
+        await codes(world, OTHER)
+        assert [(pause.subject, pause.active) for pause in await world.store.select(Pause)] == [("game:arena", True)]
+        await world.kit.resume("game:arena", "an upgrade of ours", "olga")
+        await world.quiet()
+        assert world.ran() == targets("a")
+
+    async def test_different_ones_do_not_bear_each_other_out(self, world: World) -> None:
+        await until_look(world)
+        await codes(world, OTHER, b"\x62", OTHER, b"")
+        assert await world.store.select(Pause) == []
+        assert world.kit.state.pauses.find("arena") is not None
+
+    async def test_two_at_one_head_are_one(self, world: World) -> None:
+        world.chain.codes[ARENA] = OTHER
+        await world.kit._observe.compare_code()
+        await world.kit._observe.compare_code()
+        assert await world.store.select(Pause) == []
+
+    async def test_a_node_that_is_behind_delays_a_pause_by_the_heads_for_which_it_answers(self, world: World) -> None:
+        """That nothing has changed is one answer too: looked at again with the next head, not ten blocks later."""
+        await until_look(world)
+        await codes(world, OTHER, SAME, OTHER)
+        assert await world.store.select(Pause) == []
+        await codes(world, OTHER)
+        assert len(await world.store.select(Pause)) == 1
+
+    async def test_of_two_suspected_contracts_each_holds_the_game(self, keys: Keys) -> None:
+        world = World(keys, games=[town()])
+        await world.start()
+        await until_look(world)
+        world.chain.codes |= {BANK: OTHER, TOWN: OTHER}
+        await world.block()
+        world.chain.codes[BANK] = SAME
+        world.chain.codes[TOWN] = b"\x62"
+        await world.block()
+        assert world.kit.state.pauses.find("town") is not None
+        world.chain.codes[TOWN] = SAME
+        await world.block()
+        assert not world.kit.state.pauses
+
+
+SAME, OTHER = b"\x60", b"\x61"
+
+
+async def until_look(world: World) -> None:
+    """Up to the head before the one at which the games' code is looked at."""
+    while world.kit.state.head.number - world.kit._observe._checked_at < 9:
+        await world.block()
+
+
+async def codes(world: World, *found: bytes) -> None:
+    """Blocks, at each of which the node says that this is the arena's code."""
+    for code in found:
+        world.chain.codes[ARENA] = code
+        await world.block()
 
 
 class TestReverts:

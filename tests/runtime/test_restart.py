@@ -15,12 +15,13 @@ from gamekit.errors import (
     ChainMismatch,
     ChainUnavailable,
     GamekitError,
-    SessionNotFound,
     SessionNotOpen,
+    SessionRevoked,
     StoreUnavailable,
 )
 from gamekit.eth.block import Head
 from gamekit.kit import GameKit
+from gamekit.runtime.intake import Accepted
 from gamekit.testing.scenery import Keys
 from tests.runtime.world import World, targets
 
@@ -185,8 +186,7 @@ async def fault(world: World, chance: random.Random, session: Any, what: str) ->
     elif what == "resume":
         await resume(world)
     elif what == "revoke" and chance.random() < 0.2:
-        with contextlib.suppress(SessionNotFound):  # it ended before the process began
-            await world.kit.revoke(session)
+        await world.kit.revoke(session)
     elif what == "deaf":
         chain.deaf = 1
     elif what == "silent":
@@ -345,3 +345,21 @@ async def test_a_reorg_below_the_first_head(keys: Keys, depth: int) -> None:
     await world.quiet()
     assert world.ran() == targets("a")
     await world.check()
+
+
+async def test_a_session_that_ended_before_the_start_answers_as_ever(world: World) -> None:
+    """Whoever never heard the first answer asks again, perhaps of a server whose node is away."""
+    session = await world.open()
+    (first,) = await world.accepted(session, "a")
+    await world.quiet()
+    await world.kit.revoke(session)
+    await world.block(4)
+    await world.restart()
+    assert session not in world.kit.state.sessions
+    world.chain.down = 10**6
+    (again, new) = await world.act(session, "a", "b")
+    assert again == Accepted("a", first.action_id, duplicate=True)
+    assert isinstance(new, SessionRevoked)
+    assert not await world.kit.cancel(session, "a")
+    assert (await world.kit.revoke(session)).in_flight == ()
+    assert await world.states() == {"a": "ok"}

@@ -168,6 +168,18 @@ async def test_a_revocation_that_got_lost_is_sent_again(world: World) -> None:
     assert world.kit.session_row(session).state == "revoked"
 
 
+async def test_one_that_the_node_gives_no_estimate_for_holds_up_no_other_end(world: World) -> None:
+    """Neither a revocation after it, nor the end of a session whose time has passed."""
+    stuck, second, third = await world.open(), await world.open(), await world.open()
+    world.no_estimate(world.kit.session_row(stuck).scope)
+    world.refuse(released)
+    for session in (stuck, second):
+        await world.kit.revoke(session)
+    await world.block(2, seconds=world.kit.session_row(third).valid_until - world.chain.top.head.timestamp)
+    states = [world.kit.session_row(each).state for each in (stuck, second, third)]
+    assert states == ["revoking", "revoked", "expired"]
+
+
 async def test_a_reorg_takes_it_back_and_it_is_sent_again(world: World) -> None:
     world.chain.finality = 6
     session = await world.open()

@@ -34,6 +34,6 @@ async def test_a_contract_beside_the_games_own_is_watched_too(keys: Keys) -> Non
     world = World(keys, games=[town()])
     await world.start()
     world.chain.codes[BANK] = b"\x61"
-    await world.block(10)
+    await world.block(11)
     (pause,) = world.kit.state.pauses
     assert pause.subject == "game:town"

@@ -9,7 +9,9 @@ from msgspec.structs import replace
 from gamekit.core.action import REFUSED
 from gamekit.core.event import AlarmEvent
 from gamekit.core.relay import SPONSOR, RelayTransaction
-from gamekit.errors import ConfigInvalid, SponsorshipExhausted
+from gamekit.errors import ChainUnavailable, ConfigInvalid, SponsorshipExhausted
+from gamekit.eth.entry_point import BALANCE_OF
+from gamekit.eth.session_paymaster import GAME_OF
 from gamekit.testing.scenery import Keys
 from gamekit.units import ZERO_ADDRESS, Address, PermissionId, PlayerId, Wei
 from tests.runtime.fake_paymaster import PAYMASTER, SponsoredWorld
@@ -251,8 +253,26 @@ class TestStops:
         await world.kit._sponsor.on_head()
         assert world.kit.state.stops
 
+    @pytest.mark.parametrize("answer", [b"", b"\xff" * 7 * 32], ids=["empty", "garbage"])
+    async def test_nor_does_one_whose_answer_does_not_decode(self, world: SponsoredWorld, answer: bytes) -> None:
+        session = await world.open(unit="free")
+        world.chain.game = replace(world.chain.game, day_wei_max=Wei(5))
+        await stopped(world, session, "a")
+        world.bend(GAME_OF, answer)
+        await world.block(2)
+        assert world.kit.state.stops
+        with pytest.raises(ChainUnavailable):
+            await world.open(unit="free")
+
 
 class TestDeposit:
+    async def test_one_that_does_not_decode_is_not_told(self, keys: Keys) -> None:
+        world = SponsoredWorld(keys, deposit_min_wei=100)
+        await world.start()
+        world.bend(BALANCE_OF, b"")
+        await world.block(2)
+        assert await alarms(world) == []
+
     async def test_a_low_one_is_told_once_until_it_is_filled(self, keys: Keys) -> None:
         world = SponsoredWorld(keys, deposit_min_wei=100)
         await world.start()

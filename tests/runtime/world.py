@@ -15,8 +15,9 @@ from gamekit.core.journal import Event, Row
 from gamekit.core.lane import Lane
 from gamekit.core.relay import RelayTransaction
 from gamekit.core.tracking import Operation
-from gamekit.errors import GamekitError, StoreUnavailable
+from gamekit.errors import ChainUnavailable, GamekitError, StoreUnavailable
 from gamekit.eth.calldata import Call
+from gamekit.eth.interface import Function
 from gamekit.keys.signer import LocalSigner
 from gamekit.kit import KINDS, GameKit, Ports
 from gamekit.runtime.ask import BeforeAction
@@ -25,7 +26,7 @@ from gamekit.store.memory import MemoryStore
 from gamekit.testing.chain import FakeChain
 from gamekit.testing.contracts import Executed
 from gamekit.testing.scenery import ENTRY_POINT, MODULE, NO_STAMINA, OPENER, OWNER_VALIDATOR, Keys, arena, config
-from gamekit.units import Address, Cursor, PermissionId, PlayerId, UserOpHash
+from gamekit.units import Address, Cursor, Gas, PermissionId, PlayerId, UserOpHash
 
 OWNER = Address(b"\x0b" * 20)
 ALICE = PlayerId("alice")
@@ -127,6 +128,30 @@ class World:
 
         self.store.commit = slow  # type: ignore[method-assign]
         return lambda: held[0].set_exception(StoreUnavailable("disk full"))
+
+    def bend(self, question: Function, answer: bytes | None) -> None:
+        """The node answers every call of a function with this from now on; None is no answer."""
+        call = self.chain.call
+
+        async def bent(to: Address, data: bytes, **how: Any) -> bytes:
+            if data[:4] != question.selector:
+                return await call(to, data, **how)
+            if answer is None:
+                raise ChainUnavailable("no answer")
+            return answer
+
+        self.chain.call = bent  # type: ignore[method-assign]
+
+    def no_estimate(self, about: bytes) -> None:
+        """The node gives no estimate for what names these bytes: geth's word for a call that takes all the gas."""
+        estimate = self.chain.estimate_gas
+
+        async def refusing(to: Address, data: bytes, **how: Any) -> Gas:
+            if about in data:
+                raise ChainUnavailable("eth_estimateGas: gas required exceeds allowance (30000000) (-32000)")
+            return await estimate(to, data, **how)
+
+        self.chain.estimate_gas = refusing  # type: ignore[method-assign]
 
     async def open(
         self, player: PlayerId = ALICE, owner: Address = OWNER, *, game: str = "arena", unit: str = "play"
