@@ -10,6 +10,7 @@ from typing import Final, TypeVar, cast
 
 from msgspec import Struct, convert
 
+from gamekit.errors import EncodingInvalid
 from gamekit.eth.abi import AbiValue
 from gamekit.eth.block import Log
 from gamekit.eth.entry_point_version import EntryPointVersion
@@ -211,6 +212,17 @@ def _structs(form: type[T], rows: Sequence[Sequence[AbiValue]]) -> tuple[T, ...]
 def encode_get_nonce(sender: Address, key: NonceKey) -> bytes:
     """Encode the question which nonce comes next on a key."""
     return GET_NONCE.encode_call(sender, key)
+
+
+def decode_nonce(answer: bytes, key: NonceKey) -> int:
+    """Read what `getNonce` answered: the next nonce, 256 bits, of which the upper 192 are the key.
+
+    Raises: EncodingInvalid for an answer that is no such nonce.
+    """
+    nonce = int.from_bytes(answer, "big")
+    if len(answer) != 32 or nonce >> 64 != key:
+        raise EncodingInvalid(f"no nonce of key {key:#x}", expected=key, found=answer[:64])
+    return nonce
 
 
 def encode_get_user_op_hash(op: UserOperation, version: EntryPointVersion) -> bytes:

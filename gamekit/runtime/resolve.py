@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -45,11 +46,12 @@ from gamekit.core.tracking import (
     may_resign,
 )
 from gamekit.core.usage import Usage, stored_usage
-from gamekit.errors import ChainError, ChainUnavailable, EncodingInvalid, StoreError
+from gamekit.errors import ChainError, ChainUnavailable, StoreError
 from gamekit.eth.block import Head
-from gamekit.eth.entry_point import encode_get_nonce
+from gamekit.eth.entry_point import decode_nonce, encode_get_nonce
 from gamekit.eth.session_validator_abi import SESSION_OF, decode_session
 from gamekit.ports import ChainReader, Store
+from gamekit.runtime.answer import read_answer
 from gamekit.runtime.bundle import Bundler
 from gamekit.runtime.dispatch import Dispatch
 from gamekit.runtime.follow import Follower
@@ -268,13 +270,10 @@ class Resolve(Follower):
                     self._dispatch.schedule(lane)
 
     async def chain_usage(self, session: Session, head: Head) -> Usage:
-        """What the chain has charged a session, at one block. Raises: ChainUnavailable for an answer that is none."""
+        """What the chain has charged a session, at one block."""
         data = SESSION_OF.encode_call(session.account, session.permission_id)
-        answer = await self._chain.call(session.validator, data, block=head.hash)
-        try:
-            return stored_usage(self._scope(session), decode_session(answer))
-        except EncodingInvalid as error:
-            raise ChainUnavailable(f"the node's answer is no session record: {error}") from error
+        record = read_answer(decode_session, await self._chain.call(session.validator, data, block=head.hash))
+        return stored_usage(self._scope(session), record)
 
     async def chain_sequence(self, session: Session, head: Head) -> int:
         """The next nonce sequence of a session's lane, at one block.
@@ -282,10 +281,10 @@ class Resolve(Follower):
         Raises: ChainUnavailable, too, for a sequence that blocks up to there have shown to be used.
         """
         data = encode_get_nonce(session.account, session.key)
-        nonce = int.from_bytes(await self._chain.call(session.entry_point, data, block=head.hash), "big")
-        sequence = nonce & UINT64_MAX
-        if nonce >> 64 != session.key or sequence > SEQUENCE_MAX:
-            raise ChainUnavailable(f"the node's answer is no nonce of key {session.key:#x}: {nonce:#x}")
+        answer = await self._chain.call(session.entry_point, data, block=head.hash)
+        sequence = read_answer(partial(decode_nonce, key=session.key), answer) & UINT64_MAX
+        if sequence > SEQUENCE_MAX:
+            raise ChainUnavailable(f"the node calls {sequence} the next sequence of a lane")
         slot = await self._store.get(Slot, session.account, session.nonce_key, sequence)
         if slot is not None and slot.state == CONSUMED:
             raise ChainUnavailable(f"the node calls sequence {sequence} unused, and its blocks do not")

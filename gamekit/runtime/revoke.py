@@ -79,6 +79,8 @@ class Revoke(Follower):
         self._notify = notify
         self._clock = clock
         self._warned: set[PermissionId] = set()
+        self._suspected: set[PermissionId] = set()
+        """Sessions that their account no longer knows, by one head's answer."""
         self._asked_at: dict[PermissionId, tuple[float, UnixSeconds]] = {}
         """Revocations on their way: monotonic seconds of the call, and chain time by which what was signed is dead."""
         self.times = {tier: Histogram() for tier in TIERS}
@@ -227,7 +229,14 @@ class Revoke(Follower):
                 self._state.doubted.add(permission_id)  # Asked about again with the next head.
                 continue
             session = self._state.sessions[permission_id]
-            if reason and session.state == OPEN:
+            if not reason:
+                self._suspected.discard(permission_id)
+            elif permission_id not in self._suspected:
+                # One answer ends no session: the next head must say so, too.
+                self._suspected.add(permission_id)
+                self._state.doubted.add(permission_id)
+            elif session.state == OPEN:
+                self._suspected.discard(permission_id)
                 # As if the head had said so: a reorg that gives the module back finds the session ended all the same.
                 rows = self._revoked(replace(session, ended_reason=reason), self._state.head)
                 await self._store.commit(rows)

@@ -6,6 +6,7 @@ validator's.
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -28,12 +29,13 @@ from gamekit.errors import (
 )
 from gamekit.eth.block import Head, TransactionReceipt
 from gamekit.eth.calldata import Call
-from gamekit.eth.entry_point import decode_failed_op, encode_get_nonce, encode_handle_ops
+from gamekit.eth.entry_point import decode_failed_op, decode_nonce, encode_get_nonce, encode_handle_ops
 from gamekit.eth.entry_point_version import EntryPointVersion
 from gamekit.eth.hashing import checksum_address
 from gamekit.eth.user_op_hash import user_op_hash
 from gamekit.eth.user_operation import UserOperation
 from gamekit.ports import ChainReader, Store
+from gamekit.runtime.answer import read_answer
 from gamekit.runtime.follow import Follower
 from gamekit.runtime.notify import Notify
 from gamekit.runtime.relayers import Relayers
@@ -98,14 +100,14 @@ class Withdraw(Follower):
         setup = self._setup.stack(account.stack, account.entry_point_version)
         adapter = stack(account.stack)
         nonce_key = adapter.owner_nonce_key(setup.contracts.owner_validator)
-        nonce = await self._chain.call(setup.entry_point, encode_get_nonce(account.address, nonce_key))
+        answer = await self._chain.call(setup.entry_point, encode_get_nonce(account.address, nonce_key))
         head = self._state.head
         fees = bid(head.base_fee_per_gas, self._state.tip, self._state.config.fees)
         if fees is None:
             raise ChainUnavailable(f"gas costs {head.base_fee_per_gas} wei, more than the configured cap")
         operation = UserOperation(
             sender=account.address,
-            nonce=int.from_bytes(nonce, "big"),
+            nonce=read_answer(partial(decode_nonce, key=nonce_key), answer),
             call_data=adapter.execute([call], False),
             call_gas_limit=CALL_GAS,
             verification_gas_limit=VERIFICATION_GAS,

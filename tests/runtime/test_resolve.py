@@ -11,9 +11,8 @@ from gamekit.core.event import AlarmEvent
 from gamekit.core.session import REVOKED, Session
 from gamekit.core.tracking import CONSUMED, DEAD, FOREIGN, SUPERSEDED, Operation
 from gamekit.errors import ChainUnavailable, StoreError
-from gamekit.eth.entry_point import GET_NONCE, FailedOp
-from gamekit.eth.session_validator_abi import SESSION_OF
-from gamekit.units import Address, PermissionId
+from gamekit.eth.entry_point import FailedOp
+from gamekit.units import PermissionId
 from tests.runtime.world import World, targets
 
 
@@ -179,33 +178,6 @@ class TestForeign:
         await world.check()
 
 
-@pytest.mark.parametrize(
-    ("selector", "answer"),
-    [
-        (SESSION_OF.selector, b""),
-        (SESSION_OF.selector, b"\xff" * 32 * 7),
-        (GET_NONCE.selector, b""),
-        (GET_NONCE.selector, (1 << 63).to_bytes(32, "big")),
-    ],
-)
-async def test_an_answer_that_is_none_is_asked_for_again(world: World, selector: bytes, answer: bytes) -> None:
-    await sent(world, "a")
-    told: list[bytes] = []
-    real = world.chain.call
-
-    async def once(to: Address, data: bytes, **how: Any) -> bytes:
-        if data[:4] == selector and not told:
-            told.append(data)
-            return answer
-        return bytes(await real(to, data, **how))
-
-    world.chain.call = once  # type: ignore[method-assign]
-    await world.restart()
-    await world.quiet()
-    assert told
-    await world.check()
-
-
 class TestResign:
     async def test_the_same_actions_are_signed_again_in_the_same_slot(self, world: World) -> None:
         await sent(world, "a", "b")
@@ -354,104 +326,6 @@ class TestRecovery:
         await world.restart()
         await world.quiet()
         assert world.lane(session).sequence == 2
-        await world.check()
-
-
-def lie(world: World, by: int, answers: int = 1) -> None:
-    """The node's next answers to getNonce are wrong by so much."""
-    call, left = world.chain.call, [answers]
-
-    async def lying(to: Any, data: bytes, **how: Any) -> bytes:
-        answer = await call(to, data, **how)
-        if data[:4] != GET_NONCE.selector or left[0] <= 0:
-            return answer
-        left[0] -= 1
-        return (int.from_bytes(answer, "big") + by).to_bytes(32, "big")
-
-    world.chain.call = lying  # type: ignore[method-assign]
-
-
-class TestOneFalseAnswer:
-    """To getNonce, which nothing proves."""
-
-    @pytest.mark.parametrize("by", [1, 2])
-    async def test_at_a_start_frees_nothing_that_may_still_land(self, world: World, by: int) -> None:
-        session = await sent(world, "a")
-        lie(world, by, answers=2)  # it is asked with the first head, and once more before anything is signed
-        await world.restart()
-        await world.block(4, empty=True)
-        assert world.lane(session).in_flight
-        assert not world.lane(session).ready
-        await world.quiet()
-        assert world.ran() == targets("a")
-        await world.check()
-
-    @pytest.mark.parametrize("by", [1, 2])
-    async def test_when_a_lane_is_built_does_not_stop_it_for_good(self, world: World, by: int) -> None:
-        session = await world.open()
-        lie(world, by)
-        await world.accepted(session, "a")
-        await world.turn()
-        assert {operation.sequence for operation in await world.operations()} == {by}
-        await world.turn(8, seconds=20)
-        assert world.ran() == targets("a")
-        await world.accepted(session, "b")
-        await world.quiet()
-        assert world.ran() == targets("a", "b")
-        await world.check()
-
-    async def test_that_contradicts_its_blocks_is_none(self, world: World) -> None:
-        """What was signed at a sequence that is used would be another set of actions in one slot."""
-        session = await world.open()
-        await world.accepted(session, "a")
-        await world.quiet()
-        await world.restart()
-        lie(world, -1)
-        with pytest.raises(ChainUnavailable, match="sequence 0 unused"):
-            await world.act(session, "b")
-        await world.accepted(session, "b")
-        lie(world, -1)
-        world.lane(session).usage_known = False
-        await world.block()
-        assert not world.lane(session).usage_known
-        await world.quiet()
-        assert world.ran() == targets("a", "b")
-        await world.check()
-
-    async def test_is_found_out_when_the_entry_point_refuses_the_nonce(self, world: World) -> None:
-        session = await world.open()
-        lie(world, 1)
-        await world.accepted(session, "a")
-        await world.sign()
-        await world.send()
-        (operation,) = await world.operations()
-        assert "AA25" in operation.rejected
-        await world.block()
-        lane = world.lane(session)
-        assert (lane.usage_known, lane.chain_sequence, lane.sequence) == (True, 0, 0)
-
-    async def test_is_asked_again_before_anything_is_signed_again(self, world: World) -> None:
-        """A lane's sequence that is wrong where no simulation says so: the slot is not kept alive for ever."""
-        session = await world.open()
-        lie(world, 1)
-        await world.accepted(session, "a")
-        await world.sign()
-        await world.block(8, seconds=20, empty=True)
-        assert len(await world.operations()) == 1
-        await world.quiet()
-        assert world.lane(session).sequence == 1
-        await world.check()
-
-    async def test_while_a_slot_is_due_only_delays_it(self, world: World) -> None:
-        session = await sent(world, "a")
-        world.chain.drop()
-        lie(world, 1)
-        await world.block(seconds=70, empty=True)
-        assert len(await world.operations()) == 1
-        await world.block(seconds=1, empty=True)
-        assert [operation.sequence for operation in await world.operations()] == [0, 0]
-        assert world.lane(session).sequence == 1
-        await world.quiet()
         await world.check()
 
 

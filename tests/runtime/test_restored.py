@@ -20,11 +20,10 @@ from gamekit.errors import (
     Paused,
     SessionNotFound,
 )
-from gamekit.eth.block import Head
 from gamekit.kit import KINDS, GameKit
 from gamekit.runtime.intake import Accepted
 from gamekit.store.memory import MemoryStore
-from gamekit.units import BlockHash, BlockNumber, Hash32, PermissionId, PlayerId
+from gamekit.units import Hash32, PermissionId, PlayerId
 from tests.runtime.world import OWNER, World, attack, reverting, targets
 
 Step = Callable[[World], Awaitable[Any]]
@@ -269,39 +268,6 @@ async def finish_slowly(world: World) -> None:
     await world.turn(12, seconds=40)
     await world.quiet()
     await world.check()
-
-
-class Forked:
-    """A chain that shows an empty block of another fork once, where it is asked for one by its height."""
-
-    def __init__(self, chain: Any) -> None:
-        self._chain = chain
-        self._other: BlockHash | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._chain, name)
-
-    async def block(self, number: BlockNumber) -> Head | None:
-        found: Head | None = await self._chain.block(number)
-        if found is None or self._other is not None:
-            return found
-        self._other = BlockHash(bytes(32))
-        return replace(found, hash=self._other)
-
-    async def receipts(self, head: Head) -> Any:
-        return [] if head.hash == self._other else await self._chain.receipts(head)
-
-
-async def test_one_answer_from_another_fork_does_not_make_what_ran_look_lost(world: World) -> None:
-    session = await world.open()
-    await world.accepted(session, "a")
-    copy = Copy(world.store)
-    await world.turn(3)
-    assert world.ran() == targets("a")
-    await copy.put_back(world)
-    world.kit._restored._chain = Forked(world.chain)
-    await finish_slowly(world)
-    assert await world.told("a") == ["settled", "final"]
 
 
 async def test_an_operation_that_cannot_be_read_refuses_what_might_have_been_in_it(world: World) -> None:

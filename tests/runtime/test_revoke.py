@@ -454,6 +454,7 @@ async def test_one_that_comes_while_the_account_is_doubted_is_the_callers_own(wo
 
     world.chain.call = without  # type: ignore[method-assign]
     world.kit.state.doubted.add(session)
+    world.kit._revoke._suspected.add(session)
     await world.block()
     row = world.kit.session_row(session)
     assert (row.state, row.ended_reason, bool(row.revoke_data)) == ("revoking", "asked for", True)

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from gamekit.core.pausing import FINALITY
 from gamekit.core.relay import RelayTransaction
@@ -12,7 +11,7 @@ from gamekit.core.tracking import FINAL, SUPERSEDED, Operation
 from gamekit.errors import ChainMismatch, ChainUnavailable
 from gamekit.eth.block import Head
 from gamekit.runtime.known_blocks import known_blocks
-from gamekit.units import BlockHash, BlockNumber, PermissionId
+from gamekit.units import BlockNumber, PermissionId
 from tests.runtime.world import World, targets
 
 
@@ -111,25 +110,6 @@ async def test_a_node_that_calls_nothing_final_there_proves_nothing(world: World
         await world.step()
     world.chain.blocks = honest
     world.chain.finality = 2
-    await world.quiet()
-    assert await world.told("a") == ["settled", "final"]
-    assert not world.kit.state.pauses
-
-
-async def test_one_answer_from_another_fork_takes_nothing_back(world: World) -> None:
-    """At a start one backend of many shows another block at the height of our last final one."""
-    await played(world, "a")
-    real = world.chain.block
-
-    async def other(number: BlockNumber) -> Head | None:
-        world.chain.block = real  # type: ignore[method-assign]
-        head = await real(number)
-        return head and replace(head, hash=BlockHash(bytes(32)))
-
-    world.chain.block = other  # type: ignore[method-assign]
-    with pytest.raises(ChainUnavailable, match="does not say again"):
-        await world.restart()
-    await world.restart()
     await world.quiet()
     assert await world.told("a") == ["settled", "final"]
     assert not world.kit.state.pauses
