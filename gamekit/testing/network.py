@@ -19,7 +19,7 @@ from gamekit.eth.session_validator_abi import SESSION_OF
 from gamekit.runtime.patience import Relayed
 from gamekit.testing.chain import FakeChain
 from gamekit.testing.lies import bend, committed, lie_about_receipts, read_receipts
-from gamekit.units import Address, BlockHash, BlockNumber, Gas
+from gamekit.units import Address, BlockHash, BlockNumber, Gas, Hash32
 
 T = TypeVar("T")
 
@@ -30,6 +30,8 @@ USAGE_BENT: Final = False
 than is left: the chain refuses that, and I8 and I11 are broken all the same."""
 BENDABLE: Final = frozenset({GET_NONCE.selector, SESSION_OF.selector} if USAGE_BENT else {GET_NONCE.selector})
 """Questions to contracts whose answers are bent."""
+DECODED: Final = frozenset({GET_NONCE.selector, SESSION_OF.selector})
+"""Questions to contracts whose answers are nothing at all, now and then."""
 
 
 class Weather(Struct, frozen=True):
@@ -47,7 +49,7 @@ class Weather(Struct, frozen=True):
     """Reads of receipts about which the node lies: it adds one of a bundle that is only pending, leaves one out, or
     turns an outcome."""
     bend: float = 0.0
-    """Answers about blocks and nonces that are false, and look right."""
+    """Answers about blocks, nonces and contracts that are false, and look right; or that are none."""
     lose_reply: float = 0.0
     """Sends that arrive, and are not answered."""
     lose: float = 0.0
@@ -135,9 +137,7 @@ class Network(Relayed):
     async def block(self, number: BlockNumber) -> Head | None:
         """See `ports.ChainReader`: now and then it is one of another fork, of which nothing else is ever heard."""
         found = await super().block(number)
-        bent = self._sky.weather.bend
-        if found is not None and bent and self._sky.chance.random() < bent:
-            self._count("block of another fork")
+        if found is not None and self._is_bent("block of another fork"):
             return replace(found, hash=BlockHash(self._sky.chance.randbytes(32)))
         return found
 
@@ -157,22 +157,35 @@ class Network(Relayed):
                    block: BlockHash | None = None) -> bytes:  # fmt: skip
         """See `ports.ChainReader`: now and then the answer is false, and nothing shows it."""
         answer = await super().call(to, data, sender=sender, gas=gas, block=block)
-        bent = self._sky.weather.bend
-        if bent and data[:4] in BENDABLE and self._sky.chance.random() < bent:
-            self._count("call bent")
+        if data[:4] in BENDABLE and self._is_bent("call bent"):
             return bend(data, answer, self._sky.chance)
-        return answer
+        return b"" if data[:4] in DECODED and self._is_bent("call answered by nothing") else answer
 
     async def transaction_count(
         self, address: Address, *, pending: bool = False, block: BlockHash | None = None
     ) -> int:
         """See `ports.ChainReader`: now and then it is false, too."""
         answer = await super().transaction_count(address, pending=pending, block=block)
-        bent = self._sky.weather.bend
-        if bent and self._sky.chance.random() < bent:
-            self._count("count bent")
-            return max(0, answer + self._sky.chance.choice((-1, 1)))
+        if self._is_bent("count bent"):
+            return max(0, answer + self._sky.chance.choice((-1, 1, 1, 1000)))
         return answer
+
+    async def code(self, address: Address, *, block: BlockHash | None = None) -> bytes:
+        """See `ports.ChainReader`: now and then it is another contract's."""
+        answer = await super().code(address, block=block)
+        return answer + b"\0" if self._is_bent("code bent") else answer
+
+    async def storage(self, address: Address, slot: Hash32) -> Hash32:
+        """See `ports.ChainReader`: now and then it is another word."""
+        answer = await super().storage(address, slot)
+        return Hash32(self._sky.chance.randbytes(32)) if self._is_bent("storage bent") else answer
+
+    def _is_bent(self, what: str) -> bool:
+        bent = self._sky.weather.bend
+        if not bent or self._sky.chance.random() >= bent:
+            return False
+        self._count(what)
+        return True
 
     async def send_raw_transaction(self, raw: bytes) -> None:
         """See `ports.TransactionSender`."""
