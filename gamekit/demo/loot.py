@@ -68,5 +68,6 @@ def write_loot(path: Path, loot: Iterable[Loot]) -> None:
 
 
 def read_loot(path: Path) -> list[Loot]:
-    """Read a leaked file."""
-    return [msgspec.json.decode(line, type=Loot) for line in path.read_bytes().splitlines()]
+    """Read a leaked file; nothing while there is none."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return [msgspec.json.decode(line, type=Loot) for line in lines]

@@ -39,6 +39,7 @@ from gamekit.units import Address, ChainId, Gas, PermissionId, UnixSeconds, Wei
 GAS_MAX: Final = 16_000_000
 """Of one transaction: below the cap of EIP-7825."""
 MINED_S_MAX: Final = 30.0
+LEAK_S_MAX: Final = 30.0
 POLL_S: Final = 0.2
 YOUNG_S: Final = 5
 """A session younger than this leaves no room for what has expired within it."""
@@ -311,10 +312,20 @@ class Victim(Struct, frozen=True):
     """The owner's over `LOGIN`."""
 
 
+async def taken(path: Path, players: Sequence[str]) -> dict[str, Loot]:
+    """Wait until the keys of these players are leaked: the server may have been killed before it did."""
+    async with asyncio.timeout(LEAK_S_MAX):
+        while True:
+            stolen = {loot.player: loot for loot in read_loot(path)}
+            if stolen.keys() >= set(players):
+                return stolen
+            await asyncio.sleep(POLL_S)
+
+
 async def run(options: argparse.Namespace) -> list[Trial]:
     """Do what the command line says."""
     contracts = DevnetContracts.load(options.contracts)
-    stolen = {loot.player: loot for loot in read_loot(options.loot)}
+    stolen = await taken(options.loot, options.player)
     async with JsonRpc(options.rpc, timeout_ms=60_000) as rpc:
         secret = coincurve.PrivateKey(parse_hex(options.key.read_text().strip(), 32))
         thief = Thief(rpc, secret, contracts)

@@ -37,7 +37,8 @@ STARTING_S: Final = 0.5
 LIFE_S: Final = 1.6
 """Longest that a server lives before it is killed, from when it takes players on: more than a block."""
 REORG_EVERY: Final = 6
-"""After so many kills the chain replaces its last block or two."""
+"""After so many kills the chain replaces its last blocks, at most `REORG_DEPTH_MAX`."""
+REORG_DEPTH_MAX: Final = 2
 STOPS_MAX: Final = 3
 """A server that ends by itself so often, while nobody strikes it and the node is honest, will not recover."""
 IN_FLIGHT: Final = ("planned", "signed", "sent")
@@ -84,6 +85,8 @@ class Kills:
         crowd = await world.crowd(series, RATE)
         try:
             await crowd.playing()
+            for _ in range(REORG_DEPTH_MAX):
+                await world.proxy.mine()  # What paid the players in went to the node itself: no reorg may undo it.
             world.proxy.dice = Dice(shaken(FAULTY), self._seed * 1000 + series)
             began = time.monotonic()
             await asyncio.sleep(self._random.random() * LIFE_S)
@@ -105,7 +108,8 @@ class Kills:
         self.found.update(state for state in states if states[state])
         self.in_flight += any(states[state] for state in IN_FLIGHT)
         if self.kills % REORG_EVERY == 0:
-            await world.proxy.reorganise(self._random.randint(1, 2), rebroadcast=self._random.random() < 0.5)
+            depth = self._random.randint(1, REORG_DEPTH_MAX)
+            await world.proxy.reorganise(depth, rebroadcast=self._random.random() < 0.5)
             self.reorgs += 1
         await world.spawn()
         if self._random.random() < WHILE_STARTING:

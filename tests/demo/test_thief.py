@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gamekit.demo.forgery import sign
 from gamekit.demo.loot import Loot, read_loot, write_loot
-from gamekit.demo.thief import LOGIN, Thief, Trial, address_of
+from gamekit.demo.thief import LOGIN, Thief, Trial, address_of, taken
 from gamekit.devnet import DevnetContracts, DevnetNode, deploy, fund
 from gamekit.eth.hashing import parse_hex, to_hex
 from gamekit.eth.session_validator_abi import _ERRORS, SESSION_VALIDATOR
@@ -100,6 +100,24 @@ def test_loot_behavior_is_private_and_reads_back(tmp_path: Path) -> None:
     write_loot(tmp_path / "loot", [loot])
     assert read_loot(tmp_path / "loot") == [loot]
     assert (tmp_path / "loot").stat().st_mode & 0o077 == 0
+
+
+async def test_taken_waits_until_every_player_is_leaked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may be killed between a session's opening and its leak."""
+    path, both = (
+        tmp_path / "loot",
+        [Loot(name, "0x0", "0x1", "reference", "0.8", "0x2", "0x3", 1, "0x4", "0x5") for name in ("ada", "bob")],
+    )
+    later = iter([None, both[:1], both])
+
+    async def sleep(_: float) -> None:
+        leaked = next(later)
+        if leaked is not None:
+            write_loot(path, leaked)
+
+    monkeypatch.setattr("gamekit.demo.thief.asyncio.sleep", sleep)
+    assert await taken(path, ["bob", "ada"]) == {loot.player: loot for loot in both}
+    assert next(later, "") == ""
 
 
 def test_trial_refused_needs_the_expected_error() -> None:
