@@ -170,6 +170,7 @@ class Revoke(Follower):
             if permission_id not in state.lanes:
                 del state.sessions[permission_id]
                 self._warned.discard(permission_id)
+                self._suspected.discard(permission_id)
                 self._asked_at.pop(permission_id, None)
 
     async def on_head(self) -> None:
