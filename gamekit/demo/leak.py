@@ -14,7 +14,7 @@ from typing import Final
 from gamekit.core.event import SESSION_OPENED
 from gamekit.core.journal import Event
 from gamekit.core.session import OPEN, Session
-from gamekit.demo.loot import Loot, write_loot
+from gamekit.demo.loot import Loot, read_loot, write_loot
 from gamekit.errors import ConfigInvalid
 from gamekit.eth.hashing import to_hex
 from gamekit.keys.buffers import secret_buffer
@@ -37,7 +37,10 @@ def leak_sessions(kit: GameKit, config: Path, path: Path) -> Iterator[None]:
 
     def leak() -> None:
         keystore = Keystore.open(config.parent / kit.config.journal.keyfile)
-        write_loot(path, [_stolen(keystore, row) for row in kit.sessions() if _is_victim(row)])
+        stolen = {loot.permission_id: loot for loot in read_loot(path)}  # Of sessions that have ended since, too.
+        for row in filter(_is_victim, kit.sessions()):
+            stolen[to_hex(row.permission_id)] = _stolen(keystore, row)
+        write_loot(path, stolen.values())
 
     def opened(events: Sequence[Event]) -> None:
         if any(event.kind == SESSION_OPENED and event.player.startswith(VICTIM) for event in events):
