@@ -238,8 +238,7 @@ class GameKit:
             stop()
 
     def session(self, permission_id: PermissionId) -> SessionHandle:
-        """A session to act in. Raises SessionNotFound."""
-        self.session_row(permission_id)
+        """A session to act in. What it is asked for raises SessionNotFound when there is none."""
         return SessionHandle(self, permission_id)
 
     def session_row(self, permission_id: PermissionId) -> Session:
@@ -406,6 +405,8 @@ class GameKit:
         if row.state in (PROPOSED, GRANTING):
             raise SessionNotOpen(f"the session is {row.state}", state=row.state)
         if row.state in ENDED:
+            if row.game not in self.state.games:
+                raise SessionNotFound(f"no session {permission_id.hex()} of a game that is served", game=row.game)
             # A retry of what it accepted gets the first answer; nothing is signed again, so the chain is not asked.
             return self.state.lanes.get(permission_id) or self._resolve.make_lane(row, Usage(), 0)
         return await self._resolve.lane_of(row)

@@ -24,6 +24,7 @@ from gamekit.kit import GameKit, MonotonicClock, load_game
 from gamekit.runtime.intake import Accepted
 from gamekit.testing.scenery import ABI, ARENA, MANIFEST, Keys, arena, chain_config, config
 from gamekit.units import Address, BlockHash, PermissionId, PlayerId
+from tests.runtime.test_state import ended
 from tests.runtime.world import ALICE, OWNER, World, attack
 
 
@@ -49,7 +50,14 @@ class TestFinding:
         permission = await world.open()
         assert world.kit.session(permission).permission_id == permission
         with pytest.raises(SessionNotFound):
-            world.kit.session(PermissionId(bytes(32)))
+            await world.kit.session(PermissionId(bytes(32))).act("attack", (7, 1), key="a")
+
+    async def test_a_session_that_ended_long_ago_gives_the_first_answer(self, world: World) -> None:
+        permission = await ended(world, "a")
+        del world.kit.state.sessions[permission]
+        again = attack("a")
+        handle = await world.kit.session(permission).act(again.function, again.arguments, key="a")
+        assert handle.action_id == (await world.action("a")).id
 
     async def test_sessions_that_have_not_ended(self, world: World) -> None:
         first, second = await world.open(), await world.open(PlayerId("bob"), Address(b"\xbb" * 20))

@@ -152,6 +152,13 @@ class Dispatch:
             raise
         self._state.wake(rows)
 
+    async def refuse_stopped(self, lane: Lane, actions: Sequence[Action], message: str) -> None:
+        """If the lane has stopped, refuse those of these actions that still wait: who stopped it may have done it."""
+        waiting = {action.id for action in lane.ready}
+        left = [action for action in actions if action.id in waiting]
+        if lane.stopped and left:
+            await self.refuse(lane, left, lane.stopped, message)
+
     async def _looked_at(self, planned: Sequence[Planned]) -> list[Planned]:
         """Ask about the operations of lanes that are watched; those that would fail as a whole are halved."""
         poison = self._poison
@@ -322,12 +329,9 @@ class Dispatch:
             return
         self._state.slots_by_nonce.pop((operation.sender, operation.nonce), None)
         lane.close_slot(live.slot.sequence)
-        if not lane.stopped:
-            # In the step that frees the lane: what was accepted later must not overtake them.
-            batching.put_back(lane.ready, live.actions)
-            self._state.accepted += len(live.actions)
-            self._held[lane.session.permission_id] = lane
-        stopped = lane.stopped
+        # In the step that frees the lane: what was accepted later must not overtake them.
+        batching.put_back(lane.ready, live.actions)
+        self._state.accepted += len(live.actions)
+        self._held[lane.session.permission_id] = lane
         await self._store.commit((operation.moved(DEAD), replace(live.slot, state=EXPIRED)))
-        if stopped:
-            await self.refuse(lane, live.actions, stopped, "the session stopped before the action was signed")
+        await self.refuse_stopped(lane, live.actions, "the session stopped before the action was signed")

@@ -98,7 +98,7 @@ class SessionHandle:
         self.permission_id = permission_id
 
     def __repr__(self) -> str:
-        return f"<SessionHandle {self.permission_id.hex()[:8]} {self.row.state}>"
+        return f"<SessionHandle {self.permission_id.hex()[:8]}>"
 
     @property
     def row(self) -> Session:

@@ -13,7 +13,7 @@ from gamekit.core.event import OperationEvent, PauseEvent
 from gamekit.core.journal import Event, Row
 from gamekit.core.pausing import GameCode, Pause, RevertRate, function_subject, game_subject
 from gamekit.core.setup import ChainSetup
-from gamekit.errors import ChainError
+from gamekit.errors import ChainError, ChainUnavailable
 from gamekit.eth.hashing import checksum_address, keccak256
 from gamekit.ports import ChainReader, Store
 from gamekit.runtime.dispatch import Dispatch
@@ -103,25 +103,33 @@ class Observe(Follower):
 
         At start-up too, before anything is signed: an upgrade does not wait for the server to be there.
 
-        Raises: ChainUnavailable when a contract cannot be read; those before it are compared.
+        Raises: ChainUnavailable when a contract cannot be read; the others are compared.
         """
         was_suspected = bool(self._suspected)
         targets: dict[Address, list[str]] = {}
         for game in self._state.games.values():
             for target in game.targets:
                 targets.setdefault(target, []).append(game.name)
+        unread: ChainError | None = None
         for target, games in targets.items():
-            await self._compare(target, games)
+            try:
+                await self._compare(target, games)
+            except ChainError as error:
+                unread = error
+        self._hold()
+        if unread is not None:
+            raise unread
         if not (was_suspected or self._suspected):
             # Else with the next head again: that nothing has changed is no more than an answer, either.
             self._checked_at = self._state.head.number
 
     async def _compare(self, target: Address, games: Sequence[str]) -> None:
         """Look at one contract, and pause all games that call it if it has changed, as two heads have it."""
-        read = await read_target(self._chain, target, self._setup.session_validator)
-        now = GameCode(target, keccak256(read.code), read.word, read.told or b"", read.behind or b"")
-        before = self._code.get(target)
+        now, before = await self._read(target), self._code.get(target)
         if before is None:
+            # What is compared with ever after: a backend that is behind, or errs, must not say it alone.
+            if await self._read(target) != now:
+                raise ChainUnavailable(f"the node says two things about {checksum_address(target)}")
             await self._store.commit((now,))
             self._code[target] = now
         elif now != before and self._is_confirmed(target, now):
@@ -133,7 +141,10 @@ class Observe(Follower):
             self._code[target] = now
         if self._code[target] == now:
             self._suspected.pop(target, None)
-        self._hold()
+
+    async def _read(self, target: Address) -> GameCode:
+        read = await read_target(self._chain, target, self._setup.session_validator)
+        return GameCode(target, keccak256(read.code), read.word, read.told or b"", read.behind or b"")
 
     def _is_confirmed(self, target: Address, now: GameCode) -> bool:
         """Whether another head has said the same of a contract; if not, it is suspected from here on."""
@@ -149,6 +160,8 @@ class Observe(Follower):
         suspected = [
             game.name for game in self._state.games.values() if not self._suspected.keys().isdisjoint(game.targets)
         ]
+        for name in suspected:
+            log.warning("game %s: %s", name, text)
         now = self._state.head.timestamp
         self._state.pauses.hold(Pause(game_subject(game), text, BY_ITSELF, now) for game in suspected)
 

@@ -146,8 +146,9 @@ class Resolve(Follower):
         final = state.final
         doubtful = FINALITY in state.pauses or RESTORED in state.pauses
         for live in self._in_flight():
-            if final is not None and not doubtful and self._given_up(live, final):
-                await self._free(state.lanes[live.slot.permission_id], live)
+            lane = state.lanes[live.slot.permission_id]
+            if final is not None and not doubtful and lane.holds(live) and self._given_up(live, final):
+                await self._free(lane, live)
         for live in self._in_flight():
             if self._is_due(state.lanes[live.slot.permission_id], live):
                 # It was not taken in time: perhaps its sequence is not the lane's next one.
@@ -211,9 +212,8 @@ class Resolve(Follower):
         self._state.accepted += len(live.actions)
         lane.usage_known = False  # Its sequence may not be the chain's: asked again before the next is planned.
         await freed
-        if lane.stopped:
-            why = live.latest().rejected or "the session stopped, and the operation can no longer land"
-            await self._dispatch.refuse(lane, live.actions, lane.stopped, why)
+        why = live.latest().rejected or "the session stopped, and the operation can no longer land"
+        await self._dispatch.refuse_stopped(lane, live.actions, why)
         self._dispatch.schedule(lane)
 
     def _is_due(self, lane: Lane, live: LiveSlot) -> bool:

@@ -128,10 +128,14 @@ class Sponsor(Follower):
                 for game in self._state.games:
                     await self._read_game(paymaster, game)
                 await self._watch(paymaster, deposit)
-            for stop in self._state.stops:
-                await self._look_at(stop, deposits[stop.paymaster])
         except ChainError as error:
             log.warning("reading the paymasters, again later: %s", error)
+            return
+        for stop in self._state.stops:
+            try:
+                await self._look_at(stop, deposits[stop.paymaster])
+            except ChainError as error:
+                log.warning("looking at what a paymaster refused, again later: %s", error)
 
     def key_of(self, paymaster: Address, game: str) -> tuple[SealedKey, int] | None:
         """The key that speaks for a game at a paymaster now, and the generation; None if it is not here."""

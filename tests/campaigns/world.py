@@ -97,7 +97,8 @@ class World:
         """Mine a block every second."""
         while True:
             await asyncio.sleep(BLOCK_S)
-            await self.proxy.mine()
+            with suppress(aiohttp.ClientError, ValueError):  # The node errs: it is asked again.
+                await self.proxy.mine()
 
     @property
     def url(self) -> str:

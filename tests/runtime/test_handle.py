@@ -92,7 +92,7 @@ async def test_a_handle_shows_what_it_is(world: World) -> None:
     session = world.kit.session(await world.open())
     handle = await session.act("attack", target_and(7), key="a")
     assert repr(handle) == f"<ActionHandle {handle.action_id} 'a'>"
-    assert repr(session) == f"<SessionHandle {session.permission_id.hex()[:8]} open>"
+    assert repr(session) == f"<SessionHandle {session.permission_id.hex()[:8]}>"
 
 
 def target_and(target: int) -> tuple[int, int]:

@@ -1,10 +1,13 @@
+from typing import Any
+
+import pytest
 from msgspec.structs import replace
 
 from gamekit.config import PauseConfig
 from gamekit.core.pausing import Pause
 from gamekit.errors import ChainUnavailable, Paused
 from gamekit.eth.proxy import BEACON_SLOT, IMPLEMENTATION
-from gamekit.testing.scenery import ARENA, Keys, config
+from gamekit.testing.scenery import ARENA, Keys, arena, config
 from gamekit.units import Address, Hash32, PlayerId
 from tests.core.towns import BANK, TOWN, town
 from tests.runtime.world import ALICE, OWNER, World, targets
@@ -276,3 +279,42 @@ async def reverting_world(keys: Keys, players_min: int = 1) -> World:
     world.chain.reverts = lambda call: b""
     await world.start()
     return world
+
+
+async def test_what_cannot_be_read_holds_no_other_game_back(keys: Keys) -> None:
+    """One false answer about the arena; after that another game's contract gives none."""
+    world = World(keys, games=[town(), arena()])
+    await world.start()
+    await until_look(world)
+    world.chain.codes[ARENA] = b"\x61"
+    await world.block()
+    world.chain.codes[ARENA] = b"\x60"
+    assert world.kit.state.pauses.find("arena")
+    real = world.chain.code
+
+    async def unread(address: Address, **how: Any) -> bytes:
+        if address == TOWN:
+            raise ChainUnavailable("no answer")
+        return await real(address, **how)
+
+    world.chain.code = unread  # type: ignore[method-assign]
+    await world.block()
+    assert world.kit.state.pauses.find("arena") is None
+
+
+async def test_a_first_sight_is_believed_when_it_was_seen_twice(keys: Keys) -> None:
+    world = World(keys)
+    real = world.chain.code
+
+    async def once(address: Address, **how: Any) -> bytes:
+        if address != ARENA:
+            return await real(address, **how)
+        world.chain.code = real  # type: ignore[method-assign]
+        return b""
+
+    world.chain.code = once  # type: ignore[method-assign]
+    with pytest.raises(ChainUnavailable, match="two things about"):
+        await world.start()
+    await world.restart()
+    await world.block(30)
+    assert await world.store.select(Pause) == []

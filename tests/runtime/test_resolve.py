@@ -152,6 +152,27 @@ class TestForeign:
         assert await world.told("a") == ["settled", "final"]
         await world.check()
 
+    async def test_what_is_given_up_while_its_session_ends_is_refused_once(self, world: World) -> None:
+        """The revocation is on its way to disk: who ends the session refuses what waits, and what was just freed."""
+        session = await sent(world, "a")
+        lane = world.lane(session)
+        world.chain.drop()
+        world.chain.consume(lane.session.account, lane.session.key)
+        ending: list[asyncio.Task[Any]] = []
+        commit = world.store.commit
+
+        def together(rows: Any) -> Any:
+            if any(isinstance(row, Operation) and row.state == FOREIGN for row in rows) and not ending:
+                ending.append(asyncio.ensure_future(world.kit.revoke(session)))
+                return asyncio.gather(commit(rows), *ending)
+            return commit(rows)
+
+        world.store.commit = together  # type: ignore[method-assign]
+        while not ending:
+            await world.block()
+        await world.block(8, seconds=40)
+        assert await world.told("a") == ["refused"]
+
     async def test_what_a_stranger_consumed_is_not_loaded_as_ours(self, world: World) -> None:
         session = await sent(world, "a")
         slot = next(iter(world.lane(session).slots.values())).slot

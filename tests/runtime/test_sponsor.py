@@ -295,3 +295,16 @@ class TestDeposit:
         assert await alarms(world) == []
         await world.block()
         assert len(await alarms(world)) == 1
+
+
+async def test_one_session_without_an_estimate_holds_up_no_other(keys: Keys) -> None:
+    world = SponsoredWorld(keys)
+    await world.start()
+    first = await world.open(unit="free")
+    second = await world.open(BOB, Address(b"\x0c" * 20), unit="free")
+    world.chain.game = replace(world.chain.game, sponsor=world.next_sponsor, generation=2)
+    world.no_estimate(first)
+    await stopped(world, first, "a")
+    await stopped(world, second, "b")
+    await world.turn(100)
+    assert (await world.states())["b"] == "ok"

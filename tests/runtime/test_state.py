@@ -6,8 +6,9 @@ from gamekit.core.session import Session
 from gamekit.errors import CallReverted, ChainUnavailable, IdempotencyConflict, SessionNotFound, SessionRevoked
 from gamekit.runtime.intake import Accepted
 from gamekit.runtime.state import State
-from gamekit.testing.scenery import config
+from gamekit.testing.scenery import Keys, arena, config
 from gamekit.units import Gas, PermissionId
+from tests.core.towns import town
 from tests.runtime.world import ALICE, OWNER, World, attack, targets
 
 
@@ -173,3 +174,13 @@ async def ended(world: World, key: str) -> PermissionId:
     await world.kit.revoke(session)
     await world.block(4)
     return session
+
+
+async def test_a_retry_of_a_game_that_is_served_no_more_is_told_so(keys: Keys) -> None:
+    world = World(keys, games=[town(), arena()])
+    await world.start()
+    session = await ended(world, "a")
+    world.games = (town(),)
+    await world.restart()
+    with pytest.raises(SessionNotFound, match="a game that is served"):
+        await world.kit.accept(session, [attack("a")])
