@@ -1,6 +1,6 @@
 """Run every campaign, and write a page that says what each of them saw.
 
-Run: python -m tests.campaigns.run [--nightly] [--only NAME ...] [--write] [--jobs N]
+Run: python -m tests.campaigns.run [--nightly] [--only NAME ...] [--runs clean] [--write] [--jobs N]
 
 Each part is a program of its own that can be run alone; here they get their size, their seed and a place for their
 figures. Most of them wait for blocks, so a few run side by side; what each prints is shown when it ends. After the
@@ -172,12 +172,12 @@ def parts() -> tuple[Part, ...]:
     return (*(part._replace(plants=tuple(bugs[part.name])) for part in SIMULATED), *REAL)
 
 
-def jobs_of(chosen: Sequence[Part], *, nightly: bool, plants: bool) -> Iterator[tuple[Part, str, tuple[str, ...]]]:
+def jobs_of(chosen: Sequence[Part], *, nightly: bool) -> Iterator[tuple[Part, str, tuple[str, ...]]]:
     """Give every run: the part, its planted bug, its arguments. The clean ones first."""
     for part in chosen:
         yield part, "", part.full if nightly else part.small
     # The real ones take longest: they begin while there is something left to run beside them.
-    for part in reversed(chosen) if plants else ():
+    for part in reversed(chosen):
         for plant in (*part.plants, *(part.plants_full if nightly else ())):
             yield part, plant, (*part.planted, "--plant", plant)
 
@@ -291,7 +291,7 @@ def joined(earlier: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     """Put runs beside those of before that were not run again: a night can go on another night. In the page's order."""
     same = earlier.get("machine") == record["machine"]
     runs = {(each["part"], each["plant"]): each for each in (*(earlier["runs"] if same else ()), *record["runs"])}
-    every = jobs_of(parts(), nightly=record["size"] == "nightly", plants=True)
+    every = jobs_of(parts(), nightly=record["size"] == "nightly")
     return record | {"runs": [runs[key] for key in ((part.name, plant) for part, plant, _ in every) if key in runs]}
 
 
@@ -301,14 +301,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run the campaigns.")
     parser.add_argument("--nightly", action="store_true", help="at full size")
     parser.add_argument("--only", action="append", choices=[part.name for part in known], help="only this part")
-    parser.add_argument("--no-plants", action="store_true", help="only the clean runs")
+    parser.add_argument("--runs", choices=("all", "clean", "planted"), default="all", help="with planted bugs, or not")
     parser.add_argument("--jobs", type=int, default=3, help="how many run at once")
     parser.add_argument("--write", action="store_true", help="renew the committed page")
     options = parser.parse_args(arguments)
     FIGURES.mkdir(parents=True, exist_ok=True)
     chosen = [part for part in known if not options.only or part.name in options.only]
     began = time.monotonic()
-    jobs = list(jobs_of(chosen, nightly=options.nightly, plants=not options.no_plants))
+    every = jobs_of(chosen, nightly=options.nightly)
+    jobs = [job for job in every if options.runs == "all" or bool(job[1]) == (options.runs == "planted")]
     outcomes = asyncio.run(run_all(jobs, options.jobs))
     commit = _commit()
     record = {

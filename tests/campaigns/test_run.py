@@ -63,11 +63,10 @@ def test_joined_behavior_keeps_what_was_not_run_again() -> None:
 
 
 def test_jobs_of_default() -> None:
-    small = list(jobs_of([PART], nightly=False, plants=True))
+    small = list(jobs_of([PART], nightly=False))
     assert small == [(PART, "", ("small",)), (PART, "a", ("planted", "--plant", "a"))]
-    full = [plant for _, plant, _ in jobs_of([PART], nightly=True, plants=True)]
+    full = [plant for _, plant, _ in jobs_of([PART], nightly=True)]
     assert full == ["", "a", "b"]
-    assert len(list(jobs_of([PART], nightly=True, plants=False))) == 1
 
 
 @pytest.mark.parametrize(
