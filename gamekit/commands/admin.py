@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from gamekit.core.session import Session
-from gamekit.errors import ClientError, ConfigInvalid, GamekitError, StoreUnavailable
+from gamekit.errors import ClientError, ConfigInvalid, GamekitError, OutcomeUnknown, StoreUnavailable
 from gamekit.eth.hashing import checksum_address, parse_hex, to_hex
 from gamekit.kit import GameKit
 from gamekit.protocol.codes import error_of
@@ -69,7 +69,7 @@ async def serve_admin(kit: GameKit, config: Path) -> AsyncIterator[None]:
 async def ask(config: Path, method: str, route: str, body: dict[str, object] | None = None) -> Any:  # noqa: ANN401
     """Ask the running server.
 
-    Raises: ServerNotRunning; ClientError with what the server said.
+    Raises: ServerNotRunning; OutcomeUnknown when it went away before it answered; ClientError with what it said.
     """
     connector = aiohttp.UnixConnector(str(socket_path(config)))
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
@@ -83,6 +83,8 @@ async def ask(config: Path, method: str, route: str, body: dict[str, object] | N
         raise ServerNotRunning(
             f"no server listens at {socket_path(config)}", socket=str(socket_path(config))
         ) from error
+    except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+        raise OutcomeUnknown(f"the server went away before it answered {method} {route}", route=route) from error
     if response.status != 200:
         raise error_of(answer["code"], answer["outcome"], answer["message"], answer["compared"])
     return answer

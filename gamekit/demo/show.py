@@ -182,7 +182,10 @@ class Show:
         for _ in range(20):  # the server may just be starting again
             with suppress(GamekitError, OSError):
                 rows = await ask(stage.config, "GET", "/sessions")
-                found = next(row for row in rows if row["player"] == player)
+                found = next((row for row in rows if row["player"] == player), None)
+                if found is None:  # It was revoked, and the server killed before it said so.
+                    self._figures.revoked += 1
+                    return
                 body = {"permission_id": found["permission_id"], "reason": "revoked by the operator"}
                 told = await ask(stage.config, "POST", "/revoke", body)
                 self._figures.revoked += 1
