@@ -59,6 +59,8 @@ class Kills:
         """States of operations on disk at the kills: at how many kills there was one."""
         self.reorgs = 0
         self.sums: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        """Why actions were refused."""
         self.faults: list[str] = []
         self.injected: Counter[str] = Counter()
         self.seconds_killing = 0.0
@@ -142,6 +144,7 @@ class Kills:
         verdict = await world.audit(crowd.log)
         self.sums["told_nothing"] += told["open"] + told["unanswered"]
         self.sums["reconnects"] += told["reconnects"]
+        self.reasons.update(told["reasons"])
         self.sums.update({name: value for name, value in verdict.items() if type(value) is int})
         self.faults += verdict["faults"]
 
@@ -172,6 +175,7 @@ class Kills:
             "seconds_per_kill": round(self.seconds_killing / max(self.kills, 1), 2),
             **{name: self.sums[name] for name in ("accepted", "executed", "refused", "reconnects", *WRONG)},
             "malformed": self.sums["malformed"],
+            "reasons": dict(sorted(self.reasons.items())),
         }
 
 

@@ -42,6 +42,7 @@ from tests.campaigns.command import exit_code, judged
 RACERS: Final = 64
 VARIANTS: Final = 6
 """Operations that the winner signs for its slot."""
+TIP_WEI: Final = Wei(10**6)
 BUNDLE_GAS: Final = 2_000_000
 OPEN_S_MAX: Final = 30.0
 EVENT: Final = "0x49628fd1471006c1482da88028e9ce4dbb080b815c9b0344d39e5a8e6ec1419f"
@@ -118,10 +119,9 @@ class Race:
         times = prepare.times(head, lane.scope, self._kit.config.batch)
         if times is None:
             raise RuntimeError("the session has ended")
-        plans = [
-            lane.codec.plan((action,), call_data, True, sequence, times, Fees(Wei(10**9 + each), Wei(10**6)))
-            for each in range(VARIANTS)
-        ]
+        # As cheap as the head allows: each round costs the one session as much of its budget as an operation bids.
+        bids = [Fees(Wei(2 * head.base_fee_per_gas + TIP_WEI + each), TIP_WEI) for each in range(VARIANTS)]
+        plans = [lane.codec.plan((action,), call_data, True, sequence, times, fees) for fees in bids]
         slot = Slot(
             session.account, session.nonce_key, sequence, session.entry_point, session.permission_id, (action.id,)
         )
@@ -179,6 +179,7 @@ class Race:
             data = encode_handle_ops([submission], senders[0], version)
             await node.send(senders[place % len(senders)], session.entry_point, data, gas=BUNDLE_GAS)
             self.counts["sent"] += 1
+        await node.increase_time(1)  # Faster than the session's pace the module would let nobody through.
         await node.mine()
         receipts = await node.request(list[dict[str, Any]], "eth_getBlockReceipts", "latest")
         logs = [log for receipt in receipts for log in receipt["logs"]]
