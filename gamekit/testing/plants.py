@@ -107,7 +107,7 @@ def ack_before_commit(kit: GameKit) -> None:
     put(commits, "_drain", drain)
 
 
-@plant("I3", within=1000)
+@plant("I3", "I4", within=1000)
 def resign_at_next_nonce(kit: GameKit) -> None:
     """An operation whose deadline is near is signed again in the next slot, instead of its own."""
     dispatch, state = kit._dispatch, kit.state

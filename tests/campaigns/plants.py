@@ -132,7 +132,8 @@ PLANTS: Final = {
         "kills",
         "what may still land when the server starts is signed again at the next nonce",
         _resign_at_next_nonce,
-        ("duplicated",),
+        # Both may land; or neither, where what was signed first never comes and the next waits behind it.
+        ("duplicated", "lost"),
     ),
     "lost_action": Plant(
         "kills",
@@ -153,7 +154,10 @@ PLANTS: Final = {
         ("lost", "told_nothing", "misreported"),
     ),
     "trust_receipt": Plant(
-        "byzantine", "a block's receipts are believed unchecked", _trust_receipt, ("unfounded", "misreported")
+        "byzantine",
+        "a block's receipts are believed unchecked",
+        _trust_receipt,
+        ("unfounded", "misreported", "duplicated"),
     ),
 }
 """By name."""

@@ -253,7 +253,9 @@ def page(record: dict[str, Any]) -> str:
     """Lay one size out as two tables."""
     clean = [each for each in record["runs"] if not each["plant"]]
     planted = [each for each in record["runs"] if each["plant"]]
-    lost, duplicated, broken = (sum(column) for column in zip(*(wrong(each["figures"]) for each in clean), strict=True))
+    lost, duplicated, broken = (
+        map(sum, zip(*(wrong(each["figures"]) for each in clean), strict=True)) if clean else (0,) * 3
+    )
     found = f"{sum(each['passed'] for each in planted)} of {len(planted)} planted bugs found"
     lines = [
         f"## {record['size']}",

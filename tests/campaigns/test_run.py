@@ -105,3 +105,8 @@ def main() -> int:
 
 if __name__ == "__main__":
     raise SystemExit(main())
+
+
+def test_page_of_planted_bugs_only() -> None:
+    planted = ran("kills", "lost_action", kills=2)
+    assert "**0 lost, 0 duplicated, 0 invariant breaks; 1 of 1 planted bugs found.**" in page(record(planted))
